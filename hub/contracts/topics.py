@@ -1,0 +1,101 @@
+"""Topic names and their settings. The source of a message is known from its topic (R2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hub.contracts.records import HUB, STEWARD
+from hub.errors import ConfigurationError
+
+_DAY_MS = 24 * 3600 * 1000
+
+# Fixed at creation, since a key's partition is its order (R4).
+CHANGES_PARTITIONS = 6
+INBOX_PARTITIONS = 3
+HUB_PARTITIONS = 6
+
+LINKS = "hub.links"
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as it must exist: its name, number of partitions and broker settings."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def agency_name(name: str) -> str:
+    """`name` if an agency may be called so; a dot would make topic names ambiguous (R2)."""
+    if name in (HUB, STEWARD) or not re.fullmatch(r"[a-z][a-z0-9-]{1,39}", name):
+        raise ConfigurationError(
+            f"agency name {name!r}: use 2-40 lower-case letters, digits and hyphens; "
+            f"{HUB!r} and {STEWARD!r} are reserved"
+        )
+    return name
+
+
+def changes(agency: str, record_type: str) -> str:
+    return f"{agency}.{record_type}.changes"
+
+
+def inbox(agency: str, record_type: str) -> str:
+    return f"{agency}.{record_type}.inbox"
+
+
+def notices(agency: str) -> str:
+    return f"{agency}.notices"
+
+
+def receipts(agency: str) -> str:
+    return f"{agency}.receipts"
+
+
+def dead_letters(agency: str) -> str:
+    return f"{agency}.dlq"
+
+
+def golden(record_type: str) -> str:
+    return f"hub.{record_type}.golden"
+
+
+def assertions(record_type: str) -> str:
+    return f"hub.{record_type}.assertions"
+
+
+def subject(topic: str) -> str:
+    """The registry's subject of a topic's values (Confluent's TopicNameStrategy)."""
+    return f"{topic}-value"
+
+
+def split(topic: str) -> tuple[str, str]:
+    """(agency, record type) of a changes or inbox topic."""
+    agency, record_type, _ = topic.split(".")
+    return agency, record_type
+
+
+# LogAppendTime: the bound on clock skew is taken against it, so that a replay decides alike (R10).
+_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
+_KEPT = {"cleanup.policy": "compact", **_APPEND_TIME}
+
+
+def agency_topics(agency: str, record_types: Iterable[str]) -> Iterator[TopicSpec]:
+    """All topics of one agency for the record types of its agreement."""
+    short = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY_MS), **_APPEND_TIME}
+    for record_type in record_types:
+        yield TopicSpec(changes(agency, record_type), CHANGES_PARTITIONS, short)
+        yield TopicSpec(inbox(agency, record_type), INBOX_PARTITIONS, _KEPT)
+    yield TopicSpec(notices(agency), 1, {**short, "retention.ms": str(30 * _DAY_MS)})
+    yield TopicSpec(receipts(agency), 1, short)
+    yield TopicSpec(dead_letters(agency), 1, {**short, "retention.ms": str(90 * _DAY_MS)})
+
+
+def hub_topics(record_types: Iterable[str]) -> Iterator[TopicSpec]:
+    """The hub's own topics: compacted and kept, so that the store can be rebuilt (R31)."""
+    for record_type in record_types:
+        yield TopicSpec(golden(record_type), HUB_PARTITIONS, _KEPT)
+        yield TopicSpec(assertions(record_type), HUB_PARTITIONS, _KEPT)
+    yield TopicSpec(LINKS, HUB_PARTITIONS, _KEPT)
