@@ -1,0 +1,117 @@
+"""Answers: an edit that loses is told so, and its source gets the winning value back (R19)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.merge import Golden, Winner
+from hub.core.policy import FieldPolicy, TypePolicy
+from hub.core.stamps import at
+
+# Two systems that overwrite each other for ever are stopped after this many answers in the window.
+REWRITE_LIMIT = 5
+REWRITE_WINDOW_MS = 10 * 60 * 1000
+
+NO_AUTHORITY = "no_authority"
+OUTRANKED = "outranked"
+OLDER = "older"
+NOT_PERMITTED = "not_permitted"
+STALE_FORM = "stale_form"
+# Never asserted, so the hub does not contend with the source over them.
+_NOT_REWRITTEN = frozenset({NOT_PERMITTED, STALE_FORM})
+
+
+class Answer(NamedTuple):
+    """What the source of a lost edit is told: which fields, why, and which are now in dispute."""
+
+    key: RecordKey
+    event_id: str
+    stamp: int
+    lost: tuple[Lost, ...]
+    disputed: tuple[str, ...]
+
+
+class Lost(NamedTuple):
+    """One field of an edit that did not become the golden value, and the rule that decided."""
+
+    field: str
+    reason: str
+
+
+def answer(policy: TypePolicy, state: RecordState, change: Change, golden: Golden) -> Answer | None:
+    """The answer to an absorbed edit, or None if it stands; counts the rewrite in `state`."""
+    lost = lost_fields(policy, change, golden)
+    if not lost:
+        return None
+    disputed = count_rewrites(state, change, [one for one in lost if one.reason not in _NOT_REWRITTEN])
+    return Answer(change.key, change.event_id, change.stamp, tuple(lost), tuple(disputed))
+
+
+def lost_fields(policy: TypePolicy, change: Change, golden: Golden) -> list[Lost]:
+    """The fields of `change` (an update, absorbed) whose golden value is another, with the reason.
+
+    Only updates: an insert or a snapshot says what its agency knows, nobody has just typed it.
+    """
+    if change.operation != "update":
+        return []
+    lost = [Lost(name, NOT_PERMITTED) for name in change.withheld]
+    lost += [Lost(name, STALE_FORM) for name in change.stale]
+    for name, value in change.values.items():
+        reason = _reason(policy.fields[name], change, golden.get(name), value)
+        if reason:
+            lost.append(Lost(name, reason))
+    for name in change.added.keys() | change.removed.keys():
+        if _elements_lost(change, golden.get(name), name):
+            no_say = policy.fields[name].rank(change.key.agency) is None
+            lost.append(Lost(name, NO_AUTHORITY if no_say else OUTRANKED))
+    return sorted(lost)
+
+
+def _reason(field: FieldPolicy, change: Change, won: Winner | None, value: bytes | None) -> str | None:
+    rank = field.rank(change.key.agency)
+    if won is not None and won.value == value:
+        return None
+    if rank is None:
+        return NO_AUTHORITY
+    if won is None:
+        return None
+    if won.rank < rank:
+        return OUTRANKED
+    if field.merge in ("immutable", "max"):
+        return field.merge
+    return OLDER
+
+
+def _elements_lost(change: Change, won: Winner | None, name: str) -> bool:
+    present = set(won.elements or ()) if won else set()
+    return not present.issuperset(change.added.get(name, ())) or not present.isdisjoint(
+        change.removed.get(name, ())
+    )
+
+
+def count_rewrites(state: RecordState, change: Change, lost: list[Lost]) -> list[str]:
+    """Count an answer to each lost field; return the fields that have now become disputed.
+
+    Counted by the edits' own stamps, so that a replay counts alike.
+    """
+    newly = []
+    oldest = change.effective - at(REWRITE_WINDOW_MS)
+    for name, _ in lost:
+        stamps = [stamp for stamp in state.asserts.rewrites.get(name, []) if stamp > oldest]
+        state.asserts.rewrites[name] = [*stamps, change.effective][-REWRITE_LIMIT:]
+        if len(stamps) == REWRITE_LIMIT - 1:
+            newly.append(name)
+    return newly
+
+
+def disputed_fields(state: RecordState | None, golden: Mapping[str, Winner]) -> frozenset[str]:
+    """Fields that the hub no longer writes at this record, until a steward has spoken."""
+    if state is None or not state.asserts.rewrites:
+        return frozenset()
+    return frozenset(
+        name
+        for name, stamps in state.asserts.rewrites.items()
+        if len(stamps) >= REWRITE_LIMIT and not (name in golden and golden[name].rank < 0)
+    )

@@ -1,0 +1,191 @@
+"""Assertions: the latest that one local record says of each of its fields (R8).
+
+The state of a record is a join-semilattice: `absorb` takes, per field, the greater of two assertions, so
+the same changes in any order, doubled, or batched in any way, give the same state. Values are opaque
+canonical bytes; None means "known to be empty" (R3). A field merged by union is a set of elements, each
+with the latest (stamp, present) said of it, so that an agency asserts its own additions and removals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from hub.core.policy import TypePolicy
+from hub.core.stamps import LOWEST
+
+Assertion = tuple[int, bytes | None]
+
+
+class RecordKey(NamedTuple):
+    """One life of one local record: the unit that asserts. Tuples compare in this order (R9)."""
+
+    agency: str
+    record_type: str
+    local_id: str
+    incarnation: int
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """A validated change, as the core sees it.
+
+    `stamp`: as the source gave it; `effective`: what its values are ranked by, held back to the bound on
+    skew, or a snapshot's modification time. `entity`: the founding record's id, where the source says
+    that it stands for that entity. `withheld`: fields that the agency may not assert; they are not here.
+    """
+
+    key: RecordKey
+    operation: str
+    stamp: int
+    effective: int
+    event_id: str = ""
+    values: dict[str, bytes | None] = msgspec.field(default_factory=dict)
+    added: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
+    removed: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
+    stale: dict[str, bytes | None] = msgspec.field(default_factory=dict)
+    entity: bytes | None = None
+    withheld: tuple[str, ...] = ()
+    confirmed: bool = False
+
+
+class Assertions(msgspec.Struct, array_like=True):
+    """The packed part of a record's state: what it asserts (fields in the order of first mention)."""
+
+    values: dict[str, Assertion] = msgspec.field(default_factory=dict)
+    unions: dict[str, dict[bytes, tuple[int, bool]]] = msgspec.field(default_factory=dict)
+    rewrites: dict[str, list[int]] = msgspec.field(default_factory=dict)
+
+
+class RecordState(msgspec.Struct, kw_only=True):
+    """What the hub knows from and of one record incarnation.
+
+    `id`: its opaque id; `born`: the lowest and `seen` the highest stamp received; `ended`: the stamp of its
+    deletion or 0; `linked`: the founding record of the entity that this record was created for.
+    `asserts.rewrites`: per field, the stamps of recent edits that were answered (R19); not part of what
+    converges.
+    """
+
+    id: bytes
+    key: RecordKey
+    born: int = 0
+    seen: int = 0
+    ended: int = 0
+    linked: bytes | None = None
+    asserts: Assertions = msgspec.field(default_factory=Assertions)
+
+    @property
+    def live(self) -> bool:
+        return not self.ended
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it supports its entity: it lives, and asserts something of its own (R15)."""
+        return not self.ended and bool(self.asserts.values or self.asserts.unions)
+
+
+def greater(a: Assertion, b: Assertion) -> bool:
+    """Whether assertion `a` of a record supersedes the same record's `b`: stamp, then canonical bytes."""
+    return (a[0], a[1] is not None, a[1] or b"") > (b[0], b[1] is not None, b[1] or b"")
+
+
+def earlier(a: Assertion, b: Assertion) -> bool:
+    """Whether `a` was said before `b`, for an immutable field; undated comes last, null never counts."""
+    return (a[1] is None, a[0] == LOWEST, a[0], a[1] or b"") < (
+        b[1] is None,
+        b[0] == LOWEST,
+        b[0],
+        b[1] or b"",
+    )
+
+
+def absorb(policy: TypePolicy, state: RecordState, change: Change) -> set[str]:
+    """Join `change` into `state` (in place); return the fields on which it now stands.
+
+    Of an immutable field the first assertion stands, of any other the latest. An insert or a snapshot
+    never asserts null, so a sparse newcomer erases nobody (R11). A deletion ends
+    the incarnation for good; what it asserted is kept as evidence of who it was (R14, R15).
+    """
+    state.born = min(state.born or change.stamp, change.stamp)
+    state.seen = max(state.seen, change.stamp)
+    if change.operation == "delete":
+        state.ended = max(state.ended, change.stamp)
+        return set()
+    if change.entity is not None:
+        # The greatest of several, so that the order in which they come does not matter.
+        state.linked = max(state.linked or b"", change.entity)
+    asserts_null = change.operation == "update"
+    taken = {
+        name
+        for name, value in change.values.items()
+        if (value is not None or asserts_null)
+        and _take(policy.fields[name].merge, state, name, (change.effective, value))
+    }
+    for name in change.added.keys() | change.removed.keys():
+        if _take_elements(state, change, name):
+            taken.add(name)
+    return taken
+
+
+def _take(merge: str, state: RecordState, name: str, assertion: Assertion) -> bool:
+    values = state.asserts.values
+    known = values.get(name)
+    supersedes = earlier if merge == "immutable" else greater
+    if known is not None and not supersedes(assertion, known):
+        return False
+    values[name] = assertion
+    return True
+
+
+def _take_elements(state: RecordState, change: Change, name: str) -> bool:
+    elements = state.asserts.unions.setdefault(name, {})
+    taken = False
+    said = [(element, True) for element in change.added.get(name, ())]
+    said += [(element, False) for element in change.removed.get(name, ())]
+    for element, present in said:
+        known = elements.get(element)
+        if known is None or (change.effective, present) > known:
+            elements[element] = (change.effective, present)
+            taken = True
+    if not elements:
+        # An update to an empty list speaks of the field without naming an element.
+        del state.asserts.unions[name]
+    return taken
+
+
+def contradicted_identifiers(
+    state: RecordState, change: Change, identifiers: Iterable[str]
+) -> tuple[str, ...]:
+    """Strong identifiers that the change would replace by another: perhaps another person's row (R14).
+
+    Only a later change can contradict; an older one is superseded anyway. Compares against the record's
+    own latest assertions; a first identifier, or one taken away, contradicts nothing.
+    """
+    if change.confirmed or not state.live:
+        return ()
+    contradicted = []
+    for name in identifiers:
+        known, new = state.asserts.values.get(name), change.values.get(name)
+        if known and new and known[1] is not None and known[1] != new and change.effective >= known[0]:
+            contradicted.append(name)
+    return tuple(contradicted)
+
+
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(Assertions)
+
+
+def pack(asserts: Assertions) -> bytes:
+    """For storage and for `hub.<record>.assertions`: MessagePack, dicts sorted so that equal is equal."""
+    return _PACK.encode(
+        Assertions(
+            values=dict(sorted(asserts.values.items())),
+            unions={name: dict(sorted(asserts.unions[name].items())) for name in sorted(asserts.unions)},
+            rewrites=asserts.rewrites,
+        )
+    )
+
+
+def unpack(data: bytes) -> Assertions:
+    return _UNPACK.decode(data)

@@ -1,0 +1,139 @@
+"""The crosswalk: which local record stands for which entity (R16, R21).
+
+An entity's id is its founding record's id, so whether an entity was merged is read off the crosswalk
+itself: entity E is merged exactly when the record E now stands for another entity. Merge and split are
+therefore the same step, `regroup`, and exactly reversible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from hub.core.assertions import RecordKey, RecordState
+from hub.core.projection import Consent
+
+# A version is `epoch << 40 | counter`: a restored or rebuilt store raises the epoch (R18).
+EPOCH_BITS = 40
+
+
+class Held(NamedTuple):
+    """What an agency was last told of an entity."""
+
+    digest: bytes
+    operation: str
+
+
+class Entity(msgspec.Struct, kw_only=True):
+    """An entity's own state: its version, what each agency was told, and a person's consents.
+
+    `golden`: digest of the golden record last published. `consents`: consent's entity → its content.
+    `about`: for a consent, the person's entity that it is an input of.
+    """
+
+    id: bytes
+    record_type: str
+    version: int = 0
+    golden: bytes = b""
+    held: dict[str, Held] = msgspec.field(default_factory=dict)
+    consents: dict[bytes, Consent] = msgspec.field(default_factory=dict)
+    about: bytes | None = None
+
+
+@dataclass
+class World:
+    """All that one step needs, loaded and locked beforehand; the step changes it in place.
+
+    `entity_of`: record id → entity id. `records` holds every member of every entity in `entities`.
+    """
+
+    records: dict[bytes, RecordState] = field(default_factory=dict)
+    entity_of: dict[bytes, bytes] = field(default_factory=dict)
+    entities: dict[bytes, Entity] = field(default_factory=dict)
+
+    def members(self) -> dict[bytes, list[RecordState]]:
+        """Entity id → its members, in a fixed order."""
+        members: dict[bytes, list[RecordState]] = {entity: [] for entity in self.entities}
+        for record_id, entity in self.entity_of.items():
+            members.setdefault(entity, []).append(self.records[record_id])
+        for states in members.values():
+            if len(states) > 1:
+                states.sort(key=lambda state: state.key)
+        return members
+
+
+class Move(NamedTuple):
+    """One record that stands for another entity than before."""
+
+    record: bytes
+    before: bytes
+    after: bytes
+
+
+def regroup(world: World, founder: Mapping[bytes, bytes]) -> list[Move]:
+    """Let records stand for the entities of their founders; returns the moves.
+
+    All entities concerned get the highest of their versions, so that whatever an agency has seen of any of
+    them is lower than what it is told next (R18); the step itself then adds one.
+    """
+    moves = [
+        Move(record, world.entity_of[record], after)
+        for record, after in sorted(founder.items())
+        if world.entity_of[record] != after
+    ]
+    if not moves:
+        return []
+    concerned = {move.before for move in moves} | {move.after for move in moves}
+    kind = world.records[moves[0].record].key.record_type
+    for entity in concerned:
+        world.entities.setdefault(entity, Entity(id=entity, record_type=kind))
+    for group in _connected(moves):
+        highest = max(world.entities[entity].version for entity in group)
+        for entity in group:
+            world.entities[entity].version = highest
+    for move in moves:
+        world.entity_of[move.record] = move.after
+    _move_consents(world, concerned)
+    return moves
+
+
+def _connected(moves: Iterable[Move]) -> list[set[bytes]]:
+    groups: list[set[bytes]] = []
+    for move in moves:
+        joined = {move.before, move.after}
+        apart = []
+        for group in groups:
+            if group & joined:
+                joined |= group
+            else:
+                apart.append(group)
+        groups = [*apart, joined]
+    return groups
+
+
+def _move_consents(world: World, concerned: Iterable[bytes]) -> None:
+    """A consent goes where the record goes that it was given for, in the same step (R17)."""
+    entities = [world.entities[entity] for entity in sorted(concerned)]
+    pool = {consent: content for entity in entities for consent, content in entity.consents.items()}
+    if not pool:
+        return
+    owner: dict[tuple[str, str], tuple[RecordKey, bytes]] = {}
+    for record_id, entity in world.entity_of.items():
+        key = world.records[record_id].key
+        local = (key.agency, key.local_id)
+        owner[local] = max(owner.get(local, (key, entity)), (key, entity))
+    for entity_row in entities:
+        entity_row.consents = {
+            consent: content
+            for consent, content in pool.items()
+            if owner.get((content.about_agency, content.about_local_id), (None, None))[1] == entity_row.id
+        }
+
+
+def merged_into(world: World, entity: bytes) -> bytes | None:
+    """The entity that `entity` is now part of, or None if it stands for itself."""
+    now = world.entity_of.get(entity, entity)
+    return None if now == entity else now

@@ -1,0 +1,127 @@
+"""The golden record: which assertion of each field wins (R9).
+
+`strength` is the total order that decides every conflict: authority rank, stamp, source, local id,
+incarnation, canonical bytes. Nothing else decides; in particular not the order of arrival (R8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from hub.core.assertions import RecordKey, RecordState
+from hub.core.policy import FieldPolicy, TypePolicy
+from hub.core.stamps import LOWEST
+
+
+class Claim(NamedTuple):
+    """One record's assertion of one field, with its source's authority rank."""
+
+    rank: int
+    stamp: int
+    key: RecordKey
+    value: bytes | None
+
+
+class Winner(NamedTuple):
+    """What the hub believes of a field: for a union field `elements`, else `value`.
+
+    `stamp`, `rank` and `key` are the winning assertion's (for a union, the latest contribution's).
+    """
+
+    value: bytes | None
+    stamp: int
+    rank: int
+    key: RecordKey
+    elements: tuple[bytes, ...] | None = None
+
+
+Golden = Mapping[str, Winner]
+
+
+def strength(claim: Claim) -> tuple[object, ...]:
+    """The order of assertions of one field: the greatest wins (R9)."""
+    return (
+        -claim.rank,
+        claim.stamp,
+        claim.key.agency,
+        claim.key.local_id,
+        claim.key.incarnation,
+        claim.value is not None,
+        claim.value or b"",
+    )
+
+
+def winner(policy: FieldPolicy, claims: Sequence[Claim]) -> Claim:
+    """The claim that decides the field; `claims` is not empty and holds only sources that have a say."""
+    if len(claims) == 1:
+        return claims[0]
+    highest = min(claim.rank for claim in claims)
+    if policy.merge == "immutable" and highest >= 0:
+        # The first dated word of those with the highest authority stays.
+        return min(
+            claims,
+            key=lambda claim: (claim.value is None, claim.rank, claim.stamp == LOWEST, claim),
+        )
+    if policy.merge == "max" and highest >= 0:
+        return max(claims, key=lambda claim: (_precedence(policy, claim.value), strength(claim)))
+    return max(claims, key=strength)
+
+
+def _precedence(policy: FieldPolicy, value: bytes | None) -> tuple[object, ...]:
+    if value is None:
+        return (0,)
+    return (1, policy.precedence(value) if policy.precedence else value)
+
+
+def golden_record(policy: TypePolicy, members: Iterable[RecordState]) -> Golden:
+    """The golden record of one entity: a pure function of its living members' assertions.
+
+    A field that nobody with a say has spoken of is absent. Fields are in schema order.
+    """
+    living = [member for member in members if member.live]
+    golden: dict[str, Winner] = {}
+    for field in policy.fields.values():
+        won = (_union if field.merge == "union" else _single)(field, living)
+        if won is not None:
+            golden[field.name] = won
+    return golden
+
+
+def _single(field: FieldPolicy, living: Sequence[RecordState]) -> Winner | None:
+    name = field.name
+    claims = []
+    for member in living:
+        assertion = member.asserts.values.get(name)
+        if assertion is None:
+            continue
+        rank = field.rank(member.key.agency)
+        if rank is not None:
+            claims.append(Claim(rank, assertion[0], member.key, assertion[1]))
+    if not claims:
+        return None
+    won = winner(field, claims)
+    return Winner(won.value, won.stamp, won.rank, won.key)
+
+
+def _union(field: FieldPolicy, living: Sequence[RecordState]) -> Winner | None:
+    """Each element for itself: the strongest of those who mention it says whether it is there."""
+    best: dict[bytes, tuple[tuple[object, ...], Claim, bool]] = {}
+    for element, claim, present in _mentions(field, living):
+        entry = ((*strength(claim), present), claim, present)
+        if element not in best or entry[0] > best[element][0]:
+            best[element] = entry
+    if not best:
+        return None
+    latest = max((claim for _, claim, _ in best.values()), key=lambda claim: (claim.stamp, claim))
+    elements = tuple(sorted(element for element, (_, _, present) in best.items() if present))
+    return Winner(None, latest.stamp, latest.rank, latest.key, elements)
+
+
+def _mentions(field: FieldPolicy, living: Sequence[RecordState]) -> Iterator[tuple[bytes, Claim, bool]]:
+    for member in living:
+        rank = field.rank(member.key.agency)
+        if rank is None:
+            continue
+        for element, (stamp, present) in member.asserts.unions.get(field.name, {}).items():
+            yield element, Claim(rank, stamp, member.key, element), present

@@ -1,0 +1,150 @@
+"""Projections: what one agency may hold of one entity (R17).
+
+A projection is a pure function of the golden record, the agency's agreement, the consents in force and
+what the agency may refer to. Its `fields` are the whole of what the agency may hold from the hub, so a
+withdrawn consent, a narrower agreement and a split are all this one function with other inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from hub.core.assertions import RecordState
+from hub.core.merge import Golden
+
+UPSERT, RETRACT, DELETE, MERGED = "upsert", "retract", "delete", "merged"
+
+
+class Grant(NamedTuple):
+    """Fields that an agency may hold and on what ground; days are counted from 1970-01-01."""
+
+    fields: frozenset[str]
+    purpose: str
+    needs_consent: bool
+    create: bool
+    until_day: int | None
+
+
+class Terms(NamedTuple):
+    """One agency's agreement on one record type."""
+
+    agency: str
+    publishes: frozenset[str]
+    grants: tuple[Grant, ...]
+    until_day: int
+
+
+class Consent(msgspec.Struct, array_like=True, frozen=True):
+    """A consent as an input of the person's row; `about` names the local record that it was given for."""
+
+    about_agency: str
+    about_local_id: str
+    purpose: str
+    recipients: tuple[str, ...]
+    given: bool
+    from_day: int | None
+    until_day: int | None
+
+    def covers(self, agency: str, purpose: str, day: int) -> bool:
+        return (
+            self.given
+            and self.purpose == purpose
+            and agency in self.recipients
+            and (self.from_day is None or self.from_day <= day)
+            and (self.until_day is None or day <= self.until_day)
+        )
+
+
+class Content(NamedTuple):
+    """What is said to one agency of one entity, without version: equal content is not said again.
+
+    `local_id` is given where the agency's side may not know which of its rows is meant. Values are encoded
+    Avro; a field listed in `fields` without a value is known to be empty. A union field's value is the
+    whole encoded array, a reference's the agency's own name of the entity referred to.
+    """
+
+    operation: str
+    local_id: str | None = None
+    merged_into: bytes | None = None
+    fields: tuple[str, ...] = ()
+    values: Mapping[str, bytes] = {}
+
+    def digest(self) -> bytes:
+        """8 bytes: enough to see that nothing changed since the agency was last told."""
+        state = hashlib.blake2b(digest_size=8)
+        update = state.update
+        update(f"{self.operation}\0{self.local_id}\0{self.merged_into!r}\0".encode())
+        for name in self.fields:
+            value = self.values.get(name)
+            # Lengths keep neighbours apart; -1 is not a length.
+            update(f"{name}\0{-1 if value is None else len(value)}\0".encode())
+            if value is not None:
+                update(value)
+        return state.digest()
+
+
+def grants_in_force(terms: Terms, consents: Iterable[Consent], day: int) -> list[Grant]:
+    """The grants of an agreement that hold on `day`, given the person's consents."""
+    if day > terms.until_day:
+        return []
+    given = list(consents)
+    return [
+        grant
+        for grant in terms.grants
+        if (grant.until_day is None or day <= grant.until_day)
+        and (
+            not grant.needs_consent
+            or any(consent.covers(terms.agency, grant.purpose, day) for consent in given)
+        )
+    ]
+
+
+def next_due_day(terms: Terms, consents: Iterable[Consent], day: int) -> int | None:
+    """The first day after `day` on which the passing of time alone may change what is in force."""
+    days = [terms.until_day, *(g.until_day for g in terms.grants)]
+    ends = [last + 1 for last in days if last is not None]
+    if any(grant.needs_consent for grant in terms.grants):
+        for consent in consents:
+            ends += [consent.until_day + 1] if consent.until_day is not None else []
+            ends += [consent.from_day] if consent.from_day is not None else []
+    return min((end for end in ends if end > day), default=None)
+
+
+def primary(members: Iterable[RecordState]) -> RecordState | None:
+    """The one record of an agency that receives the golden values: its oldest living one (R21)."""
+    return min((m for m in members if m.live), key=lambda m: (m.born, m.key), default=None)
+
+
+def project(
+    entity: bytes,
+    golden: Golden,
+    mine: Sequence[RecordState],
+    grants: Sequence[Grant],
+    encoded: Mapping[str, bytes],
+    references: Mapping[str, bytes | None],
+    disputed: frozenset[str] = frozenset(),
+) -> Content | None:
+    """What the agency with the records `mine` may hold of `entity`; None: nothing.
+
+    `encoded`: the golden record's values. `references`: for each reference field of the golden record,
+    the encoded name of its target, or None where the target is not projected to the agency (R20).
+    """
+    allowed = frozenset().union(*(grant.fields for grant in grants))
+    fields = tuple(name for name in golden if name in allowed and name not in disputed)
+    if not fields:
+        return None
+    target = primary(mine)
+    if target is None and (mine or not any(grant.create for grant in grants)):
+        # Deleted there, so not re-created (R15); or the agency only updates what it has.
+        return None
+    if any(references.get(name, b"") is None for name in fields):
+        return None
+    values = {
+        name: value for name in fields if (value := references.get(name) or encoded.get(name)) is not None
+    }
+    told = target.key.local_id if target is not None and target.linked != entity else None
+    return Content(UPSERT, told, None, fields, values)

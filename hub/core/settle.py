@@ -1,0 +1,280 @@
+"""Settling: from changed entities to what is said to whom, and in which version.
+
+Pure: the world comes in loaded and locked, what has to be published goes out. Called with the same world
+twice, it says nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hub.core.answers import Answer, answer, disputed_fields
+from hub.core.assertions import Change, RecordState
+from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
+from hub.core.merge import Golden, Winner, golden_record
+from hub.core.policy import TypePolicy
+from hub.core.projection import (
+    DELETE,
+    MERGED,
+    RETRACT,
+    UPSERT,
+    Consent,
+    Content,
+    Terms,
+    grants_in_force,
+    next_due_day,
+    primary,
+    project,
+)
+
+Reference = tuple[str, str, str]
+
+
+class Target(NamedTuple):
+    """What a reference leads to: the entity, which agencies hold it, and a person's consents."""
+
+    entity: bytes
+    holders: frozenset[str]
+    consents: tuple[Consent, ...]
+
+
+class Delivery(NamedTuple):
+    """One projection to publish."""
+
+    agency: str
+    entity: bytes
+    record_type: str
+    version: int
+    content: Content
+    stamp: int
+    seen: int
+
+
+class Settled(NamedTuple):
+    """One entity as it now stands, with what must be published of it."""
+
+    entity: Entity
+    golden: Golden
+    encoded: Mapping[str, bytes]
+    references: Mapping[str, bytes | None]
+    live: bool
+    merged_into: bytes | None
+    deliveries: tuple[Delivery, ...]
+    answers: tuple[Answer, ...]
+    golden_changed: bool
+    holders_changed: bool
+    due_day: int | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What settling depends on beside the world: policies, agreements, and the day.
+
+    `terms`: record type → the agreements that receive it. `join`: encodes a union field from its elements;
+    `name`: an agency's encoded name of an entity.
+    """
+
+    types: Mapping[str, TypePolicy]
+    terms: Mapping[str, tuple[Terms, ...]]
+    join: Callable[[Sequence[bytes]], bytes]
+    name: Callable[[str, bytes], bytes]
+    day: int
+    epoch: int = 0
+
+
+Edits = Sequence[tuple[Change, RecordState]]
+
+
+def settle(
+    world: World,
+    entities: Iterable[bytes],
+    rules: Rules,
+    targets: Mapping[Reference, Target],
+    edits: Mapping[bytes, Edits],
+    concerned: frozenset[bytes] = frozenset(),
+) -> list[Settled]:
+    """Settle each of `entities`; sets their versions and what they hold, in place.
+
+    `edits`: entity → the changes just absorbed, to be answered where they lost (R19). `concerned`:
+    entities of a merge or split, whose version rises in any case (R18).
+    """
+    members = world.members()
+    return [
+        _settle_one(
+            world,
+            world.entities[entity],
+            members.get(entity, []),
+            rules,
+            targets,
+            edits.get(entity, ()),
+            entity in concerned,
+        )
+        for entity in sorted(entities)
+    ]
+
+
+def _settle_one(
+    world: World,
+    entity: Entity,
+    members: list[RecordState],
+    rules: Rules,
+    targets: Mapping[Reference, Target],
+    edits: Edits,
+    concerned: bool,
+) -> Settled:
+    policy = rules.types[entity.record_type]
+    live = any(member.speaks for member in members)
+    golden = golden_record(policy, members) if live else {}
+    answers = tuple(a for change, state in edits if (a := answer(policy, state, change, golden)))
+    encoded = encode_golden(golden, rules.join)
+    led_to = reference_targets(policy, golden, targets)
+    moved = merged_into(world, entity.id) if not members else None
+    contents = _contents(entity, members, golden, encoded, led_to, rules, moved, policy)
+    digest = Content(UPSERT if live else DELETE, None, moved, tuple(golden), encoded).digest()
+    golden_changed = digest != entity.golden
+    answered = {a.key.agency for a in answers}
+    told = {
+        agency: content
+        for agency, content in contents.items()
+        if agency in answered or entity.held.get(agency, (b"",))[0] != content.digest()
+    }
+    if golden_changed or told or concerned:
+        entity.version = max(entity.version, rules.epoch << EPOCH_BITS) + 1
+    entity.golden = digest
+    before = _holders(entity)
+    for agency, content in told.items():
+        entity.held[agency] = Held(content.digest(), content.operation)
+    return Settled(
+        entity=entity,
+        golden=golden,
+        encoded=encoded,
+        references={name: target.entity if target else None for name, target in led_to.items()},
+        live=live,
+        merged_into=moved,
+        deliveries=_deliveries(entity, told, golden, _seen(members)),
+        answers=answers,
+        golden_changed=golden_changed,
+        holders_changed=before != _holders(entity),
+        due_day=_due_day(entity, rules),
+    )
+
+
+def _deliveries(
+    entity: Entity, told: Mapping[str, Content], golden: Golden, seen: Mapping[str, int]
+) -> tuple[Delivery, ...]:
+    return tuple(
+        Delivery(
+            agency,
+            entity.id,
+            entity.record_type,
+            entity.version,
+            content,
+            max((golden[name].stamp for name in content.fields), default=0),
+            seen.get(agency, 0),
+        )
+        for agency, content in told.items()
+    )
+
+
+def encode_golden(golden: Golden, join: Callable[[Sequence[bytes]], bytes]) -> dict[str, bytes]:
+    """The golden values by field; a field known to be empty is not in it."""
+    encoded = {}
+    for name, won in golden.items():
+        value = won.value if won.elements is None else join(won.elements)
+        if value is not None:
+            encoded[name] = value
+    return encoded
+
+
+def reference_of(policy: TypePolicy, name: str, won: Winner) -> Reference | None:
+    """What the winning assertion of a reference field refers to, in its agency's terms (R20)."""
+    if name not in policy.references or won.value is None:
+        return None
+    length_bytes = next(position for position, byte in enumerate(won.value) if byte < 0x80) + 1
+    return won.key.agency, policy.references[name], won.value[length_bytes:].decode()
+
+
+def reference_targets(
+    policy: TypePolicy, golden: Golden, targets: Mapping[Reference, Target]
+) -> dict[str, Target | None]:
+    """Reference fields that hold something → what they lead to; None while that is unknown (R27)."""
+    return {
+        name: targets.get(reference)
+        for name, won in golden.items()
+        if name in policy.references and (reference := reference_of(policy, name, won)) is not None
+    }
+
+
+def _contents(
+    entity: Entity,
+    members: list[RecordState],
+    golden: Golden,
+    encoded: Mapping[str, bytes],
+    led_to: Mapping[str, Target | None],
+    rules: Rules,
+    moved: bytes | None,
+    policy: TypePolicy,
+) -> dict[str, Content]:
+    """What each agency is to be told: its projection, or that it holds something no longer."""
+    contents: dict[str, Content] = {}
+    consents = _consents(entity, led_to)
+    for terms in rules.terms.get(entity.record_type, ()):
+        agency = terms.agency
+        mine = [member for member in members if member.key.agency == agency]
+        references = {
+            name: rules.name(agency, target.entity) if target and agency in target.holders else None
+            for name, target in led_to.items()
+        }
+        content = golden and project(
+            entity.id,
+            golden,
+            mine,
+            grants_in_force(terms, consents, rules.day),
+            encoded,
+            references,
+            disputed_fields(primary(mine), golden),
+        )
+        if content:
+            contents[agency] = content
+        elif agency in entity.held and entity.held[agency].operation == UPSERT:
+            contents[agency] = _ended(policy, members, moved)
+    return contents
+
+
+def _ended(policy: TypePolicy, members: list[RecordState], moved: bytes | None) -> Content:
+    if moved is not None:
+        return Content(MERGED, merged_into=moved)
+    propagates = policy.delete == "propagate" and not any(member.speaks for member in members)
+    return Content(DELETE if propagates else RETRACT)
+
+
+def _consents(entity: Entity, led_to: Mapping[str, Target | None]) -> tuple[Consent, ...]:
+    """The consents that a projection needs: the person's own, or those of the person referred to."""
+    about = [target.consents for target in led_to.values() if target is not None]
+    return tuple(entity.consents.values()) + tuple(c for consents in about for c in consents)
+
+
+def _holders(entity: Entity) -> frozenset[str]:
+    return frozenset(agency for agency, held in entity.held.items() if held.operation == UPSERT)
+
+
+def _seen(members: Iterable[RecordState]) -> dict[str, int]:
+    """The highest stamp received from each agency's primary record."""
+    by_agency: dict[str, list[RecordState]] = {}
+    for member in members:
+        by_agency.setdefault(member.key.agency, []).append(member)
+    return {
+        agency: chosen.seen for agency, mine in by_agency.items() if (chosen := primary(mine)) is not None
+    }
+
+
+def _due_day(entity: Entity, rules: Rules) -> int | None:
+    days = [
+        day
+        for terms in rules.terms.get(entity.record_type, ())
+        if any(grant.needs_consent for grant in terms.grants)
+        and (day := next_due_day(terms, entity.consents.values(), rules.day)) is not None
+    ]
+    return min(days, default=None) if entity.consents else None

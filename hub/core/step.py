@@ -1,0 +1,107 @@
+"""One step of convergence: changes go in, the world moves, what follows comes out.
+
+`absorb_all` joins the changes into the records' states; `link` recomputes who is who where the evidence
+changed; then `settle` says what is told to whom. The caller loads and stores in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hub.core.assertions import Change, RecordKey, RecordState, absorb, contradicted_identifiers
+from hub.core.crosswalk import Entity, Move, World, regroup
+from hub.core.matching import Decision, Review, cluster
+from hub.core.policy import TypePolicy
+
+IDENTIFIER_CHANGED = "identifier_changed"
+STALE_FORM = "stale_form"
+INCARNATION_ENDED = "incarnation_ended"
+
+
+class Hold(NamedTuple):
+    """A change, or fields of it, that waits for a person's word instead of being applied."""
+
+    record: bytes
+    change: Change
+    reason: str
+    fields: tuple[str, ...]
+
+
+@dataclass
+class Absorbed:
+    """What a batch of changes did to the records.
+
+    `edits`: record id → changes to answer if they lost; `evidence`: records whose identity may have
+    changed; `created`: records first heard of; `rejected`: changes that can never be applied, with a code.
+    """
+
+    touched: set[bytes] = field(default_factory=set)
+    evidence: set[bytes] = field(default_factory=set)
+    created: set[bytes] = field(default_factory=set)
+    edits: dict[bytes, list[Change]] = field(default_factory=dict)
+    holds: list[Hold] = field(default_factory=list)
+    rejected: list[tuple[Change, str]] = field(default_factory=list)
+
+
+def absorb_all(
+    world: World,
+    changes: Iterable[Change],
+    record_id: Callable[[RecordKey], bytes],
+    types: Mapping[str, TypePolicy],
+) -> Absorbed:
+    """Join `changes` into `world`; a record first heard of founds an entity of its own."""
+    done = Absorbed()
+    for change in changes:
+        _absorb_one(world, change, record_id(change.key), types[change.key.record_type], done)
+    return done
+
+
+def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy, done: Absorbed) -> None:
+    state = world.records.get(record)
+    if state is None:
+        state = RecordState(id=record, key=change.key)
+        world.records[record] = state
+        world.entity_of[record] = record
+        world.entities.setdefault(record, Entity(id=record, record_type=policy.name))
+        done.created.add(record)
+        done.evidence.add(record)
+    if state.ended and change.operation in ("insert", "snapshot") and change.stamp > state.ended:
+        done.rejected.append((change, INCARNATION_ENDED))
+        return
+    done.touched.add(record)
+    if fields := contradicted_identifiers(state, change, policy.identifiers):
+        state.seen = max(state.seen, change.stamp)
+        done.holds.append(Hold(record, change, IDENTIFIER_CHANGED, fields))
+        return
+    news = change.stamp > state.seen
+    was_linked = state.linked
+    taken = absorb(policy, state, change)
+    if change.stale and news:
+        done.holds.append(Hold(record, change, STALE_FORM, tuple(sorted(change.stale))))
+    if taken or news:
+        done.edits.setdefault(record, []).append(change)
+    if taken & policy.evidence or state.linked != was_linked:
+        done.evidence.add(record)
+
+
+@dataclass
+class Linked:
+    """What identification changed: the records that moved, and what a person must look at."""
+
+    moves: list[Move]
+    reviews: list[Review]
+
+    @property
+    def concerned(self) -> frozenset[bytes]:
+        """All entities of a merge or split."""
+        return frozenset(entity for move in self.moves for entity in (move.before, move.after))
+
+
+def link(
+    world: World, policy: TypePolicy, block: Iterable[bytes], decisions: Iterable[Decision] = ()
+) -> Linked:
+    """Recompute who is who among the records of `block`, a closed set; moves them in `world` (R16)."""
+    clustering = cluster(policy, (world.records[record] for record in block), decisions)
+    return Linked(regroup(world, clustering.founder), list(clustering.reviews))

@@ -1,0 +1,73 @@
+"""`jisr registry …`"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+import uvicorn
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from hub.errors import ConfigurationError, Retriable
+from hub.registry.server import build_app
+from hub.registry.storage import Storage, open_engine
+
+
+@click.group()
+def registry() -> None:
+    """The schema registry."""
+
+
+@registry.command()
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="JISR_REGISTRY_HOST")
+@click.option("--port", default=8081, show_default=True, envvar="JISR_REGISTRY_PORT")
+@click.option(
+    "--database",
+    required=True,
+    envvar="JISR_REGISTRY_DATABASE",
+    metavar="URL",
+    help="PostgreSQL, as postgresql://user@host:port/name; its registry_ tables are made if missing.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    envvar="JISR_REGISTRY_TOKEN_FILE",
+    metavar="FILE",
+    help="Holds the token that allows registering schemas; without it the registry is read-only.",
+)
+def serve(host: str, port: int, database: str, token_file: Path | None) -> None:
+    """Serve the registry until SIGTERM or SIGINT."""
+    token = read_token(token_file) if token_file else None
+    storage = _open(database)
+    config = uvicorn.Config(build_app(storage, token), host, port, log_level="warning", access_log=False)
+    # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
+    signal.signal(signal.SIGTERM, _exit)
+    click.echo(f"schema registry on http://{host}:{port}" + ("" if token else " (read-only)"))
+    uvicorn.Server(config).run()
+
+
+def read_token(path: Path) -> str:
+    """The token in `path`; raises `ConfigurationError` if there is none: empty would let anyone in."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"registry token file {path}: {error}") from error
+    if not token:
+        raise ConfigurationError(f"registry token file {path} is empty: write a random token there")
+    return token
+
+
+def _open(database: str) -> Storage:
+    try:
+        storage = Storage(open_engine(database))
+        storage.create_tables()
+    except ArgumentError as error:
+        raise ConfigurationError("--database: use postgresql://user@host:port/name") from error
+    except SQLAlchemyError as error:
+        raise Retriable(f"the registry's database does not answer: {error}") from error
+    return storage
+
+
+def _exit(*_: object) -> None:
+    raise SystemExit(0)
