@@ -39,13 +39,18 @@ class Grant:
 
 @dataclass(frozen=True)
 class Agreement:
-    """One agency's agreement."""
+    """One agency's agreement.
+
+    `snapshot`: the agency has records of its own to begin with; nothing is created there before its
+    snapshot has come in, since the hub would create again what the agency already has.
+    """
 
     agency: str
     name: Mapping[str, str]
     until: datetime.date
     publishes: Mapping[str, frozenset[str]]
     receives: Mapping[str, tuple[Grant, ...]]
+    snapshot: bool = False
 
     @property
     def record_types(self) -> tuple[str, ...]:
@@ -108,16 +113,19 @@ class _Reader:
     def agreement(self, document: Any) -> Agreement:
         if not isinstance(document, Mapping):
             raise ConfigurationError(f"{self.path}:1:1: an agreement is a mapping with `agency`")
-        self.only(document, ("agency", "name", "until", "publishes", "receives"))
+        self.only(document, ("agency", "name", "until", "snapshot", "publishes", "receives"))
         agency = agency_name(str(document.get("agency", "")))
         publishes = self.mapping(document, "publishes", "record types with their fields")
         receives = self.mapping(document, "receives", "record types with what may be received")
+        if not isinstance(document.get("snapshot", False), bool):
+            raise self.fail(document, "snapshot", "snapshot: true or false expected")
         return Agreement(
             agency=agency,
             name=dict(self.mapping(document, "name", "a name in ar, fr and en")),
             until=self.date(document, "until", required=True),
             publishes={kind: frozenset(self.fields(publishes, kind, kind)) for kind in publishes},
             receives={kind: self.grants(receives, kind) for kind in receives},
+            snapshot=document.get("snapshot", False),
         )
 
     def fields(self, parent: Any, key: Any, record_type: str) -> tuple[str, ...]:

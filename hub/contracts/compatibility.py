@@ -120,7 +120,8 @@ class _Resolution:
             return True
         kind, old = _kind(reader), _kind(writer)
         if kind in _NAMED and old in _NAMED:
-            return _short(reader) == _short(writer) or _is_alias(writer, reader)
+            names = (_short(reader), *reader.get("aliases", ()))
+            return _short(writer) in names or writer["name"] in names
         if kind == old and kind in ("array", "map"):
             inner = "items" if kind == "array" else "values"
             return self._looks_right(reader[inner], writer[inner])

@@ -83,6 +83,8 @@ class RegistryClient:
                 f"schema id {schema_id} is not in the registry {self._shown}: "
                 "write with a schema that the hub's operators have registered",
             )
+        if not isinstance(answer, dict) or not isinstance(answer.get("schema"), str):
+            raise Retriable(f"{self._shown} answers, but not as a schema registry does")
         schema = _decodable(schema_id, answer)
         with self._lock:
             return self._schemas.setdefault(schema_id, schema)
@@ -151,7 +153,7 @@ class RegistryClient:
             raise Retriable(f"{self._shown} answers, but not as a schema registry does") from error
 
 
-def _decodable(schema_id: int, answer: Any) -> dict[str, Any]:
+def _decodable(schema_id: int, answer: dict[str, Any]) -> dict[str, Any]:
     foreign = answer.get("schemaType", "AVRO") != "AVRO" or answer.get("references")
     try:
         schema = read_schema(answer["schema"])

@@ -127,6 +127,8 @@ def project(
     encoded: Mapping[str, bytes],
     references: Mapping[str, bytes | None],
     disputed: frozenset[str] = frozenset(),
+    *,
+    may_create: bool = True,
 ) -> Content | None:
     """What the agency with the records `mine` may hold of `entity`; None: nothing.
 
@@ -138,7 +140,8 @@ def project(
     if not fields:
         return None
     target = primary(mine)
-    if target is None and (mine or not any(grant.create for grant in grants)):
+    creates = may_create and any(grant.create for grant in grants)
+    if target is None and (mine or not creates):
         # Deleted there, so not re-created (R15); or the agency only updates what it has.
         return None
     if any(references.get(name, b"") is None for name in fields):

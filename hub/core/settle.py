@@ -73,7 +73,8 @@ class Rules:
     """What settling depends on beside the world: policies, agreements, and the day.
 
     `terms`: record type → the agreements that receive it. `join`: encodes a union field from its elements;
-    `name`: an agency's encoded name of an entity.
+    `name`: an agency's encoded name of an entity. `joining`: agencies whose own records are still coming
+    in; nothing is created there yet, or it would be there twice.
     """
 
     types: Mapping[str, TypePolicy]
@@ -82,6 +83,7 @@ class Rules:
     name: Callable[[str, bytes], bytes]
     day: int
     epoch: int = 0
+    joining: frozenset[str] = frozenset()
 
 
 Edits = Sequence[tuple[Change, RecordState]]
@@ -94,11 +96,14 @@ def settle(
     targets: Mapping[Reference, Target],
     edits: Mapping[bytes, Edits],
     concerned: frozenset[bytes] = frozenset(),
+    restated: Mapping[bytes, frozenset[str]] | None = None,
 ) -> list[Settled]:
     """Settle each of `entities`; sets their versions and what they hold, in place.
 
     `edits`: entity → the changes just absorbed, to be answered where they lost (R19). `concerned`:
-    entities of a merge or split, whose version rises in any case (R18).
+    entities of a merge or split, whose version rises in any case (R18). `restated`: entity → agencies
+    that are told the current state once more, in its own version, because what was published may be lost
+    or behind (R26).
     """
     members = world.members()
     return [
@@ -110,6 +115,7 @@ def settle(
             targets,
             edits.get(entity, ()),
             entity in concerned,
+            (restated or {}).get(entity),
         )
         for entity in sorted(entities)
     ]
@@ -123,6 +129,7 @@ def _settle_one(
     targets: Mapping[Reference, Target],
     edits: Edits,
     concerned: bool,
+    restated: frozenset[str] | None,
 ) -> Settled:
     policy = rules.types[entity.record_type]
     live = any(member.speaks for member in members)
@@ -146,6 +153,8 @@ def _settle_one(
     before = _holders(entity)
     for agency, content in told.items():
         entity.held[agency] = Held(content.digest(), content.operation)
+    if restated is not None:
+        told |= {agency: contents[agency] for agency in restated if agency in contents}
     return Settled(
         entity=entity,
         golden=golden,
@@ -155,7 +164,7 @@ def _settle_one(
         merged_into=moved,
         deliveries=_deliveries(entity, told, golden, _seen(members)),
         answers=answers,
-        golden_changed=golden_changed,
+        golden_changed=golden_changed or restated is not None,
         holders_changed=before != _holders(entity),
         due_day=_due_day(entity, rules),
     )
@@ -235,6 +244,7 @@ def _contents(
             encoded,
             references,
             disputed_fields(primary(mine), golden),
+            may_create=agency not in rules.joining,
         )
         if content:
             contents[agency] = content

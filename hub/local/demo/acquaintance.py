@@ -13,7 +13,7 @@ from random import Random
 
 from hub.local.demo.copies import AGENCIES, Collision, Truth
 from hub.local.demo.people import Person
-from hub.local.demo.person_copies import Acquaintance
+from hub.local.demo.person_copies import HELD, Acquaintance
 
 ADULT_CIRCLES: dict[tuple[str, ...], int] = {
     ("entraide",): 21,
@@ -70,7 +70,9 @@ def _circles(weights: dict[tuple[str, ...], int], people: int, rng: Random) -> l
 
 
 def _acquaintance(person: Person, agencies: tuple[str, ...], rng: Random) -> Acquaintance:
-    identifiable = person.cin is not None or person.massar_code is not None
+    # The one identifier that all of these agencies write down, if the person has it.
+    pupils = all("massar_code" in HELD[agency] for agency in agencies)
+    identifiable = person.cin is not None or (pupils and person.massar_code is not None)
     several = len(agencies) > 1
     linked = several and identifiable and rng.random() < LINKED_SHARE
     if linked:

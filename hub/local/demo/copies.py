@@ -69,7 +69,7 @@ class Truth:
 class Population:
     """A whole region: `copies[agency][record type]`, ordered by logical number, and the truth.
 
-    An agency that keeps no records of a type has no such key. About 1.5 kB a person.
+    An agency that keeps no records of a type has no such key. About 2 kB a person.
     """
 
     people: int

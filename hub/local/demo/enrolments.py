@@ -76,9 +76,9 @@ def make_enrolments(
         for _ in range(rng.choices((0, 1, 2), weights=ENROLMENT_WEIGHTS)[0]):
             agencies = _enrolled_at(enrolling, acquaintance, rng)
             references = {"person": person.number, "centre": rng.choice(places[agencies])}
-            values = _enrolment(number, rng)
+            values, latest_news = _enrolment(number, rng)
             opened, *others = agencies
-            copy = Copy(number, values, changed_at(rng), references)
+            copy = Copy(number, values, changed_at(rng, latest_news), references)
             yield opened, copy
             yield from ((agency, _seen_elsewhere(copy)) for agency in others)
             number += 1
@@ -93,8 +93,9 @@ def make_consents(
         enrolling = _enrolling(acquaintance)
         if enrolling and rng.random() < CONSENT_SHARE:
             references = {"person": person.number}
-            copy = Copy(number, _consent(person.received_on, rng), changed_at(rng), references)
-            yield rng.choice(enrolling), copy
+            given_on = _day_between(person.received_on, AS_OF, rng)
+            values = _consent(given_on, rng)
+            yield rng.choice(enrolling), Copy(number, values, changed_at(rng, given_on), references)
             number += 1
 
 
@@ -110,7 +111,8 @@ def _enrolled_at(enrolling: tuple[str, ...], known: Acquaintance, rng: Random) -
     return (rng.choice(enrolling),)
 
 
-def _enrolment(number: int, rng: Random) -> Values:
+def _enrolment(number: int, rng: Random) -> tuple[Values, date]:
+    """The values, and the day of what happened last in it."""
     pathway = rng.choices(list(PATHWAYS), weights=[w for w, _ in PATHWAYS.values()])[0]
     status = rng.choices(list(STATUSES), weights=list(STATUSES.values()))[0]
     length = 20 + int(rng.random() * (LONGEST_PATHWAY_DAYS - 20))
@@ -122,13 +124,14 @@ def _enrolment(number: int, rng: Random) -> Values:
         "status": status,
         "started_on": started_on,
     }
+    ended_on = None
     if status in ("completed", "abandoned"):
         shortened = int(length * (rng.random() if status == "abandoned" else 1))
-        values["ended_on"] = date.fromordinal(start + shortened)
+        values["ended_on"] = ended_on = date.fromordinal(start + shortened)
     modules = PATHWAYS[pathway][1]
     if modules and status != "planned":
-        values["modules"] = rng.sample(modules, rng.randint(1, min(4, len(modules))))
-    return values
+        values["modules"] = sorted(rng.sample(modules, rng.randint(1, min(4, len(modules)))))
+    return values, ended_on or started_on
 
 
 def _start_offset(status: str, length: int, rng: Random) -> int:
@@ -151,13 +154,16 @@ def _seen_elsewhere(copy: Copy) -> Copy:
     return replace(copy, values=values, modified_at=copy.modified_at - NEWS_DELAY)
 
 
-def _consent(received_on: date, rng: Random) -> Values:
+def _day_between(first: date, last: date, rng: Random) -> date:
+    return date.fromordinal(rng.randint(first.toordinal(), last.toordinal()))
+
+
+def _consent(given_on: date, rng: Random) -> Values:
     purpose = rng.choices(list(PURPOSES), weights=[w for w, _ in PURPOSES.values()])[0]
     recipients = PURPOSES[purpose][1]
-    given_on = date.fromordinal(rng.randint(received_on.toordinal(), AS_OF.toordinal()))
     values: Values = {
         "purpose": purpose,
-        "recipients": list(recipients[: rng.randint(1, len(recipients))]),
+        "recipients": sorted(recipients[: rng.randint(1, len(recipients))]),
         "status": "given" if rng.random() < 0.9 else "withdrawn",
         "given_on": given_on,
     }

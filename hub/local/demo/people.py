@@ -130,7 +130,7 @@ def _received_on(birth: int, rng: Random) -> date:
 def _languages(education: int, rng: Random) -> list[str]:
     chances = (("ber", 0.2), ("hassaniya", 0.75), ("fr", 0.14 * education), ("es", 0.16))
     spoken = ["ar"] + [language for language, chance in chances if rng.random() < chance]
-    return [*spoken, "en"] if rng.random() < 0.06 * education else spoken
+    return sorted([*spoken, "en"] if rng.random() < 0.06 * education else spoken)
 
 
 def _cin_numbers(people: int, rng: Random) -> Iterator[str]:

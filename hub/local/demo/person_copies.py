@@ -31,7 +31,8 @@ HELD = {
 MISSPELLING = {"entraide": 0.08, "ads": 0.25, "region-laayoune": 0.2, "health": 0.3}
 
 _NOW = datetime(AS_OF.year, AS_OF.month, AS_OF.day, tzinfo=UTC)
-_OLDEST_CHANGE_S = 400 * 86_400.0
+_DAY_S = 86_400.0
+_OLDEST_CHANGE_S = 400 * _DAY_S
 _NO_REFERENCES: dict[str, int] = {}
 
 
@@ -68,9 +69,12 @@ def copy_of(person: Person, agency: str, known: Acquaintance, rng: Random) -> Co
     return Copy(person.number, values, changed_at(rng), _NO_REFERENCES)
 
 
-def changed_at(rng: Random) -> datetime:
-    """When a copy was last changed: some time in the year or so before AS_OF, in whole seconds."""
-    return _NOW - timedelta(seconds=int(rng.random() * _OLDEST_CHANGE_S))
+def changed_at(rng: Random, since: date | None = None) -> datetime:
+    """When a copy was last changed: in the year or so before AS_OF, not before `since`; whole seconds."""
+    span_s = _OLDEST_CHANGE_S
+    if since is not None and since < AS_OF:
+        span_s = min(span_s, (AS_OF - since).days * _DAY_S)
+    return _NOW - timedelta(seconds=int(rng.random() * span_s))
 
 
 def _identifiers(

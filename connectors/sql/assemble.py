@@ -1,0 +1,228 @@
+"""From captured rows to what they assert: grouping (R22), stamps (R10) and masks (R11, R12, R13). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.sdk import Change
+from connectors.sql.convert import Converter, Image, Slot, Unmappable, fingerprint
+from connectors.sql.rows import DELETE, INSERT, LINK, TRUNCATE, Captured, Shadow
+from hub.core import stamps
+
+# How long a form that was opened before the hub's write may still come back as it was (R13).
+STALE_WINDOW_MS = 15 * 60 * 1000
+
+
+@dataclass(slots=True)
+class Edit:
+    """What one transaction did to one local record: the rows of all its tables, first old to last new."""
+
+    record: str
+    local_id: str
+    txid: int
+    incarnation: int
+    first_seq: int
+    operation: str = "update"
+    known: int = 0
+    clock_ms: int = 0
+    old: dict[int, Image | None] = field(default_factory=dict)
+    new: dict[int, Image | None] = field(default_factory=dict)
+    entity: str | None = None
+
+    def add(self, row: Captured) -> None:
+        self.known = max(self.known, row.known)
+        self.clock_ms = max(self.clock_ms, row.clock_ms)
+        self.old.setdefault(row.part, row.old)
+        self.new[row.part] = row.new
+        if row.part == 0 and row.op in (INSERT, DELETE):
+            self.operation = "insert" if row.op == INSERT else "delete"
+            self.incarnation = row.incarnation
+
+
+def group(rows: Iterable[Captured]) -> list[Edit]:
+    """Edits in the order of their first row; rows of a truncated table are left out.
+
+    A delete ends an edit, so that a key used again in the same transaction is a second one (R14). Rows
+    of a part that come before the main row's insert belong to that insert.
+    """
+    edits: list[Edit] = []
+    latest: dict[tuple[str, str], Edit] = {}
+    for row in rows:
+        if row.op == TRUNCATE:
+            continue
+        key = (row.record, row.local_id)
+        edit = latest.get(key)
+        if edit is None or not _continues(edit, row):
+            edit = Edit(row.record, row.local_id, row.txid, row.incarnation, row.seq)
+            edits.append(edit)
+            latest[key] = edit
+        if row.op == LINK:
+            edit.operation, edit.entity = "link", str((row.new or {})["entity"])
+            edit.known, edit.clock_ms = row.known, row.clock_ms
+        elif edit.operation != "delete" or row.part == 0:
+            edit.add(row)
+    return edits
+
+
+def _continues(edit: Edit, row: Captured) -> bool:
+    if row.txid != edit.txid or row.op == LINK or edit.operation == "link":
+        return False
+    # After a delete, parts that vanish with their record are its; a new main row, or a part that
+    # appears, begins the key's next life.
+    return edit.operation != "delete" or (row.part > 0 and row.op != INSERT)
+
+
+@dataclass(slots=True)
+class Assembled:
+    """The outcome for one edit: the change to send, if any, and the values that could not be said."""
+
+    change: Change | None
+    problems: dict[str, Unmappable] = field(default_factory=dict)
+
+
+def assemble(
+    edit: Edit,
+    shadow: Shadow | None,
+    converter: Converter,
+    published: Collection[str],
+    event_id: Callable[[str, int], str],
+) -> Assembled:
+    """The change that `edit` amounts to; none where nothing that may be said has changed."""
+    shadow = shadow or Shadow(edit.record, edit.local_id)
+    # Two edits within one millisecond, or under a clock that was set back, keep their order.
+    stamp = max(stamps.capture(edit.clock_ms, edit.known), shadow.last + 1)
+    change = Change(
+        event_id=event_id(edit.record, edit.first_seq),
+        record_type=edit.record,
+        local_id=edit.local_id,
+        operation=edit.operation,
+        stamp=stamp,
+        incarnation=edit.incarnation,
+        entity=edit.entity or shadow.entity,
+    )
+    if edit.operation in ("link", "delete"):
+        return Assembled(change)
+    result = Assembled(change)
+    same_life = shadow.incarnation == edit.incarnation
+    for part, new in edit.new.items():
+        for slot in converter.slots_in(part):
+            _compare(edit, slot, edit.old[part], new, shadow if same_life else None, published, result)
+    if edit.operation == "update" and not change.changed and not change.stale:
+        result.change = None
+    return result
+
+
+def _compare(
+    edit: Edit,
+    slot: Slot,
+    old: Image | None,
+    new: Image | None,
+    shadow: Shadow | None,
+    published: Collection[str],
+    result: Assembled,
+) -> None:
+    before, after = prints(slot, old), prints(slot, new)
+    if before == after:
+        return
+    change = result.change
+    assert change is not None
+    was, now = slot.read(old), slot.read(new)
+    for spec in slot.fields:
+        name, value = spec.name, now[spec.name]
+        if name not in published:
+            continue
+        if isinstance(value, Unmappable):
+            result.problems[name] = value
+        elif spec.kind == "strings":
+            _assert_elements(change, name, was[name], value)
+        elif _differs(edit, was[name], value) and not _echo(shadow, name, value, after):
+            if edit.operation == "update" and _stale(shadow, name, after, edit.clock_ms):
+                change.stale = (*change.stale, name)
+            else:
+                change.changed = (*change.changed, name)
+            change.values[name] = value
+
+
+def prints(slot: Slot, image: Image | None) -> list[Any]:
+    """A slot's columns as they stand in a row, comparable."""
+    return [fingerprint(image.get(column)) if image else None for column in slot.columns]
+
+
+def _differs(edit: Edit, was: Any, value: Any) -> bool:
+    if edit.operation == "insert":
+        return value is not None
+    # What could not be read before and can be now was changed to it.
+    return isinstance(was, Unmappable) or bool(was != value)
+
+
+def _assert_elements(change: Change, name: str, was: Any, now: Any) -> None:
+    before = set() if isinstance(was, Unmappable) else set(was or ())
+    after = set(now or ())
+    if before == after:
+        return
+    change.changed = (*change.changed, name)
+    change.values[name] = sorted(after - before)
+    if before - after:
+        change.removed[name] = sorted(before - after)
+
+
+def _echo(shadow: Shadow | None, name: str, value: Any, after: list[Any]) -> bool:
+    """Whether this is the value that the hub delivered, which nobody here has contradicted since."""
+    if shadow is None or name in shadow.own or name not in shadow.delivered:
+        return False
+    sent, became = shadow.delivered[name]
+    return bool(became == after) or bool(sent == plain(value))
+
+
+def plain(value: Any) -> Any:
+    """A contract value as JSON keeps it."""
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _stale(shadow: Shadow | None, name: str, after: list[Any], clock_ms: int) -> bool:
+    if shadow is None or name not in shadow.replaced:
+        return False
+    value, at_ms = shadow.replaced[name]
+    return bool(value == after) and clock_ms - at_ms <= STALE_WINDOW_MS
+
+
+def noted(shadow: Shadow, change: Change) -> None:
+    """What the shadow knows once `change` is sent."""
+    shadow.last = max(shadow.last, change.stamp)
+    if change.incarnation != shadow.incarnation:
+        return
+    if change.operation == "insert":
+        shadow.born = change.stamp
+    for name in (*change.changed, *change.stale):
+        shadow.own[name] = change.stamp
+        shadow.delivered.pop(name, None)
+        shadow.kept.pop(name, None)
+    for name in change.changed:
+        shadow.replaced.pop(name, None)
+
+
+def snapshot(
+    record: str,
+    local_id: str,
+    images: Mapping[int, Image | None],
+    shadow: Shadow | None,
+    converter: Converter,
+    published: Collection[str],
+) -> tuple[dict[str, Any], dict[str, Unmappable]]:
+    """(values, problems) of a whole row: what it holds and the hub did not put there; never null (R11)."""
+    shadow = shadow or Shadow(record, local_id)
+    values: dict[str, Any] = {}
+    problems: dict[str, Unmappable] = {}
+    for part, image in images.items():
+        for slot in converter.slots_in(part):
+            after = prints(slot, image)
+            for name, value in slot.read(image).items():
+                if name not in published or value is None or value == []:
+                    continue
+                if isinstance(value, Unmappable):
+                    problems[name] = value
+                elif not _echo(shadow, name, value, after):
+                    values[name] = value
+    return values, problems

@@ -1,0 +1,160 @@
+"""The port to an agency's database: what `source`, `sink` and `install` ask of a dialect."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.sql.convert import Image, Local
+from connectors.sql.mapping import RecordMap, TableMap
+from connectors.sql.tables import Bookkeeping
+from hub.errors import JisrError
+
+
+class Refusal(JisrError):
+    """The database refuses a statement; `code` and `column` are all that is told to anyone else."""
+
+    def __init__(self, code: str, column: str = "") -> None:
+        super().__init__(f"refused: {code}{f' in column {column}' if column else ''}")
+        self.code = code
+        self.column = column
+
+
+class Locked(JisrError):
+    """Somebody at the agency holds a lock; they come first, try again later."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of an agency's table. `kind` is one of text, number, boolean, date, array, other."""
+
+    name: str
+    type: str
+    kind: str
+    nullable: bool
+    has_default: bool
+    generated: bool = False
+    max_length: int | None = None
+
+
+@dataclass(frozen=True)
+class NewRow:
+    """A row as the database made it: its key as text, and the mapped columns."""
+
+    key: str
+    image: Image
+
+
+class Database(ABC):
+    """One connection. Not thread-safe. Every call may block and may raise `Retriable`.
+
+    Statements are written once for all dialects: `{name}` is a bookkeeping table, `:name` a parameter,
+    `IN_LIST(:name)` a parameter that is a list of texts or integers.
+    """
+
+    dialect: str
+    # How SQL says "and lock these rows": empty where a write transaction locks the database anyway.
+    for_update: str = ""
+
+    @abstractmethod
+    def connect(self) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def claim(self) -> None:
+        """Become this database's only connector, until `close`; raises `Retriable` if there is one."""
+
+    @abstractmethod
+    def transaction(self, *, by_hub: bool = False) -> AbstractContextManager[None]:
+        """A short write transaction; `by_hub` makes capture silent for its own statements (R23)."""
+
+    @abstractmethod
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]: ...
+
+    @abstractmethod
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
+        """Run; return the number of rows."""
+
+    @abstractmethod
+    def upsert(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], *, keep: bool = False) -> None:
+        """Insert or replace bookkeeping rows, all columns given; `keep` leaves existing ones alone."""
+
+    @abstractmethod
+    def append(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows into a table with a serial key."""
+
+    @abstractmethod
+    def clock_ms(self) -> int: ...
+
+    @abstractmethod
+    def has_table(self, name: str) -> bool: ...
+
+    @abstractmethod
+    def columns(self, table: str) -> Mapping[str, Column]:
+        """The columns of a table, by name; empty if there is no such table."""
+
+    @abstractmethod
+    def unique(self, table: str, column: str) -> bool:
+        """Whether `column` alone is a primary key or unique."""
+
+    @abstractmethod
+    def may_capture(self, table: str) -> bool:
+        """Whether triggers may be put on `table`."""
+
+    @abstractmethod
+    def lock_rows(self, table: TableMap, keys: Sequence[str], *, whole: bool) -> tuple[dict[str, Image], set[str]]:
+        """(locked rows by key, keys of rows that somebody else holds). Waits for nobody.
+
+        `whole` also keeps others from attaching rows to these.
+        """
+
+    @abstractmethod
+    def part_rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, Image]:
+        """Rows of a further table by the key of their record, locked; raises `Locked`."""
+
+    @abstractmethod
+    def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
+        """(key, columns, modification time in ms) of existing rows in the order of the key."""
+
+    @abstractmethod
+    def rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, tuple[Image, int | None]]:
+        """Rows by key, without locking: (columns, modification time in ms)."""
+
+    @abstractmethod
+    def insert_rows(
+        self, table: TableMap, columns: Sequence[str], rows: Sequence[Sequence[Local]]
+    ) -> list[NewRow]:
+        """Insert; the rows as they became, in order. Raises `Refusal` or `Locked` for the whole."""
+
+    @abstractmethod
+    def update_rows(
+        self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
+    ) -> list[Image | None]:
+        """Update by key; the rows as they became, in order, None for one that is gone."""
+
+    @abstractmethod
+    def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None: ...
+
+    @abstractmethod
+    def create_bookkeeping(self) -> None:
+        """Create the bookkeeping tables where they are missing."""
+
+    @abstractmethod
+    def install_capture(self, record: RecordMap, agency: str) -> None:
+        """Put the triggers on the tables of a record type, or renew them."""
+
+    @abstractmethod
+    def uninstall(self, tables: Iterable[str]) -> None:
+        """Remove triggers, functions and bookkeeping tables."""
+
+
+def object_name(*parts: str) -> str:
+    """A short, stable name for a trigger or function: identifiers are limited to 63 bytes."""
+    digest = hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:12]
+    return f"jisr_capture_{digest}"

@@ -1,0 +1,247 @@
+"""Reads a mapping file; gathers everything that is wrong with its form, each with line and column."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping as MappingType
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from connectors.sql.mapping import (
+    DEFAULT_TIMEZONE,
+    NOWHERE,
+    FieldMap,
+    JoinMap,
+    Mapping,
+    Place,
+    RecordMap,
+    TableMap,
+)
+from hub.contracts.topics import agency_name
+from hub.errors import ConfigurationError
+
+_FIELD_KEYS = ("column", "columns", "codes", "format", "separator", "lengths", "prefix", "strip", "upper")
+_TABLE_KEYS = ("table", "key", "joins", "modified_at", "fields", "joined", "fixed")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a mapping, and where; a warning does not stop a connector."""
+
+    at: Place
+    message: str
+    warning: bool = False
+
+    def line(self, path: Path) -> str:
+        severity = "warning: " if self.warning else ""
+        return f"{path}:{self.at[0]}:{self.at[1]}: {severity}{self.message}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest of `known`, or what there is."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f": there are {', '.join(names)}" if names else ""
+
+
+def read_mapping(path: Path) -> tuple[Mapping, list[Problem]]:
+    """The mapping as far as it could be read, and all that is wrong with its form.
+
+    Raises `ConfigurationError` for a file that is no YAML mapping at all.
+    """
+    try:
+        document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, MarkedYAMLError) as error:
+        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(document, MappingType):
+        raise ConfigurationError(f"{path}:1:1: a mapping file has the keys `agency` and `records`")
+    reader = _Reader()
+    return reader.mapping(document, path), reader.problems
+
+
+class _Reader:
+    """Walks the document; notes a problem and goes on with what is left."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def complain(self, node: Any, key: Any, message: str) -> None:
+        self.problems.append(Problem(place(node, key), message))
+
+    def only(self, node: Any, allowed: tuple[str, ...]) -> None:
+        for key in node:
+            if key not in allowed:
+                self.complain(node, key, f"unknown key {key!r}{suggestion(str(key), allowed)}")
+
+    def section(self, parent: Any, key: Any, what: str) -> Any:
+        node = parent.get(key)
+        if node is None:
+            return {}
+        if not isinstance(node, MappingType):
+            self.complain(parent, key, f"{key}: {what} expected")
+            return {}
+        return node
+
+    def text(self, node: Any, key: str) -> str:
+        value = node.get(key)
+        if not isinstance(value, str) or not value:
+            self.complain(node, key, f"{key}: a name expected")
+            return ""
+        return value
+
+    def mapping(self, document: Any, path: Path) -> Mapping:
+        self.only(document, ("agency", "timezone", "records"))
+        agency = str(document.get("agency", ""))
+        try:
+            agency_name(agency)
+        except ConfigurationError as error:
+            self.complain(document, "agency", str(error))
+        records = self.section(document, "records", "record types with their tables")
+        if not records:
+            self.complain(document, "records", "records: at least one record type expected")
+        return Mapping(
+            agency=agency,
+            records={str(name): self.record(records, name) for name in records},
+            path=path,
+            timezone=str(document.get("timezone", DEFAULT_TIMEZONE)),
+            at=place(document, "agency"),
+        )
+
+    def record(self, records: Any, name: Any) -> RecordMap:
+        at, node = place(records, name), self.section(records, name, "`tables`")
+        self.only(node, ("tables",))
+        entries = node.get("tables")
+        if not isinstance(entries, list) or not all(isinstance(e, MappingType) for e in entries) or not entries:
+            self.complain(records, name, f"{name}: needs `tables`, a list whose first is the main table")
+            return RecordMap(str(name), (TableMap(0, "", "", at=at),), at)
+        tables = tuple(self.table(entry, part) for part, entry in enumerate(entries))
+        return RecordMap(str(name), tables, at)
+
+    def table(self, node: Any, part: int) -> TableMap:
+        self.only(node, _TABLE_KEYS)
+        key_name = "joins" if part else "key"
+        if ("key" if part else "joins") in node:
+            wrong = "the main table has `key`" if not part else "a further table has `joins`"
+            self.complain(node, "key" if part else "joins", f"{wrong}, not this")
+        key, generated = self.key(node, key_name)
+        fields = self.section(node, "fields", "fields with their columns")
+        joined = node.get("joined", [])
+        if not isinstance(joined, list):
+            self.complain(node, "joined", "joined: a list expected")
+            joined = []
+        modified_at = self.text(node, "modified_at") if "modified_at" in node else None
+        return TableMap(
+            part=part,
+            table=self.text(node, "table"),
+            key=key,
+            fields=tuple(self.field(fields, name) for name in fields),
+            joined=tuple(self.join(joined, position) for position in range(len(joined))),
+            fixed={str(k): code_text(v) for k, v in self.section(node, "fixed", "columns").items()},
+            modified_at=modified_at,
+            generated=generated,
+            at=place(node, "table"),
+            key_at=place(node, key_name),
+        )
+
+    def key(self, node: Any, name: str) -> tuple[str, str | None]:
+        entry = node.get(name)
+        if not isinstance(entry, MappingType):
+            return self.text(node, name), None
+        self.only(entry, ("column", "generated"))
+        generated = entry.get("generated")
+        if generated not in (None, "uuid"):
+            self.complain(entry, "generated", f"generated: {generated!r}: only uuid can be made here")
+        return self.text(entry, "column"), generated
+
+    def field(self, fields: Any, name: Any) -> FieldMap:
+        at, node = place(fields, name), fields[name]
+        if isinstance(node, str):
+            return FieldMap(str(name), (node,), at=at)
+        if not isinstance(node, MappingType):
+            self.complain(fields, name, f"{name}: a column's name, or `column` with options, expected")
+            return FieldMap(str(name), ("",), at=at)
+        self.only(node, _FIELD_KEYS)
+        codes = self.section(node, "codes", "local code: contract code")
+        prefix = self.section(node, "prefix", "local beginning: contract beginning")
+        return FieldMap(
+            field=str(name),
+            columns=self.columns(node),
+            codes={code_text(local): code_text(code) for local, code in codes.items()},
+            format=self.text(node, "format") if "format" in node else None,
+            separator=self.plain(node, "separator"),
+            lengths=self.lengths(node),
+            prefix={code_text(local): code_text(value) for local, value in prefix.items()},
+            strip=self.plain(node, "strip") or "",
+            upper=node.get("upper") is True,
+            at=at,
+            codes_at={code_text(local): place(codes, local) for local in codes},
+        )
+
+    def plain(self, node: Any, key: str) -> str | None:
+        """Text that may be empty or blank: a separator."""
+        value = node.get(key)
+        if value is not None and not isinstance(value, str):
+            self.complain(node, key, f"{key}: text expected; put it in quotes")
+            return None
+        return value
+
+    def lengths(self, node: Any) -> tuple[int, ...]:
+        value = node.get("lengths", [])
+        if not isinstance(value, list) or not all(isinstance(n, int) and n > 0 for n in value):
+            self.complain(node, "lengths", "lengths: the number of characters of each column expected")
+            return ()
+        return tuple(value)
+
+    def columns(self, node: Any) -> tuple[str, ...]:
+        if ("column" in node) == ("columns" in node):
+            self.complain(node, "columns", "either `column` or `columns` expected")
+            return ("",)
+        if "column" in node:
+            return (self.text(node, "column"),)
+        names = node["columns"]
+        if not isinstance(names, list) or len(names) < 2 or not all(isinstance(n, str) and n for n in names):
+            self.complain(node, "columns", "columns: a list of two or more column names expected")
+            return ("",)
+        return tuple(names)
+
+    def join(self, joined: Any, position: int) -> JoinMap:
+        node, at = joined[position], place(joined, position)
+        if not isinstance(node, MappingType):
+            self.complain(joined, position, "joined: `column`, `fields` and `separator` expected")
+            return JoinMap("", (), " ", at)
+        self.only(node, ("column", "fields", "separator"))
+        names = node.get("fields")
+        if not isinstance(names, list) or len(names) < 2:
+            self.complain(node, "fields", "fields: the two or more fields that the column holds expected")
+            names = []
+        separator = self.plain(node, "separator")
+        if not separator:
+            self.complain(node, "separator", "separator: the text between the values expected")
+        return JoinMap(self.text(node, "column"), tuple(map(str, names)), separator or " ", at)
+
+
+def place(node: Any, key: Any) -> Place:
+    """Line and column of a key, from 1; of the node where it has no such key."""
+    try:
+        where = node.lc.item(key) if isinstance(node, list) else node.lc.key(key)
+        return where[0] + 1, where[1] + 1
+    except (AttributeError, KeyError, IndexError, TypeError):
+        marks = getattr(node, "lc", None)
+        if marks is None or marks.line is None:
+            return NOWHERE
+        return marks.line + 1, marks.col + 1
+
+
+def code_text(value: Any) -> str:
+    """A YAML scalar used as a code: YAML's own true, 1 or 1.5 as it is written in a database's text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # `01: male`: YAML reads a number and would drop the zero, which in a code is a digit like any other.
+    width = getattr(value, "_width", None)
+    return str(value).zfill(width) if width else str(value)

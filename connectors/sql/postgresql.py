@@ -1,0 +1,309 @@
+"""The PostgreSQL dialect (14 or later), on psycopg."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.types.json import set_json_loads
+
+from connectors.sql import postgresql_capture as capture
+from connectors.sql.convert import Image, Local, as_text
+from connectors.sql.database import Column, Database, NewRow, object_name
+from connectors.sql.mapping import RecordMap, TableMap
+from connectors.sql.postgresql_capture import image, qualified, quoted
+from connectors.sql.postgresql_catalog import columns_of, is_unique, may_put_triggers, valid_key
+from connectors.sql.postgresql_errors import translated
+from connectors.sql.tables import Bookkeeping
+from hub.errors import Retriable
+
+# People at work come first: the sink waits this long for a lock, then lets go and tries again (R28). Below
+# PostgreSQL's deadlock_timeout of 1 s, so that in a deadlock it is never the agency's side that is ended.
+LOCK_TIMEOUT_MS = 250
+# A statement that takes longer holds locks for too long, or hangs on a dead connection.
+STATEMENT_TIMEOUT_MS = 30_000
+
+_SQL_TYPES = {"text": "text", "bigint": "bigint", "int": "integer", "bool": "boolean", "json": "jsonb"}
+_NAME = re.compile(r"(?<![:\w]):([a-z_]+)")
+_IN_LIST = re.compile(r"IN_LIST\(:([a-z_]+)\)")
+_TABLE = re.compile(r"\{([a-z]+)\}")
+_loads = functools.partial(json.loads, parse_float=Decimal)
+
+
+class PostgreSQL(Database):
+    """`url` is a libpq connection string; unqualified tables are in the role's current schema."""
+
+    dialect = "postgresql"
+    for_update = " FOR UPDATE"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection[Any] | None = None
+        self._schema = "public"
+        self._columns: dict[str, Mapping[str, Column]] = {}
+        self._translated: dict[str, str] = {}
+
+    @property
+    def _db(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            raise Retriable("PostgreSQL: not connected")
+        return self._connection
+
+    def connect(self) -> None:
+        self.close()
+        with translated():
+            db = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=5,
+                application_name="jisr-connector",
+                keepalives_idle=15,
+                options=f"-c datestyle=ISO,YMD -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}",
+            )
+            set_json_loads(_loads, db)
+            self._connection = db
+            row = db.execute("SELECT current_schema()").fetchone()
+        self._schema = row[0] if row and row[0] else "public"
+        self._columns.clear()
+        self._translated.clear()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def claim(self) -> None:
+        key = f"SELECT pg_try_advisory_lock(hashtext('jisr'), hashtext({capture.literal(self._schema)}))"
+        if not self.query(key)[0][0]:
+            raise Retriable("another connector is at work in this database; only one may be")
+
+    @contextlib.contextmanager
+    def transaction(self, *, by_hub: bool = False) -> Iterator[None]:
+        with translated(), self._db.transaction():
+            settings = f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
+            if by_hub:
+                # Deferred constraints are checked at the statement, where the row that breaks one is known.
+                settings += "; SET LOCAL jisr.origin = 'hub'; SET CONSTRAINTS ALL IMMEDIATE"
+            self._db.execute(settings)
+            yield
+
+    def _sql(self, sql: str) -> str:
+        ready = self._translated.get(sql)
+        if ready is None:
+            ready = _TABLE.sub(lambda m: f"{quoted(self._schema)}.jisr_{m.group(1)}", sql)
+            ready = _IN_LIST.sub(r"= ANY(%(\1)s)", ready)
+            ready = _NAME.sub(r"%(\1)s", ready)
+            self._translated[sql] = ready
+        return ready
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with translated():
+            return self._db.execute(self._sql(sql), params).fetchall()
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
+        with translated():
+            return self._db.execute(self._sql(sql), params).rowcount
+
+    def upsert(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], *, keep: bool = False) -> None:
+        if not rows:
+            return
+        others = [c for c in table.columns if c not in table.key]
+        update = "NOTHING" if keep else "UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in others)
+        self._bulk(table, rows, f" ON CONFLICT ({', '.join(table.key)}) DO {update}")
+
+    def append(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            self._bulk(table, rows, "")
+
+    def _bulk(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], tail: str) -> None:
+        """All rows by one statement, whose text is the same for any number of them."""
+        names = ", ".join(table.columns)
+        arrays = ", ".join(
+            f"%({name})s::{'text' if kind == 'json' else _SQL_TYPES[kind]}[]"
+            for name, kind in table.columns.items()
+        )
+        values = ", ".join(
+            f"u.{name}::jsonb" if kind == "json" else f"u.{name}" for name, kind in table.columns.items()
+        )
+        sql = (
+            f"INSERT INTO {quoted(self._schema)}.jisr_{table.name} ({names}) "
+            f"SELECT {values} FROM unnest({arrays}) AS u ({names}){tail}"
+        )
+        params = {
+            name: [_json(row[name]) if kind == "json" else row[name] for row in rows]
+            for name, kind in table.columns.items()
+        }
+        with translated():
+            self._db.execute(sql, params)
+
+    def clock_ms(self) -> int:
+        return int(self.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")[0][0])
+
+    def has_table(self, name: str) -> bool:
+        return bool(self.columns(name))
+
+    def columns(self, table: str) -> Mapping[str, Column]:
+        if table not in self._columns:
+            with translated():
+                self._columns[table] = columns_of(self._db, qualified(table, self._schema))
+        return self._columns[table]
+
+    def unique(self, table: str, column: str) -> bool:
+        with translated():
+            return is_unique(self._db, qualified(table, self._schema), column)
+
+    def may_capture(self, table: str) -> bool:
+        with translated():
+            return may_put_triggers(self._db, qualified(table, self._schema))
+
+    def _keys(self, table: TableMap, keys: Sequence[str]) -> tuple[str, list[str]]:
+        """(the condition on the key, the keys that can be of its type)."""
+        column = self.columns(table.table).get(table.key)
+        kind = column.type if column else "text"
+        condition = f"t.{quoted(table.key)} = ANY(%s::{kind}[])".replace("%s", "\0")
+        return condition.replace("%", "%%").replace("\0", "%s"), [k for k in keys if valid_key(kind, k)]
+
+    def _select(self, table: TableMap, keys: Sequence[str], extra: str, tail: str) -> list[tuple[Any, ...]]:
+        condition, valid = self._keys(table, keys)
+        if not valid:
+            return []
+        head = f"SELECT t.{quoted(table.key)}::text, {image('t', table.columns)}{extra}"
+        where = f" FROM {qualified(table.table, self._schema)} t WHERE "
+        fixed = self._fixed(table)
+        sql = _escaped(head + where) + condition + _escaped(fixed + tail)
+        with translated():
+            return self._db.execute(sql, (valid,)).fetchall()
+
+    def _fixed(self, table: TableMap) -> str:
+        return "".join(
+            f" AND t.{quoted(column)}::text IS NOT DISTINCT FROM {capture.literal(value)}"
+            for column, value in table.fixed.items()
+        )
+
+    def lock_rows(self, table: TableMap, keys: Sequence[str], *, whole: bool) -> tuple[dict[str, Image], set[str]]:
+        # A plain FOR UPDATE would also wait for those who only refer to the row by a foreign key.
+        strength = "FOR UPDATE" if whole else "FOR NO KEY UPDATE"
+        rows = {key: row for key, row in self._select(table, keys, "", f" {strength} OF t SKIP LOCKED")}
+        missing = [key for key in keys if key not in rows]
+        held = {row[0] for row in self._select(table, missing, "", "")} if missing else set()
+        return rows, held
+
+    def part_rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, Image]:
+        return {key: row for key, row in self._select(table, keys, "", " FOR NO KEY UPDATE OF t")}
+
+    def _modified(self, table: TableMap) -> str:
+        if table.modified_at is None:
+            return ", NULL::bigint"
+        return f", (extract(epoch FROM t.{quoted(table.modified_at)}) * 1000)::bigint"
+
+    def rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, tuple[Image, int | None]]:
+        return {key: (row, at) for key, row, at in self._select(table, keys, self._modified(table), "")}
+
+    def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
+        column = self.columns(table.table).get(table.key)
+        key, kind = f"t.{quoted(table.key)}", column.type if column else "text"
+        sql = _escaped(
+            f"SELECT {key}::text, {image('t', table.columns)}{self._modified(table)}"
+            f" FROM {qualified(table.table, self._schema)} t WHERE true{self._fixed(table)}"
+        )
+        if after is not None:
+            sql += _escaped(f" AND {key} > ") + f"CAST(%(after)s AS {_escaped(kind)})"
+        sql += _escaped(f" ORDER BY {key}") + " LIMIT %(limit)s"
+        with translated():
+            return self._db.execute(sql, {"after": after, "limit": limit}).fetchall()
+
+    def insert_rows(
+        self, table: TableMap, columns: Sequence[str], rows: Sequence[Sequence[Local]]
+    ) -> list[NewRow]:
+        names = ", ".join(quoted(column) for column in columns)
+        sql = _escaped(f"INSERT INTO {qualified(table.table, self._schema)} AS t ({names}) VALUES (")
+        sql += ", ".join("%s" for _ in columns) + ")" + self._returning(table)
+        if not columns:
+            sql = _escaped(f"INSERT INTO {qualified(table.table, self._schema)} AS t DEFAULT VALUES")
+            sql += self._returning(table)
+        made = self._many(table, columns, sql, [tuple(row) for row in rows])
+        return [NewRow(*row) if row else NewRow("", {}) for row in made]
+
+    def _returning(self, table: TableMap) -> str:
+        return _escaped(f" RETURNING t.{quoted(table.key)}::text, {image('t', table.columns)}")
+
+    def update_rows(
+        self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
+    ) -> list[Image | None]:
+        condition, _ = self._keys(table, ())
+        sets = ", ".join(_escaped(quoted(column)) + " = %s" for column in columns)
+        sql = _escaped(f"UPDATE {qualified(table.table, self._schema)} t SET ") + sets
+        sql += " WHERE " + condition.replace("ANY(%s::", "(%s::").replace("[])", ")")
+        sql += _escaped(self._fixed(table)) + self._returning(table)
+        became = self._many(table, columns, sql, [(*values, key) for key, values in rows])
+        return [row[1] if row else None for row in became]
+
+    def _many(
+        self, table: TableMap, columns: Sequence[str], sql: str, rows: list[tuple[Local, ...]]
+    ) -> list[tuple[Any, ...] | None]:
+        """Run once per row in one pipeline (no round trip per row); each row's first result."""
+        kinds = [self.columns(table.table).get(column) for column in columns]
+        bound = [
+            tuple(_bound(value, kinds[i] if i < len(kinds) else None) for i, value in enumerate(row))
+            for row in rows
+        ]
+        results: list[tuple[Any, ...] | None] = []
+        with translated(kinds), self._db.cursor() as cursor:
+            cursor.executemany(sql, bound, returning=True)
+            while True:
+                results.append(cursor.fetchone())
+                if not cursor.nextset():
+                    return results
+
+    def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None:
+        condition, valid = self._keys(table, keys)
+        sql = _escaped(f"DELETE FROM {qualified(table.table, self._schema)} t WHERE ") + condition
+        with translated():
+            self._db.execute(sql + _escaped(self._fixed(table)), (valid,))
+
+    def create_bookkeeping(self) -> None:
+        with self.transaction():
+            for statement in capture.create_tables(self._schema):
+                self._db.execute(statement)
+
+    def install_capture(self, record: RecordMap, agency: str) -> None:
+        with self.transaction():
+            for statement in capture.capture_statements(record, self._schema):
+                self._db.execute(statement)
+
+    def uninstall(self, tables: Iterable[str]) -> None:
+        found = "SELECT DISTINCT tgname::text FROM pg_trigger WHERE tgname LIKE 'jisr_capture_%'"
+        names = sorted({name.removesuffix("_t") for (name,) in self.query(found)})
+        present = [table for table in tables if self.has_table(table)]
+        with self.transaction():
+            for statement in capture.drop_statements(present, names, self._schema):
+                self._db.execute(statement)
+
+
+def _escaped(sql: str) -> str:
+    """SQL with parameters, for psycopg: a percent sign in an identifier is doubled."""
+    return sql.replace("%", "%%")
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _bound(value: Local, column: Column | None) -> Local:
+    """A value as text of unknown type, so that PostgreSQL reads it as the column's own type."""
+    if isinstance(value, (list, tuple)):
+        items = (str(item).replace("\\", "\\\\").replace('"', '\\"') for item in value)
+        return "{" + ",".join(f'"{item}"' for item in items) + "}"
+    if column is not None and column.kind == "boolean" and isinstance(value, str):
+        return value
+    return as_text(value)
+
+
+__all__ = ["PostgreSQL", "object_name"]

@@ -1,0 +1,138 @@
+"""The SQL source: captured edits, then dirty rows, then the rows that were there before capture."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from connectors.sdk import Batch, Change
+from connectors.sql import dirty, snapshot, store
+from connectors.sql.assemble import Edit, assemble, group, noted
+from connectors.sql.convert import Converter, Unmappable
+from connectors.sql.database import Database
+from connectors.sql.mapping import Mapping as AgencyMapping
+from connectors.sql.rows import TRUNCATE, Captured, Shadow
+
+log = logging.getLogger(__name__)
+
+# Told of each value that could not be said: record type, field, code.
+ProblemReport = Callable[[str, str, str], None]
+
+
+@dataclass
+class Work:
+    """What belongs to a batch: what to forget once it is sent, and whose shadows to tell."""
+
+    seqs: list[int] = field(default_factory=list)
+    dirty: list[tuple[str, str, int, int]] = field(default_factory=list)
+    snapshot: dict[str, snapshot.Progress] = field(default_factory=dict)
+    gone: list[Change] = field(default_factory=list)
+
+
+class SqlSource:
+    """Implements `connectors.sdk.Source` on an agency's database.
+
+    `published` are the fields of each record type that the agreement lets the agency say.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        mapping: AgencyMapping,
+        converters: Mapping[str, Converter],
+        published: Mapping[str, Collection[str]],
+        report: ProblemReport = lambda record, field, code: None,
+    ) -> None:
+        self.db = database
+        self.mapping = mapping
+        self.converters = converters
+        self.published = published
+        self._report = report
+        self.epoch = 1
+        self._snapshots: dict[str, snapshot.Progress] = {}
+
+    def connect(self) -> None:
+        self.db.connect()
+        self.db.claim()
+        store.prepare(self.db)
+        for record in self.mapping.records.values():
+            self.db.install_capture(record, self.mapping.agency)
+        self.epoch, progress = store.state(self.db)
+        self._snapshots = snapshot.pending(self.mapping, progress)
+
+    def close(self) -> None:
+        self.db.close()
+
+    def backlog(self) -> int:
+        queue, marked = self.db.query("SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty})")[0]
+        return int(queue) + int(marked)
+
+    def read(self, limit: int) -> Batch | None:
+        """Edits first; when there are none, a page of the dirty rows or of the snapshot."""
+        rows = store.captured(self.db.query(store.READ_QUEUE, {"limit": limit}))
+        if rows:
+            return self._edits(rows)
+        return dirty.read(self, limit) or snapshot.read(self, self._snapshots, limit)
+
+    def _edits(self, rows: list[Captured]) -> Batch:
+        for row in rows:
+            if row.op == TRUNCATE:
+                log.warning("table %s of %s was truncated: its records are kept", row.part, row.record)
+                self._report(row.record, "", "truncate")
+        edits = group(row for row in rows if row.record in self.converters)
+        shadows = self._shadows_of(edits)
+        changes = []
+        for edit in edits:
+            shadow = shadows[edit.record].setdefault(edit.local_id, Shadow(edit.record, edit.local_id))
+            outcome = assemble(
+                edit, shadow, self.converters[edit.record], self.published.get(edit.record, ()), self.event_id
+            )
+            self.complain(edit.record, outcome.problems)
+            if outcome.change is not None:
+                noted(shadow, outcome.change)
+                changes.append(outcome.change)
+        return Batch(changes, Work(seqs=[row.seq for row in rows]))
+
+    def _shadows_of(self, edits: Iterable[Edit]) -> dict[str, dict[str, Shadow]]:
+        ids: dict[str, set[str]] = {}
+        for edit in edits:
+            ids.setdefault(edit.record, set()).add(edit.local_id)
+        return {record: store.shadows(self.db, record, names) for record, names in ids.items()}
+
+    def event_id(self, record: str, number: int | str) -> str:
+        return f"{self.mapping.agency}:{record}:{self.epoch}-{number}"
+
+    def complain(self, record: str, problems: Mapping[str, Unmappable]) -> None:
+        """Note values that could not be said: by field and reason, never by value."""
+        for (name, code), count in Counter((n, p.code) for n, p in problems.items()).items():
+            log.warning("%s: %s (%s time(s)); the rest of the row is sent", record, problems[name], count)
+            self._report(record, name, code)
+
+    def acknowledge(self, batch: Batch) -> None:
+        """In one transaction: forget the rows, tell the shadows."""
+        work: Work = batch.token
+        by_record: dict[str, list[Change]] = {}
+        for change in (*batch.changes, *work.gone):
+            if change.operation != "link":
+                by_record.setdefault(change.record_type, []).append(change)
+        with self.db.transaction():
+            for record in sorted(by_record):
+                changes = by_record[record]
+                shadows = store.locked_shadows(self.db, record, {c.local_id for c in changes})
+                for change in changes:
+                    noted(shadows[change.local_id], change)
+                for change in (c for c in work.gone if c.record_type == record):
+                    dirty.ended(shadows[change.local_id], change)
+                store.save_shadows(self.db, shadows.values())
+            if work.seqs:
+                self.db.execute(store.FORGET, {"seqs": work.seqs})
+                self.db.execute(store.READ_UP_TO, {"seq": work.seqs[-1]})
+            dirty.forget(self.db, work.dirty)
+            snapshot.save(self.db, work.snapshot)
+        self._snapshots = {
+            record: work.snapshot.get(record, progress)
+            for record, progress in self._snapshots.items()
+            if not work.snapshot.get(record, progress).done
+        }

@@ -1,0 +1,99 @@
+"""Reading and writing the bookkeeping tables as values; the statements are the same for every dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from connectors.sql.database import Database
+from connectors.sql.rows import Captured, EntityRow, Shadow
+from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
+
+_SHADOW_COLUMNS = ", ".join(SHADOW.columns)
+
+READ_QUEUE = """
+SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new
+  FROM {changes} ORDER BY seq LIMIT :limit
+"""
+PENDING = """
+SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new
+  FROM {changes} WHERE record = :record AND local_id IN_LIST(:ids) ORDER BY seq
+"""
+PENDING_DIRTY = "SELECT local_id FROM {dirty} WHERE record = :record AND local_id IN_LIST(:ids)"
+FORGET = "DELETE FROM {changes} WHERE seq IN_LIST(:seqs)"
+# Backwards as well: a sequence that a restore set back must not look like a full queue.
+READ_UP_TO = "UPDATE {state} SET read_seq = :seq"
+SHADOWS = f"SELECT {_SHADOW_COLUMNS} FROM {{shadow}} WHERE record = :record AND local_id IN_LIST(:ids)"
+ENTITIES = """
+SELECT record, entity, version, local_id, merged_into
+  FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
+"""
+
+
+def captured(rows: Iterable[tuple[Any, ...]]) -> list[Captured]:
+    return [Captured(*row) for row in rows]
+
+
+def shadows(db: Database, record: str, ids: Collection[str]) -> dict[str, Shadow]:
+    """Shadows by local id, as they are now."""
+    return _shadows(db, SHADOWS, record, ids)
+
+
+def locked_shadows(db: Database, record: str, ids: Collection[str]) -> dict[str, Shadow]:
+    """Shadows of all `ids`, made where there were none, locked until the transaction ends.
+
+    In the order of their keys: source and sink lock the same shadows, and must not wait in a circle.
+    """
+    found = _shadows(db, f"{SHADOWS} ORDER BY local_id{db.for_update}", record, ids)
+    missing = [local_id for local_id in ids if local_id not in found]
+    if missing:
+        save_shadows(db, [Shadow(record, local_id) for local_id in sorted(missing)], keep=True)
+        found |= _shadows(db, f"{SHADOWS} ORDER BY local_id{db.for_update}", record, missing)
+    return found
+
+
+def _shadows(db: Database, sql: str, record: str, ids: Collection[str]) -> dict[str, Shadow]:
+    rows = db.query(sql, {"record": record, "ids": list(ids)}) if ids else []
+    return {row[1]: Shadow(*row[:4], bool(row[4]), bool(row[5]), *row[6:]) for row in rows}
+
+
+def save_shadows(db: Database, rows: Iterable[Shadow], *, keep: bool = False) -> None:
+    values = [{name: getattr(row, name) for name in SHADOW.columns} for row in rows]
+    db.upsert(SHADOW, values, keep=keep)
+
+
+def entities(db: Database, record: str, names: Collection[str]) -> dict[str, EntityRow]:
+    rows = db.query(ENTITIES, {"record": record, "entities": list(names)}) if names else []
+    return {row[1]: EntityRow(*row) for row in rows}
+
+
+def save_entities(db: Database, rows: Iterable[EntityRow]) -> None:
+    db.upsert(ENTITY, [{name: getattr(row, name) for name in ENTITY.columns} for row in rows])
+
+
+def resolve(db: Database, record: str, names: Sequence[str]) -> Mapping[str, str]:
+    """Local ids of entities, where a live local record stands for them; follows merges."""
+    rows = entities(db, record, set(names))
+    taken_in = {row.merged_into for row in rows.values() if row.local_id is None and row.merged_into}
+    successors = entities(db, record, taken_in)
+    found: dict[str, str] = {}
+    for name, row in rows.items():
+        final = row if row.local_id else successors.get(row.merged_into or "")
+        if final is not None and final.local_id is not None:
+            found[name] = final.local_id
+    gone = {local_id for local_id, row in shadows(db, record, set(found.values())).items() if row.deleted}
+    return {name: local_id for name, local_id in found.items() if local_id not in gone}
+
+
+def prepare(db: Database) -> None:
+    """Create the bookkeeping where it is missing; safe to repeat at every start."""
+    db.create_bookkeeping()
+    first = {"one": 1, "epoch": 1, "read_seq": 0, "cap": CAPTURE_CAP, "snapshot": {}}
+    with db.transaction():
+        db.upsert(STATE, [first], keep=True)
+
+
+def state(db: Database) -> tuple[int, dict[str, Any]]:
+    """(epoch, progress of the snapshot by record type)."""
+    row = db.query("SELECT epoch, snapshot FROM {state}")[0]
+    return int(row[0]), dict(row[1] or {})

@@ -1,0 +1,115 @@
+"""The bookkeeping tables in the agency's database, once for all dialects. All begin with `jisr_`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bookkeeping:
+    """A table: columns with their kinds (text, bigint, int, bool, json), and its primary key.
+
+    A key of one column named `serial` is filled by the database.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+    serial: str = ""
+
+
+CHANGES = Bookkeeping(
+    "changes",
+    {
+        "txid": "bigint",
+        "record": "text",
+        "part": "int",
+        "local_id": "text",
+        "op": "text",
+        "incarnation": "int",
+        "known": "bigint",
+        "clock_ms": "bigint",
+        "old": "json",
+        "new": "json",
+    },
+    key=("seq",),
+    serial="seq",
+)
+SHADOW = Bookkeeping(
+    "shadow",
+    {
+        "record": "text",
+        "local_id": "text",
+        "entity": "text",
+        "incarnation": "int",
+        "deleted": "bool",
+        "created_by_hub": "bool",
+        "known": "bigint",
+        "last": "bigint",
+        "born": "bigint",
+        "delivered": "json",
+        "own": "json",
+        "replaced": "json",
+        "kept": "json",
+    },
+    key=("record", "local_id"),
+)
+ENTITY = Bookkeeping(
+    "entity",
+    {"record": "text", "entity": "text", "version": "bigint", "local_id": "text", "merged_into": "text"},
+    key=("record", "entity"),
+)
+POSITION = Bookkeeping(
+    "position",
+    {"topic": "text", "part": "int", "next_offset": "bigint", "committed_ms": "bigint"},
+    key=("topic", "part"),
+)
+RETRY = Bookkeeping(
+    "retry",
+    {
+        "record": "text",
+        "entity": "text",
+        "version": "bigint",
+        "topic": "text",
+        "part": "int",
+        "payload": "json",
+        "state": "text",
+        "code": "text",
+        "column_name": "text",
+        "waits_for": "text",
+        "attempts": "int",
+        "next_at_ms": "bigint",
+    },
+    key=("record", "entity"),
+)
+OUTBOX = Bookkeeping(
+    "outbox",
+    {
+        "topic": "text",
+        "part": "int",
+        "entity": "text",
+        "version": "bigint",
+        "state": "text",
+        "code": "text",
+        "column_name": "text",
+    },
+    key=("id",),
+    serial="id",
+)
+STATE = Bookkeeping(
+    "state",
+    {"one": "int", "epoch": "bigint", "read_seq": "bigint", "cap": "bigint", "snapshot": "json"},
+    key=("one",),
+)
+DIRTY = Bookkeeping(
+    "dirty",
+    {"record": "text", "local_id": "text", "incarnation": "int", "times": "bigint"},
+    key=("record", "local_id", "incarnation"),
+)
+
+TABLES = (CHANGES, SHADOW, ENTITY, POSITION, RETRY, OUTBOX, STATE, DIRTY)
+
+# Above this many captured rows unread, capture keeps only which rows are dirty (R22): a dead connector
+# must not fill the agency's disk. About 1 kB a row.
+CAPTURE_CAP = 200_000

@@ -1,0 +1,89 @@
+"""Notices in the three languages: why an edit was answered, what was held, what was found twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hub.contracts.records import LANGUAGES, RecordType
+
+# Reason → what the agency's staff read. `{fields}` are the fields' names in that language.
+TEXTS: Mapping[str, Mapping[str, str]] = {
+    "no_authority": {
+        "ar": "لم يؤخذ بالتعديل: لا صلاحية لوكالتكم في {fields}، وأعيدت القيمة المعتمدة.",
+        "fr": "Modification non retenue : votre agence ne fait pas autorité pour {fields} ; "
+        "la valeur de référence a été remise.",
+        "en": "Edit not taken: your agency has no authority over {fields}; the agreed value was put back.",
+    },
+    "outranked": {
+        "ar": "لم يؤخذ بالتعديل: وكالة ذات أولوية سبق أن حددت {fields}.",
+        "fr": "Modification non retenue : une agence prioritaire a déjà renseigné {fields}.",
+        "en": "Edit not taken: an agency with higher authority has already given {fields}.",
+    },
+    "older": {
+        "ar": "لم يؤخذ بالتعديل: توجد قيمة أحدث لـ {fields}.",
+        "fr": "Modification non retenue : une valeur plus récente existe pour {fields}.",
+        "en": "Edit not taken: there is a newer value for {fields}.",
+    },
+    "immutable": {
+        "ar": "لم يؤخذ بالتعديل: القيمة الأولى لـ {fields} لا تتغير.",
+        "fr": "Modification non retenue : la première valeur de {fields} ne change plus.",
+        "en": "Edit not taken: the first value of {fields} stays.",
+    },
+    "max": {
+        "ar": "لم يؤخذ بالتعديل: توجد قيمة أعلى لـ {fields}.",
+        "fr": "Modification non retenue : une valeur plus élevée existe pour {fields}.",
+        "en": "Edit not taken: there is a higher value for {fields}.",
+    },
+    "not_permitted": {
+        "ar": "لم يرسل التعديل: الاتفاق لا يشمل نشر {fields}.",
+        "fr": "Modification non transmise : la convention ne prévoit pas que vous publiiez {fields}.",
+        "en": "Edit not passed on: your agreement does not cover publishing {fields}.",
+    },
+    "stale_form": {
+        "ar": "حُفظت استمارة قديمة: علِّقت القيمة السابقة لـ {fields} وأعيدت القيمة الحالية.",
+        "fr": "Un formulaire périmé a été enregistré : l'ancienne valeur de {fields} est mise en attente, "
+        "la valeur actuelle a été remise.",
+        "en": "An outdated form was saved: the old value of {fields} is held, the current one put back.",
+    },
+    "identifier_changed": {
+        "ar": "علِّق التعديل: تغيّر معرّف قوي ({fields})، وقد يكون الملف لشخص آخر.",
+        "fr": "Modification en attente : un identifiant fort a changé ({fields}) ; il s'agit peut-être "
+        "d'une autre personne.",
+        "en": "Edit held: a strong identifier changed ({fields}); this may be another person's record.",
+    },
+    "duplicate": {
+        "ar": "لديكم ملف آخر للشخص نفسه؛ لن يُحدَّث هذا الملف.",
+        "fr": "Vous avez un autre dossier pour la même personne ; celui-ci n'est plus mis à jour.",
+        "en": "You hold another record of the same person; this one is no longer updated.",
+    },
+    "disputed": {
+        "ar": "خلاف حول {fields}: توقفت المنصة عن تغيير القيمة إلى أن يُبَتَّ فيها.",
+        "fr": "Désaccord sur {fields} : la plateforme ne modifie plus la valeur jusqu'à décision.",
+        "en": "Dispute over {fields}: the hub no longer rewrites the value until it is settled.",
+    },
+    "incarnation_ended": {
+        "ar": "هذا الملف محذوف؛ يجب رفع رقم النسخة لإعادة استعمال معرّفه.",
+        "fr": "Ce dossier a été supprimé ; pour réutiliser son identifiant, augmentez l'incarnation.",
+        "en": "This record was deleted; to use its id again, raise the incarnation.",
+    },
+}
+
+
+def text(reason: str, record: RecordType, fields: Sequence[str]) -> dict[str, str]:
+    """The notice in every language; a field is named by its contract's text up to the first stop."""
+    return {
+        language: TEXTS[reason][language].format(
+            fields=_separator(language).join(_label(record, name, language) for name in fields)
+        )
+        for language in LANGUAGES
+    }
+
+
+def _separator(language: str) -> str:
+    return "، " if language == "ar" else ", "
+
+
+def _label(record: RecordType, name: str, language: str) -> str:
+    spec = record.by_name.get(name)
+    doc = spec.doc.get(language, "") if spec else ""
+    return doc.split(".")[0].split("؛")[0].split(";")[0].strip() or name

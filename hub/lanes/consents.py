@@ -1,0 +1,39 @@
+"""A consent's golden record, as an input of the person's row (R17)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.contracts.policies import day_number
+from hub.contracts.records import RecordType
+from hub.contracts.values import decode
+from hub.core.merge import Winner
+from hub.core.projection import Consent
+from hub.core.settle import Settled
+
+CONSENT = "consent"
+PERSON = "person"
+
+
+def consent_of(record: RecordType, settled: Settled) -> Consent | None:
+    """What a settled consent says; None if it says nothing of anybody, or is no longer asserted."""
+    if not settled.live or PERSON not in settled.golden:
+        return None
+    value = {name: _value(record, name, won) for name, won in settled.golden.items()}
+    since, until = value.get("given_on"), value.get("valid_until")
+    return Consent(
+        about_agency=settled.golden[PERSON].key.agency,
+        about_local_id=value[PERSON] or "",
+        purpose=value.get("purpose") or "",
+        recipients=tuple(value.get("recipients") or ()),
+        given=value.get("status") == "given",
+        from_day=None if since is None else day_number(since),
+        until_day=None if until is None else day_number(until),
+    )
+
+
+def _value(record: RecordType, name: str, won: Winner) -> Any:
+    spec = record.by_name[name]
+    if won.elements is not None:
+        return [decode(spec, element) for element in won.elements]
+    return None if won.value is None else decode(spec, won.value)

@@ -1,0 +1,92 @@
+"""What one committed transaction changed, and so must be published."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hub.core.assertions import RecordKey, RecordState
+from hub.core.crosswalk import World
+from hub.core.policy import STEWARD
+from hub.core.projection import primary
+from hub.core.settle import Settled
+from hub.core.step import STALE_FORM, Hold
+from hub.lanes.reading import DeadLetter
+
+
+class Note(NamedTuple):
+    """Something that an agency's staff should know of one of their records."""
+
+    kind: str
+    reason: str
+    key: RecordKey
+    fields: tuple[str, ...]
+    stamp: int
+    entity: bytes
+    event_id: str
+
+
+@dataclass
+class Converged:
+    """What one committed transaction changed.
+
+    `states`: records whose assertions changed; `links`: records that are new, moved or ended, with the
+    entity they stand for.
+    """
+
+    settled: list[Settled] = field(default_factory=list)
+    states: dict[bytes, RecordState] = field(default_factory=dict)
+    links: dict[bytes, tuple[RecordState, bytes]] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    changes: int = 0
+    dues: int = 0
+
+    def empty(self) -> bool:
+        return not (self.settled or self.states or self.notes or self.dead)
+
+    def add(
+        self,
+        world: World,
+        settled: Sequence[Settled],
+        touched: Collection[bytes] = (),
+        moved: Collection[bytes] = (),
+    ) -> None:
+        """Note entities settled, records touched, and those of them that now stand for another entity."""
+        self.settled += settled
+        self.states |= {record: world.records[record] for record in touched}
+        shown = {*moved, *(record for record in touched if world.records[record].ended)}
+        self.links |= {record: (world.records[record], world.entity_of[record]) for record in shown}
+        self._add_duplicates(world, moved)
+
+    def _add_duplicates(self, world: World, moved: Collection[bytes]) -> None:
+        """Tell an agency of a record that came to stand beside another of its own (R21)."""
+        entities = {world.entity_of[record] for record in moved}
+        members: dict[bytes, list[RecordState]] = {entity: [] for entity in entities}
+        for record, entity in world.entity_of.items():
+            if entity in entities:
+                members[entity].append(world.records[record])
+        for record in moved:
+            state, entity = world.records[record], world.entity_of[record]
+            agency = state.key.agency
+            first = primary(member for member in members[entity] if member.key.agency == agency)
+            if agency != STEWARD and state.live and first is not None and first.id != record:
+                note = Note("duplicate", "duplicate", state.key, (), state.seen, entity, str(state.born))
+                self.notes.append(note)
+
+    def add_holds(self, world: World, holds: Iterable[Hold]) -> None:
+        """Tell of what is held; a stale form is told by its answer."""
+        self.notes += [
+            Note(
+                "held",
+                one.reason,
+                one.change.key,
+                one.fields,
+                one.change.stamp,
+                world.entity_of[one.record],
+                one.change.event_id,
+            )
+            for one in holds
+            if one.reason != STALE_FORM
+        ]

@@ -1,0 +1,337 @@
+"""Intake: one SQL transaction per batch, from changes to what must be published (R25).
+
+`Intake` is plain and synchronous: it is given messages and a store, and runs off the event loop. Nothing
+it does depends on how messages were batched (R8).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from hub.contracts.policies import day_number
+from hub.contracts.records import Catalogue
+from hub.contracts.values import encode_string
+from hub.contracts.wire import encoded_strings
+from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.crosswalk import World
+from hub.core.matching import Review
+from hub.core.policy import TypePolicy
+from hub.core.projection import Terms
+from hub.core.settle import Reference, Rules, Settled, Target, settle
+from hub.core.step import Absorbed, Hold, Linked, absorb_all
+from hub.core.tokens import Ids
+from hub.errors import Retriable
+from hub.lanes.consents import CONSENT, PERSON, consent_of
+from hub.lanes.converged import Converged
+from hub.lanes.identify import find_block, link_block
+from hub.lanes.reading import DeadLetter, Message, Read
+from hub.store.errors import LockSetGrew
+from hub.store.transaction import Advance, Transaction
+
+LANE = "intake"
+# A lock set that grows this often in one batch means that something else is wrong.
+_MAX_RESTARTS = 8
+
+
+class _ReferencesUnknown(Retriable):
+    """A reference leads nowhere yet: look again while nobody can create its target unseen (R27)."""
+
+
+Finish = Callable[[Transaction, Converged], None]
+
+
+class Intake:
+    """Converges batches of changes. Blocks; one instance per worker."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        types: Mapping[str, TypePolicy],
+        terms: Mapping[str, tuple[Terms, ...]],
+        ids: Ids,
+        begin: Callable[[], AbstractContextManager[Transaction]],
+        today: Callable[[], datetime.date],
+        epoch: int = 0,
+    ) -> None:
+        self._catalogue = catalogue
+        self._types = types
+        self._terms = terms
+        self._ids = ids
+        self._begin = begin
+        self._today = today
+        self._epoch = epoch
+        self._order = catalogue.dependency_order()
+        self._referenced = frozenset(
+            spec.reference for record in catalogue.records.values() for spec in record.references
+        )
+
+    def converge(self, read: Read, advances: Sequence[Advance], finish: Finish) -> Converged:
+        """Apply a batch and commit; `finish` runs last inside the transaction.
+
+        Raises `Fenced` when another worker owns the positions by now, `Retriable` when the store is away.
+        """
+        by_type: dict[str, list[tuple[Change, Message]]] = {}
+        for change, message in read.changes:
+            by_type.setdefault(change.key.record_type, []).append((change, message))
+
+        def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
+            tx.advance(LANE, advances)
+            if alone or any(self._joins_references(name) for name in by_type):
+                tx.lock_references(alone=alone)
+            done.dead += read.dead
+            done.changes = len(read.changes)
+            for record_type in self._order:
+                if record_type in by_type:
+                    self._pass(tx, done, record_type, by_type[record_type], grown, alone)
+
+        return self._attempt(work, finish)
+
+    def settle_due(self, limit: int, finish: Finish) -> Converged:
+        """Settle up to `limit` entities whose day has come; nothing is done where none is due."""
+
+        def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
+            entities = tx.take_due(self._day(), limit)
+            done.dues = len(entities)
+            self._settle_again(tx, done, entities, {}, alone)
+
+        return self._attempt(work, finish)
+
+    def restate(self, wanted: Mapping[bytes, frozenset[str]], finish: Finish) -> Converged:
+        """Say the current state of entities again to the agencies named, in its own version (R26)."""
+
+        def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
+            self._settle_again(tx, done, wanted, wanted, alone)
+
+        return self._attempt(work, finish)
+
+    def _attempt(
+        self, work: Callable[[Transaction, Converged, frozenset[bytes], bool], None], finish: Finish
+    ) -> Converged:
+        grown: frozenset[bytes] = frozenset()
+        alone = False
+        for _ in range(_MAX_RESTARTS):
+            done = Converged()
+            try:
+                with self._begin() as tx:
+                    work(tx, done, grown, alone)
+                    finish(tx, done)
+            except LockSetGrew as error:
+                grown |= error.entities
+            except _ReferencesUnknown:
+                alone = True
+            else:
+                return done
+        raise Retriable(f"the entities of one batch changed hands {_MAX_RESTARTS} times while it was read")
+
+    def _joins_references(self, record_type: str) -> bool:
+        return record_type in self._referenced or bool(self._types[record_type].references)
+
+    def _day(self) -> int:
+        return day_number(self._today())
+
+    def _rules(self) -> Rules:
+        return Rules(self._types, self._terms, encoded_strings, self._name, self._day(), self._epoch)
+
+    def _name(self, agency: str, entity: bytes) -> bytes:
+        return encode_string(self._ids.pairwise(agency).name(entity))
+
+    def _record_id(self, key: RecordKey) -> bytes:
+        return self._ids.record(*key)
+
+    # One record type
+
+    def _pass(
+        self,
+        tx: Transaction,
+        done: Converged,
+        record_type: str,
+        batch: list[tuple[Change, Message]],
+        grown: frozenset[bytes],
+        alone: bool,
+    ) -> None:
+        policy = self._types[record_type]
+        changes = [change for change, _ in batch]
+        guess = tx.records({self._record_id(change.key) for change in changes})
+        block = find_block(tx, policy, changes, guess, self._record_id)
+        wanted = set(guess.entity_of.values()) | grown | block.entities
+        world = tx.lock_entities(wanted)
+        missing = (guess.records.keys() | block.records) - world.records.keys()
+        if missing:
+            now = tx.records(missing)
+            raise LockSetGrew(frozenset(wanted | set(now.entity_of.values())))
+        absorbed = absorb_all(world, changes, self._record_id, self._types)
+        linked = link_block(tx, policy, world, absorbed, block)
+        self._after(tx, done, record_type, world, absorbed, linked, alone)
+        self._dead(done, absorbed, batch)
+
+    def _after(
+        self,
+        tx: Transaction,
+        done: Converged,
+        record_type: str,
+        world: World,
+        absorbed: Absorbed,
+        linked: Linked,
+        alone: bool,
+    ) -> None:
+        edits: dict[bytes, list[tuple[Change, RecordState]]] = {}
+        for record, changes in absorbed.edits.items():
+            state = world.records[record]
+            edits.setdefault(world.entity_of[record], []).extend((c, state) for c in changes)
+        dirty = {world.entity_of[record] for record in absorbed.touched} | linked.concerned
+        settled = self._settle(tx, world, dirty, edits, linked.concerned, {}, alone)
+        moved = {move.record for move in linked.moves}
+        touched = absorbed.touched | moved
+        tx.save_records(world, touched)
+        tx.save_entities(one.entity for one in settled)
+        self._save_references(tx, world, absorbed.touched)
+        self._save_findings(tx, world, absorbed.holds, linked.reviews, settled)
+        self._dependents(tx, world, settled, linked.concerned)
+        done.add(world, settled, touched, absorbed.created | moved)
+        done.add_holds(world, absorbed.holds)
+        if record_type == CONSENT:
+            self._consents(tx, done, settled)
+
+    def _settle(
+        self,
+        tx: Transaction,
+        world: World,
+        dirty: Collection[bytes],
+        edits: Mapping[bytes, Sequence[tuple[Change, RecordState]]],
+        concerned: frozenset[bytes],
+        restated: Mapping[bytes, frozenset[str]],
+        alone: bool,
+    ) -> list[Settled]:
+        references = _references(world, dirty, self._types)
+        targets: dict[Reference, Target] = {}
+        if references:
+            to_persons = any(world.entities[entity].record_type == CONSENT for entity in dirty)
+            targets = tx.targets(references, locked=to_persons)
+            if not alone and references - targets.keys():
+                raise _ReferencesUnknown("a reference leads nowhere yet")
+        return settle(world, dirty, self._rules(), targets, edits, concerned, restated)
+
+    def _settle_again(
+        self,
+        tx: Transaction,
+        done: Converged,
+        entities: Collection[bytes],
+        restated: Mapping[bytes, frozenset[str]],
+        alone: bool,
+    ) -> None:
+        if not entities:
+            return
+        if alone:
+            tx.lock_references(alone=True)
+        world = tx.lock_entities(entities)
+        present = world.entities.keys() & set(entities)
+        settled = self._settle(tx, world, present, {}, frozenset(), restated, alone)
+        tx.save_entities(one.entity for one in settled)
+        tx.save_due({one.entity.id: one.due_day for one in settled if one.due_day is not None})
+        self._dependents(tx, world, settled, frozenset())
+        done.add(world, settled)
+        self._consents(tx, done, [one for one in settled if one.entity.record_type == CONSENT])
+
+    # What follows from it
+
+    def _consents(self, tx: Transaction, done: Converged, settled: Iterable[Settled]) -> None:
+        """Make consents inputs of their persons' rows, and settle those (R17)."""
+        record = self._catalogue.records[CONSENT]
+        moves = [
+            (one, consent_of(record, one), one.references.get(PERSON))
+            for one in settled
+            if one.golden_changed or one.references.get(PERSON) != one.entity.about
+        ]
+        persons = {p for one, _, to in moves for p in (to, one.entity.about) if p is not None}
+        if not persons:
+            return
+        world = tx.lock_entities(persons)
+        for one, consent, person in moves:
+            if one.entity.about in world.entities:
+                world.entities[one.entity.about].consents.pop(one.entity.id, None)
+            if person is not None and consent is not None:
+                world.entities[person].consents[one.entity.id] = consent
+            one.entity.about = person
+        tx.save_entities(one.entity for one, _, _ in moves)
+        again = self._settle(tx, world, world.entities.keys(), {}, frozenset(), {}, alone=True)
+        tx.save_entities(one.entity for one in again)
+        tx.save_due({one.entity.id: one.due_day for one in again if one.due_day is not None})
+        self._dependents(tx, world, again, frozenset())
+        done.add(world, again)
+
+    def _dependents(
+        self, tx: Transaction, world: World, settled: Iterable[Settled], concerned: frozenset[bytes]
+    ) -> None:
+        """Have those settled again that refer to an entity which moved, or which others hold now (R20)."""
+        changed = {
+            one.entity.id
+            for one in settled
+            if one.entity.record_type in self._referenced
+            and (one.holders_changed or one.entity.id in concerned)
+        }
+        targets = {
+            (key.agency, key.record_type, key.local_id)
+            for record, entity in world.entity_of.items()
+            if entity in changed
+            for key in (world.records[record].key,)
+        }
+        tx.save_due(dict.fromkeys(tx.dependents(targets), 0))
+
+    def _save_references(self, tx: Transaction, world: World, touched: Iterable[bytes]) -> None:
+        tx.save_references(
+            [
+                (record, name, reference)
+                for record in sorted(touched)
+                for name, reference in _references_of(world.records[record], self._types)
+            ]
+        )
+
+    def _save_findings(
+        self,
+        tx: Transaction,
+        world: World,
+        holds: Sequence[Hold],
+        reviews: Sequence[Review],
+        settled: Iterable[Settled],
+    ) -> None:
+        tx.save_holds(holds)
+        tx.save_reviews(world, reviews)
+        tx.save_disputes(
+            [
+                (self._record_id(answer.key), name, answer.key)
+                for one in settled
+                for answer in one.answers
+                for name in answer.disputed
+            ]
+        )
+
+    def _dead(self, done: Converged, absorbed: Absorbed, batch: Sequence[tuple[Change, Message]]) -> None:
+        messages = {id(change): message for change, message in batch}
+        for change, code in absorbed.rejected:
+            text = "this local id was deleted; a later life of it must carry a higher incarnation"
+            done.dead.append(DeadLetter(messages[id(change)], code, "incarnation", text))
+
+
+def _references_of(state: RecordState, types: Mapping[str, TypePolicy]) -> list[tuple[str, Reference]]:
+    found = []
+    for name, kind in types[state.key.record_type].references.items():
+        assertion = state.asserts.values.get(name)
+        if assertion is not None and assertion[1] is not None:
+            raw = assertion[1]
+            start = next(position for position, byte in enumerate(raw) if byte < 0x80) + 1
+            found.append((name, (state.key.agency, kind, raw[start:].decode())))
+    return found
+
+
+def _references(world: World, entities: Collection[bytes], types: Mapping[str, TypePolicy]) -> set[Reference]:
+    """Everything that the living members of these entities refer to."""
+    if not any(types[world.entities[entity].record_type].references for entity in entities):
+        return set()
+    return {
+        reference
+        for record, entity in world.entity_of.items()
+        if entity in entities and world.records[record].live
+        for _, reference in _references_of(world.records[record], types)
+    }

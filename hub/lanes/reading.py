@@ -1,0 +1,146 @@
+"""From a message of a changes topic to a validated change, or to a dead letter (R2, R3, R6, R10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hub.contracts import topics
+from hub.contracts.events import EventSchemas
+from hub.contracts.records import Catalogue
+from hub.contracts.values import SpecKey, canonical
+from hub.contracts.wire import ChangeReader, RawChange, unframe
+from hub.core import stamps
+from hub.core.assertions import Change, RecordKey
+from hub.core.projection import Terms
+from hub.core.tokens import Ids
+from hub.errors import SkipRecord
+
+# A local id becomes part of keys and indexes in several databases.
+MAX_LOCAL_ID = 200
+
+
+class Message(NamedTuple):
+    """One Kafka message; `timestamp_ms` is the broker's append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+class DeadLetter(NamedTuple):
+    """A message that cannot be used, with what is wrong and where in it."""
+
+    message: Message
+    code: str
+    path: str
+    text: str
+
+
+@dataclass
+class Read:
+    """What a batch of messages says: changes in order, each with its message, and dead letters."""
+
+    changes: list[tuple[Change, Message]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+
+
+class Reading:
+    """Reads changes by the contracts and agreements of this release."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        events: EventSchemas,
+        terms: Mapping[str, tuple[Terms, ...]],
+        ids: Ids,
+        schema_of: Callable[[int], Any],
+    ) -> None:
+        self._readers = {name: ChangeReader(record, events) for name, record in catalogue.records.items()}
+        self._specs = {
+            name: {spec.name: SpecKey(spec) for spec in record.fields}
+            for name, record in catalogue.records.items()
+        }
+        self._publishes = {
+            (one.agency, record_type): one.publishes for record_type, those in terms.items() for one in those
+        }
+        self._ids = ids
+        self._schema_of = schema_of
+
+    def read(self, messages: Iterable[Message]) -> Read:
+        """Read a batch; raises `Retriable` if the registry is needed and away."""
+        done = Read()
+        for message in messages:
+            try:
+                done.changes.append((self._change(message), message))
+            except SkipRecord as error:
+                done.dead.append(DeadLetter(message, error.code, error.path, str(error)))
+        return done
+
+    def _change(self, message: Message) -> Change:
+        agency, record_type = topics.split(message.topic)
+        schema_id, body = unframe(message.value)
+        raw = self._readers[record_type].read(schema_id, body, self._schema_of)
+        _check_header(raw, message)
+        bound = stamps.bounded(raw.stamp, message.timestamp_ms)
+        asserted = raw.stamp if raw.asserted is None else raw.asserted
+        publishes = self._publishes.get((agency, record_type), frozenset())
+        specs = self._specs[record_type]
+        spoken = (*raw.values, *raw.added, *raw.stale)
+        change = Change(
+            key=RecordKey(agency, record_type, raw.local_id, raw.incarnation),
+            operation=raw.operation,
+            stamp=raw.stamp,
+            effective=min(asserted, bound),
+            event_id=raw.event_id,
+            entity=self._entity(agency, raw.entity),
+            withheld=tuple(name for name in spoken if name not in publishes),
+        )
+        change.values = _canonical(specs, raw.values, publishes)
+        change.stale = _canonical(specs, raw.stale, publishes)
+        change.added = _elements(specs, raw.added, publishes)
+        change.removed = _elements(specs, raw.removed, publishes)
+        return change
+
+    def _entity(self, agency: str, name: str | None) -> bytes | None:
+        if name is None:
+            return None
+        hub_id = self._ids.pairwise(agency).hub_id(name)
+        if hub_id is None:
+            raise SkipRecord("unknown_entity", "entity is not an id that this agency was given", "entity")
+        return hub_id
+
+
+def _check_header(raw: RawChange, message: Message) -> None:
+    if not raw.local_id or len(raw.local_id) > MAX_LOCAL_ID or "\x00" in raw.local_id:
+        raise SkipRecord("invalid_value", f"local_id: 1 to {MAX_LOCAL_ID} characters expected", "local_id")
+    if raw.incarnation < 0 or raw.incarnation >= 2**31:
+        raise SkipRecord("invalid_value", "incarnation: 0 or more expected", "incarnation")
+    if raw.stamp <= 0 or (raw.asserted or 0) < 0:
+        raise SkipRecord("invalid_value", "stamp: Unix milliseconds * 65536 + counter expected", "stamp")
+    if message.key is None:
+        raise SkipRecord("no_key", "the message has no key: without one its order is not kept (R4)")
+
+
+def _canonical(
+    specs: Mapping[str, SpecKey], values: Mapping[str, bytes | None], publishes: frozenset[str]
+) -> dict[str, bytes | None]:
+    return {
+        name: None if raw is None else canonical(specs[name], raw)
+        for name, raw in values.items()
+        if name in publishes
+    }
+
+
+def _elements(
+    specs: Mapping[str, SpecKey], lists: Mapping[str, list[bytes]], publishes: frozenset[str]
+) -> dict[str, list[bytes]]:
+    return {
+        name: [element for raw in items if (element := canonical(specs[name], raw)) is not None]
+        for name, items in lists.items()
+        if name in publishes
+    }

@@ -1,0 +1,129 @@
+"""The data folder (`.jisr/`): everything that outlives a run of the embedded stack.
+
+kafka/ postgres/   the servers' data      agencies/*.sqlite3   agencies on SQLite
+logs/*.log         each process's output  secrets/             one file each, mode 0600
+stack.json         state, mode 0600       lock                 held by the running supervisor
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from hub.errors import Fatal
+
+HOME_VARIABLE = "JISR_HOME"
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder upwards whose pyproject.toml names jisr-hub, else `start` (default: cwd)."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        project = folder / "pyproject.toml"
+        if project.is_file() and 'name = "jisr-hub"' in project.read_text(encoding="utf-8"):
+            return folder
+    return start
+
+
+def default_home(environment: Mapping[str, str] | None = None) -> Path:
+    """$JISR_HOME, else `.jisr` in the project."""
+    chosen = (os.environ if environment is None else environment).get(HOME_VARIABLE)
+    return Path(chosen).expanduser().resolve() if chosen else project_root() / ".jisr"
+
+
+class DataFolder:
+    """Paths, secrets and state below one folder. Raises Fatal if the folder cannot be made."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self.kafka = self.home / "kafka"
+        self.postgres = self.home / "postgres"
+        self.agencies = self.home / "agencies"
+        self.logs = self.home / "logs"
+        self.secrets = self.home / "secrets"
+        self.state = self.home / "stack.json"
+        self._lock = self.home / "lock"
+
+    def make(self) -> None:
+        """Make the folder and its private parts. Others may pass through it, not list or read it:
+        as root, PostgreSQL runs as another account and must reach its own data below."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o711)
+            for private in (self.agencies, self.logs, self.secrets):
+                private.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise Fatal(
+                f"data folder {self.home} cannot be made ({error.strerror}): make it writable, "
+                f"or name another one in {HOME_VARIABLE}"
+            ) from error
+
+    def secret(self, name: str) -> str:
+        """The secret of that name; 256 random bits are made on first use."""
+        return self.secret_file(name).read_text(encoding="ascii").strip()
+
+    def secret_file(self, name: str) -> Path:
+        """The file that holds the secret, mode 0600, made on first use."""
+        path = self.secrets / name
+        if not path.exists():
+            write_privately(path, secrets.token_hex(32) + "\n")
+        return path
+
+    def log(self, process: str) -> Path:
+        return self.logs / f"{process}.log"
+
+    def read_state(self) -> dict[str, Any]:
+        """What was last written, or empty: a damaged file only costs the ports' stability."""
+        try:
+            return cast("dict[str, Any]", json.loads(self.state.read_text(encoding="utf-8")))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        write_privately(self.state, json.dumps(state, indent=1) + "\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one supervisor. The kernel lets go of it however the process ends.
+
+        Raises Fatal at once if another process holds it.
+        """
+        with self._lock.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Fatal(
+                    f"a stack already runs in {self.home}: use it (`jisr endpoints`), "
+                    f"stop it (`jisr down`), or name another folder in {HOME_VARIABLE}"
+                ) from None
+            yield
+
+    def is_locked(self) -> bool:
+        """Whether a supervisor runs in this folder right now."""
+        if not self._lock.exists():
+            return False
+        try:
+            with self.locked():
+                return False
+        except Fatal:
+            return True
+
+
+def write_privately(path: Path, text: str) -> None:
+    """Replace the file in one step, mode 0600 from its first byte: a reader sees old or new."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

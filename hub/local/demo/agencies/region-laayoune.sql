@@ -1,0 +1,35 @@
+-- Region of Laâyoune–Sakia El Hamra, SQLite. Integer keys without AUTOINCREMENT, so that the number of
+-- a deleted row is given out again; dates are ISO text; `modifie_le` is kept by the application.
+
+PRAGMA journal_mode = WAL;
+
+CREATE TABLE IF NOT EXISTS etablissement (
+    id INTEGER PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    nom TEXT NOT NULL,
+    nom_ar TEXT,
+    nature INTEGER NOT NULL CHECK (nature BETWEEN 1 AND 10),
+    code_commune TEXT,
+    places INTEGER CHECK (places > 0),
+    tel TEXT,
+    ouvert_le TEXT CHECK (ouvert_le IS date(ouvert_le)),
+    modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS personne (
+    id INTEGER PRIMARY KEY,
+    cin TEXT,
+    nom TEXT NOT NULL,
+    prenom TEXT NOT NULL,
+    nom_ar TEXT,
+    prenom_ar TEXT,
+    sexe TEXT CHECK (sexe IN ('H', 'F')),
+    ne_le TEXT CHECK (ne_le IS date(ne_le)),
+    code_commune TEXT,
+    tel TEXT CHECK (length(tel) <= 13),
+    niveau TEXT CHECK (niveau IN (
+        'aucun', 'prescolaire', 'primaire', 'college', 'lycee', 'formation', 'superieur')),
+    modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS personne_cin ON personne (cin);

@@ -1,0 +1,67 @@
+"""How the region of Laâyoune–Sakia El Hamra writes its records: see `region-laayoune.sql`."""
+
+from __future__ import annotations
+
+from hub.local.demo.agencies.tables import Table, coded, day, plain
+
+KINDS = {
+    "social_centre": 1,
+    "womens_club": 2,
+    "multidisciplinary_complex": 3,
+    "womens_multifunction_space": 4,
+    "anti_begging_centre": 5,
+    "child_protection_centre": 6,
+    "education_training_centre": 7,
+    "apprenticeship_centre": 8,
+    "disability_orientation_centre": 9,
+    "elderly_centre": 10,
+}
+SEXES = {"female": "F", "male": "H"}
+EDUCATION_LEVELS = {
+    "none": "aucun",
+    "preschool": "prescolaire",
+    "primary": "primaire",
+    "lower_secondary": "college",
+    "upper_secondary": "lycee",
+    "vocational": "formation",
+    "higher": "superieur",
+}
+
+TABLES = (
+    Table(
+        record_type="centre",
+        name="etablissement",
+        key="id",
+        new_key=None,
+        columns=(
+            plain("code", "code"),
+            plain("nom", "name_fr"),
+            plain("nom_ar", "name_ar"),
+            coded("nature", "kind", KINDS),
+            plain("code_commune", "commune"),
+            plain("places", "capacity"),
+            plain("tel", "phone"),
+            day("ouvert_le", "opened_on", "%Y-%m-%d"),
+        ),
+        modified_at="modifie_le",
+    ),
+    Table(
+        record_type="person",
+        name="personne",
+        key="id",
+        new_key=None,
+        columns=(
+            plain("cin", "cin"),
+            plain("nom", "family_name_fr"),
+            plain("prenom", "given_name_fr"),
+            plain("nom_ar", "family_name_ar"),
+            plain("prenom_ar", "given_name_ar"),
+            coded("sexe", "sex", SEXES),
+            day("ne_le", "birth_date", "%Y-%m-%d"),
+            plain("code_commune", "commune"),
+            plain("tel", "phone"),
+            coded("niveau", "education_level", EDUCATION_LEVELS),
+        ),
+        modified_at="modifie_le",
+    ),
+)

@@ -1,0 +1,342 @@
+"""The supervisor: starts processes, waits until they are ready, brings back what dies, stops all.
+
+One thread of its own forks every process and watches them. The thread lives as long as the
+supervisor, which matters: Linux ends a process with a death signal when the *thread* that forked it
+ends. So a supervisor that is killed, even by SIGKILL, leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.errors import Fatal
+from hub.local import launch, process_tree
+from hub.local.process_spec import (
+    ProcessEvent,
+    ProcessSpec,
+    ProcessStatus,
+    StartError,
+    State,
+)
+
+# How often deaths are looked for: the delay that the supervisor adds to a worker's return.
+_WATCH_EVERY_S = 0.05
+_PROBE_EVERY_S = 0.05
+# Deaths within this time of each other count as a crash loop, older ones are forgiven.
+_CRASH_WINDOW_S = 30.0
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.1, 10.0
+_LOG_TAIL_LINES = 15
+_LOG_TAIL_BYTES = 16 * 1024
+_ROTATE_LOG_BYTES = 16 * 1024 * 1024
+
+
+def restart_delay_s(deaths: int) -> float:
+    """Seconds to wait before a restart, after so many deaths within the window, this one included.
+
+    The first comes back at once: a worker that was killed must not wait for a politeness meant for
+    a process that cannot start.
+    """
+    return 0.0 if deaths <= 1 else min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** (deaths - 2))
+
+
+@dataclass
+class _Child:
+    spec: ProcessSpec
+    log: Path
+    state: State = State.WAITING
+    process: subprocess.Popen[bytes] | None = None
+    created: float | None = None
+    started_at: float = 0.0
+    due_at: float = 0.0
+    restarts: int = 0
+    was_ready: bool = False
+    failure: str = ""
+    probe_error: str = ""
+    deaths: deque[float] = field(default_factory=deque)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process, else None. Only the supervisor's thread reaps."""
+        running = self.process is not None and self.process.returncode is None
+        return self.process.pid if self.process and running else None
+
+    @property
+    def uptime_s(self) -> float:
+        return time.monotonic() - self.started_at
+
+    def spawn(self) -> None:
+        """Fork, from the supervisor's thread."""
+        account = self.spec.account
+        command = launch.command(
+            self.spec.argv,
+            account=(account.uid, account.gid) if account else None,
+            keep_reading=bool(account and account.keep_reading),
+            death_signal=self.spec.death_signal,
+        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                env=dict(self.spec.env),
+                cwd=self.spec.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.started_at = time.monotonic()
+        self.created = process_tree.created(self.process.pid)
+
+    def count_death(self) -> None:
+        now = time.monotonic()
+        self.deaths.append(now)
+        while self.deaths[0] < now - _CRASH_WINDOW_S:
+            self.deaths.popleft()
+        self.due_at = now + restart_delay_s(len(self.deaths))
+
+    def explain(self) -> str:
+        lines = [f"process {self.spec.name}: {self.failure}"]
+        if self.probe_error:
+            lines.append(f"last answer to 'ready?': {self.probe_error}")
+        tail = _tail(self.log)
+        lines.append(f"the end of {self.log}:" if tail else f"it wrote nothing to {self.log}")
+        return "\n".join([*lines, *(f"  | {line}" for line in tail)])
+
+
+class Supervisor:
+    """Runs a growing list of processes. Methods may be called from any thread, and block."""
+
+    def __init__(self, logs: Path, report: Callable[[ProcessEvent], None] = lambda _: None) -> None:
+        """`logs`: folder for `<name>.log`. `report` is called from several threads."""
+        self._logs = logs
+        self._report = report
+        self._children: dict[str, _Child] = {}
+        self._changed = threading.Condition()
+        self._commands: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._thread.start()
+
+    def start(self, specs: Sequence[ProcessSpec]) -> None:
+        """Start these, each after those it names, and return when all are ready.
+
+        Raises StartError as soon as one exits before it was ever ready, or misses its deadline;
+        the others go on until `stop`.
+        """
+        children = [_Child(spec, self._logs / f"{spec.name}.log") for spec in specs]
+        known = self._children.keys() | {spec.name for spec in specs}
+        unknown = {name for spec in specs for name in spec.after} - known
+        assert not unknown, f"processes start after unknown ones: {unknown}"
+        for child in children:
+            _rotate(child.log)
+        self._do(lambda: self._children.update({child.spec.name: child for child in children}))
+        with self._changed:
+            self._changed.wait_for(
+                lambda: any(c.failure for c in children) or all(c.was_ready for c in children)
+            )
+        for child in children:
+            if child.failure:
+                raise StartError(child.explain())
+
+    def stop(self) -> None:
+        """Stop everything, dependants first: the stop signal, a grace, then SIGKILL. Idempotent."""
+        if not self._open:
+            return
+        remaining = dict(self._children)
+        self._do(lambda: self._expect_end(list(remaining.values())))
+        while remaining:
+            needed = {name for child in remaining.values() for name in child.spec.after}
+            leaves = [child for name, child in remaining.items() if name not in needed]
+            assert leaves, f"processes wait for each other: {sorted(remaining)}"
+            self._stop_together(leaves)
+            for child in leaves:
+                del remaining[child.spec.name]
+        self._open = False
+        self._thread.join()
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to the process and its group; if it dies of it, it is brought back."""
+        process_tree.signal_group(self._pid(name), number)
+
+    def pause(self, name: str) -> None:
+        """Freeze the process and all its descendants (SIGSTOP): it lives, and does nothing."""
+        process_tree.signal_tree(self._pid(name), signal.SIGSTOP)
+        self._set(self._children[name], State.PAUSED)
+
+    def resume(self, name: str) -> None:
+        """Undo `pause`."""
+        self._set(self._children[name], State.READY)
+        process_tree.signal_tree(self._pid(name), signal.SIGCONT)
+
+    def restart(self, name: str) -> None:
+        """Stop the process as `stop` would, start it again, and return when it is ready."""
+        child = self._children[name]
+        self._do(lambda: self._expect_end([child]))
+        self._stop_together([child])
+        self._do(lambda: self._spawn(child))
+        self.wait_ready(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Block until the process is ready (again). Raises StartError after its own deadline."""
+        child = self._children[name]
+        limit_s = child.spec.ready_within_s
+        with self._changed:
+            if not self._changed.wait_for(lambda: child.state is State.READY, limit_s):
+                child.failure = f"not ready within {limit_s:.0f} s"
+                raise StartError(child.explain())
+
+    def processes(self) -> list[ProcessStatus]:
+        """All processes, in the order of their start."""
+        return [
+            ProcessStatus(name, child.state, child.pid, child.created, child.restarts)
+            for name, child in list(self._children.items())
+        ]
+
+    # In the supervisor's thread.
+
+    def _run(self) -> None:
+        while self._open:
+            with suppress(queue.Empty):
+                self._commands.get(timeout=_WATCH_EVERY_S)()
+            for child in list(self._children.values()):
+                self._watch(child)
+
+    def _watch(self, child: _Child) -> None:
+        if child.pid is not None:
+            assert child.process is not None
+            if child.process.poll() is not None:
+                self._ended(child, child.process)
+        elif child.state is State.WAITING:
+            if all(self._children[name].was_ready for name in child.spec.after):
+                self._spawn(child)
+        elif child.state is State.BACKING_OFF and time.monotonic() >= child.due_at:
+            child.restarts += 1
+            self._spawn(child)
+
+    def _spawn(self, child: _Child) -> None:
+        try:
+            child.spawn()
+        except OSError as error:  # out of processes or memory, or the log's disk is full
+            child.failure = f"cannot be started: {error}"
+            child.count_death()
+            self._set(child, State.BACKING_OFF if child.was_ready else State.STOPPED)
+            return
+        self._set(child, State.STARTING)
+        self._tell(child, "started")
+        arguments = (child, child.process)
+        threading.Thread(target=self._probe, args=arguments, daemon=True).start()
+
+    def _ended(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+        # What it left behind would hold its locks and ports against its successor.
+        process_tree.signal_group(process.pid, signal.SIGKILL)
+        how = process_tree.describe_exit(process.returncode)
+        if child.state is State.STOPPING:
+            self._tell(child, "stopped", how)
+            self._set(child, State.STOPPED)
+        elif not child.was_ready:
+            child.failure = how
+            self._set(child, State.STOPPED)
+        else:
+            child.count_death()
+            self._tell(child, "died", how)
+            self._set(child, State.BACKING_OFF)
+
+    def _expect_end(self, children: Sequence[_Child]) -> None:
+        for child in children:
+            self._set(child, State.STOPPED if child.pid is None else State.STOPPING)
+
+    # In a thread of its own, one per start.
+
+    def _probe(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+        """Ask until the process is ready, ended, being stopped, or out of time."""
+        while process.returncode is None and child.state in (State.STARTING, State.PAUSED):
+            try:
+                ready = child.spec.ready()
+            except Exception as error:
+                ready, child.probe_error = False, f"{type(error).__name__}: {error}"
+            if ready and self._became_ready(child, process):
+                self._tell(child, "ready")
+                return
+            if not child.was_ready and child.uptime_s > child.spec.ready_within_s:
+                child.failure = f"not ready within {child.spec.ready_within_s:.0f} s"
+                self._set(child, child.state)
+                return
+            time.sleep(_PROBE_EVERY_S)
+
+    def _became_ready(self, child: _Child, process: subprocess.Popen[bytes]) -> bool:
+        with self._changed:
+            # Not if it died or was paused or stopped while it answered.
+            if process.returncode is not None or child.state is not State.STARTING:
+                return False
+            child.was_ready, child.state = True, State.READY
+            self._changed.notify_all()
+            return True
+
+    # In the caller's thread.
+
+    def _stop_together(self, children: Sequence[_Child]) -> None:
+        begun = time.monotonic()
+        for child in children:
+            if child.pid is not None:
+                process_tree.signal_group(child.pid, child.spec.stop_signal)
+                process_tree.signal_tree(child.pid, signal.SIGCONT)  # paused, it heeds no signal
+        with self._changed:
+            for child in children:
+                left_s = begun + child.spec.stop_within_s - time.monotonic()
+                ended = self._changed.wait_for(lambda c=child: c.pid is None, max(0.0, left_s))  # type: ignore[misc]
+                if not ended and child.pid is not None:
+                    process_tree.signal_tree(child.pid, signal.SIGKILL)
+            self._changed.wait_for(lambda: all(child.pid is None for child in children))
+
+    def _do(self, action: Callable[[], None]) -> None:
+        """Let the supervisor's thread run it: only that thread forks and judges deaths."""
+        done: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(action())
+            except BaseException as error:
+                done.set_exception(error)
+
+        self._commands.put(run)
+        done.result()
+
+    def _pid(self, name: str) -> int:
+        child = self._children[name]
+        if child.pid is None:
+            raise Fatal(f"process {name} is not running ({child.state.value})")
+        return child.pid
+
+    def _set(self, child: _Child, state: State) -> None:
+        with self._changed:
+            child.state = state
+            self._changed.notify_all()
+
+    def _tell(self, child: _Child, kind: str, detail: str = "") -> None:
+        assert child.process is not None
+        event = ProcessEvent(child.spec.name, kind, child.process.pid, child.uptime_s, detail)
+        with suppress(Exception):  # a listener's fault must not end the supervision
+            self._report(event)
+
+
+def _tail(log: Path) -> list[str]:
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+        return file.read().decode("utf-8", "replace").splitlines()[-_LOG_TAIL_LINES:]
+    return []
+
+
+def _rotate(log: Path) -> None:
+    """Keep one older log: without it an installation that runs for months fills the disk."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > _ROTATE_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))

@@ -1,0 +1,137 @@
+"""`jisr schema …`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hub.contracts.records import LANGUAGES, FieldSpec, read_record_type
+from hub.contracts.registry_client import RegistryClient
+from hub.errors import ConfigurationError
+from hub.registry.commands import read_token
+from hub.registry.release import Release
+
+_HEADINGS = {
+    "en": ("Field", "Type", "Authority", "Merge", "Privacy", "Meaning"),
+    "fr": ("Champ", "Type", "Autorité", "Fusion", "Confidentialité", "Signification"),
+    "ar": ("الحقل", "النوع", "المرجعية", "الدمج", "الخصوصية", "المعنى"),
+}
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+_schemas = click.option(
+    "--schemas", type=_FOLDER, default="schemas", show_default=True, envvar="JISR_SCHEMAS"
+)
+_agreements = click.option(
+    "--agreements",
+    type=_FOLDER,
+    default="deploy/agreements",
+    show_default=True,
+    envvar="JISR_AGREEMENTS",
+)
+
+
+@click.group()
+def schema() -> None:
+    """Record types and events: check, register, show."""
+
+
+@schema.command()
+@click.argument("paths", nargs=-1, type=_FILE)
+@_schemas
+@_agreements
+@click.option("--registry", metavar="URL", help="Also compare with what this registry holds.")
+@click.option("--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once.")
+def check(
+    paths: tuple[Path, ...],
+    schemas: Path,
+    agreements: Path,
+    registry: str | None,
+    weaken_privacy: tuple[str, ...],
+) -> None:
+    """Check the whole release, or the record types in PATHS: safety, policies, compatibility."""
+    release = Release.of_records(paths) if paths else Release.load(schemas, agreements)
+    problems = list(release.unsafe())
+    if registry and not problems:
+        client = RegistryClient(registry)
+        problems += release.breaking(client)
+        for refused, message in release.policy_changes(client, weaken_privacy):
+            if refused:
+                problems.append(message)
+            else:
+                click.echo(f"note: {message}")
+    _report(problems, f"{len(list(release.subjects()))} schemas are in order")
+
+
+@schema.command()
+@_schemas
+@_agreements
+@click.option("--registry", metavar="URL", required=True, envvar="JISR_REGISTRY_URL")
+@click.option("--token-file", type=_FILE, required=True, envvar="JISR_REGISTRY_TOKEN_FILE")
+@click.option("--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once.")
+def register(
+    schemas: Path,
+    agreements: Path,
+    registry: str,
+    token_file: Path,
+    weaken_privacy: tuple[str, ...],
+) -> None:
+    """Register this release for every agency and record type; changes nothing if it is there."""
+    release = Release.load(schemas, agreements)
+    client = RegistryClient(registry, read_token(token_file))
+    changes = list(release.policy_changes(client, weaken_privacy))
+    # Everything is compared before anything is written: a release goes in whole or not at all.
+    problems = [*release.unsafe(), *release.breaking(client), *(m for refused, m in changes if refused)]
+    _report(problems, "")
+    for subject, schema_id in release.register(client):
+        click.echo(f"{schema_id:>6}  {subject}")
+
+
+@schema.command()
+@click.argument("name")
+@_schemas
+@click.option("--lang", type=click.Choice(LANGUAGES), default="en", show_default=True)
+def show(name: str, schemas: Path, lang: str) -> None:
+    """Show the record type NAME: its fields and what holds for each."""
+    path = schemas / "records" / f"{name}.avsc"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.avsc")))
+        raise ConfigurationError(f"no record type {name!r} in {path.parent}: there are {known}")
+    record = read_record_type(path)
+    table = Table(*_HEADINGS[lang], title=f"{record.name}: {record.doc.get(lang, '')}", show_lines=True)
+    for spec in record.fields:
+        table.add_row(
+            spec.name,
+            _type(spec),
+            ", ".join(spec.authority),
+            spec.merge,
+            spec.privacy,
+            spec.doc.get(lang, ""),
+        )
+    Console(markup=False).print(table)
+
+
+def _type(spec: FieldSpec) -> str:
+    marks = [
+        f"→ {spec.reference}" if spec.reference else "",
+        "natural key" if spec.natural_key else "",
+        f"match: {spec.match}" if spec.match else "",
+        f"{len(spec.codes)} codes" if spec.codes else "",
+    ]
+    return "\n".join([spec.kind, *filter(None, marks)])
+
+
+def _report(problems: Iterable[str], fine: str) -> None:
+    """Print the problems and exit 1, or say that all is `fine`."""
+    lines = list(problems)
+    for line in lines:
+        click.echo(f"error: {line}", err=True)
+    if lines:
+        sys.exit(1)
+    if fine:
+        click.echo(fine)

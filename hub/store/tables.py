@@ -1,0 +1,219 @@
+"""The tables, as SQLAlchemy sees them. `migrations/` makes them; a test holds both together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+
+metadata = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"}
+)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+record = Table(
+    "record",
+    metadata,
+    Column("id", LargeBinary, primary_key=True, comment="opaque id of the local record's incarnation"),
+    Column("agency", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("local_id", Text, nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("entity", LargeBinary, nullable=False, comment="the crosswalk"),
+    Column("born", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
+    Column("linked", LargeBinary),
+    Column("asserts", LargeBinary, nullable=False, comment="hub.core.assertions.pack"),
+    UniqueConstraint("agency", "record_type", "local_id", "incarnation", name="uq_record_key"),
+    Index("ix_record_entity", "entity"),
+    comment="one row per life of a local record: what it asserts, and which entity it stands for",
+)
+
+entity = Table(
+    "entity",
+    metadata,
+    Column("id", LargeBinary, primary_key=True, comment="its founding record's id"),
+    Column("record_type", Text, nullable=False),
+    Column("version", BigInteger, nullable=False, comment="epoch << 40 | counter"),
+    Column("golden", LargeBinary, nullable=False, comment="digest of the golden record last published"),
+    Column("held", LargeBinary, nullable=False, comment="MessagePack: agency → what it was last told"),
+    Column("consents", LargeBinary, nullable=False, comment="MessagePack: a person's consents"),
+    Column("about", LargeBinary, comment="of a consent: the person's entity"),
+    comment="one row per entity: its lock, its version, and what each agency was told",
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("value", LargeBinary, primary_key=True, comment="hash of record type, field and value"),
+    Column("records", ARRAY(LargeBinary), nullable=False),
+    comment="who shares a strong identifier or a natural key; its row is the lock on that value",
+)
+
+reference = Table(
+    "reference",
+    metadata,
+    Column("record", LargeBinary, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("local_id", Text, nullable=False),
+    Index("ix_reference_target", "agency", "record_type", "local_id"),
+    comment="what a local record refers to, in its agency's terms, known or not yet (R20, R27)",
+)
+
+position = Table(
+    "position",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("topic_id", Text, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    comment="how far each lane has come: moves in the transaction of the effects (R25)",
+)
+
+publication = Table(
+    "publication",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("worker", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False, comment="MessagePack: what a committed batch changed"),
+    _now("created_at"),
+    comment="committed and perhaps not yet published (R26)",
+)
+
+due = Table(
+    "due",
+    metadata,
+    Column("entity", LargeBinary, primary_key=True),
+    Column("day", Integer, nullable=False, comment="days since 1970-01-01; 0: at once"),
+    Index("ix_due_day", "day"),
+    comment="entities to settle again: something they depend on changed, or a day comes (R17, R20)",
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("kafka_offset", BigInteger, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("state", Text, nullable=False, server_default="dead"),
+    _now("created_at"),
+    Index("ix_dead_letter_agency", "agency", "record_type", "state"),
+    comment="messages that could not be used, whole (R27)",
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("record", LargeBinary, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("fields", ARRAY(Text), nullable=False),
+    Column("change", LargeBinary, nullable=False, comment="MessagePack: the whole change"),
+    Column("state", Text, nullable=False, server_default="held"),
+    _now("created_at"),
+    UniqueConstraint("record", "event_id", "reason", name="uq_hold_event"),
+    comment="changes that wait for a person's word (R13, R14)",
+)
+
+review = Table(
+    "review",
+    metadata,
+    Column("a", LargeBinary, primary_key=True),
+    Column("b", LargeBinary, primary_key=True),
+    Column("record_type", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("fields", ARRAY(Text), nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    _now("created_at"),
+    comment="pairs of records that must not be linked without a person (R16)",
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("a", LargeBinary, primary_key=True),
+    Column("b", LargeBinary, primary_key=True),
+    Column("same", Boolean, nullable=False),
+    Column("stamp", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    _now("created_at"),
+    Index("ix_decision_b", "b"),
+    comment="a steward's word on two records",
+)
+
+dispute = Table(
+    "dispute",
+    metadata,
+    Column("record", LargeBinary, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    _now("created_at"),
+    comment="fields that the hub stopped rewriting at one record (R19)",
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("committed_ms", BigInteger, nullable=False),
+    comment="how far each agency's side has come with each inbox partition (R29)",
+)
+
+undelivered = Table(
+    "undelivered",
+    metadata,
+    Column("agency", Text, primary_key=True),
+    Column("entity", LargeBinary, primary_key=True),
+    Column("record_type", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, comment="refused or waiting"),
+    Column("code", Text, nullable=False),
+    Column("column_name", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    comment="projections that an agency's side could not apply yet (R28, R29)",
+)
+
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="the store's own facts: epoch, the agreements last applied",
+)

@@ -1,0 +1,444 @@
+"""One transaction of the hub's store: everything that a batch loads, locks and saves.
+
+Locks are taken in one order: positions, references, identities, entities; each class sorted, taken once
+(R25). What is read before its lock is only a guess at what to lock; it is read again after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from hub.core.assertions import RecordKey, RecordState, pack, unpack
+from hub.core.crosswalk import Entity, Held, World
+from hub.core.matching import Decision, Review
+from hub.core.projection import UPSERT, Consent
+from hub.core.settle import Reference, Target
+from hub.core.step import Hold
+from hub.store.errors import Fenced
+
+# Creators of records that others refer to hold this lock shared; who finds a reference unknown takes it
+# alone and looks again. Without it, each could miss the other's uncommitted row, for ever (R27).
+_REFERENCES_LOCK = 7_231_904_412
+
+_HELD = msgspec.msgpack.Decoder(dict[str, Held])
+_CONSENTS = msgspec.msgpack.Decoder(dict[bytes, Consent])
+_ENCODE = msgspec.msgpack.Encoder().encode
+
+
+class Advance(NamedTuple):
+    """One partition's step: from the offset that was expected to the next one to read."""
+
+    topic: str
+    partition: int
+    expected: int
+    following: int
+
+
+_ADVANCE = text("""
+    UPDATE position AS p SET next_offset = v.following
+    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]),
+                CAST(:expected AS bigint[]), CAST(:following AS bigint[]))
+         AS v(topic, part, expected, following)
+    WHERE p.lane = :lane AND p.topic = v.topic AND p.partition = v.part AND p.next_offset = v.expected
+""")
+
+_LOCK_POSITIONS = text("""
+    SELECT 1 FROM position
+    WHERE lane = :lane AND (topic, partition) IN
+          (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
+    ORDER BY topic, partition FOR UPDATE
+""")
+
+_RECORD_COLUMNS = (
+    """id, agency, record_type, local_id, incarnation, entity, born, seen, ended, linked, asserts"""
+)
+
+_RECORDS = text(f"SELECT {_RECORD_COLUMNS} FROM record WHERE id = ANY(CAST(:ids AS bytea[]))")  # noqa: S608
+
+_MEMBERS = text(f"SELECT {_RECORD_COLUMNS} FROM record WHERE entity = ANY(CAST(:ids AS bytea[]))")  # noqa: S608
+
+_CLAIM_IDENTITIES = text("""
+    INSERT INTO identity AS i (value, records)
+    SELECT v.value, array_agg(v.record ORDER BY v.record)
+    FROM unnest(CAST(:values AS bytea[]), CAST(:records AS bytea[])) AS v(value, record)
+    GROUP BY v.value ORDER BY v.value
+    ON CONFLICT (value) DO UPDATE SET records =
+        i.records || ARRAY(SELECT unnest(excluded.records) EXCEPT SELECT unnest(i.records))
+    RETURNING value, records
+""")
+
+_LOCK_ENTITIES = text("""
+    SELECT id, record_type, version, golden, held, consents, about FROM entity
+    WHERE id = ANY(CAST(:ids AS bytea[])) ORDER BY id FOR UPDATE
+""")
+
+_TARGETS = """
+    SELECT r.agency, r.record_type, r.local_id, r.entity, e.held, e.consents
+    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
+         AS v(agency, record_type, local_id)
+    JOIN record r USING (agency, record_type, local_id)
+    JOIN entity e ON e.id = r.entity
+    ORDER BY e.id, r.incarnation FOR {lock} OF e
+"""
+_TARGETS_SHARED = text(_TARGETS.format(lock="SHARE"))
+_TARGETS_LOCKED = text(_TARGETS.format(lock="UPDATE"))
+
+_DEPENDENTS = text("""
+    SELECT DISTINCT r.entity
+    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
+         AS v(agency, record_type, local_id)
+    JOIN reference f USING (agency, record_type, local_id)
+    JOIN record r ON r.id = f.record
+""")
+
+_DECISIONS = text("""
+    SELECT a, b, same, stamp FROM decision
+    WHERE a = ANY(CAST(:ids AS bytea[])) OR b = ANY(CAST(:ids AS bytea[]))
+""")
+
+_SAVE_RECORDS = text(f"""
+    INSERT INTO record ({_RECORD_COLUMNS})
+    SELECT * FROM unnest(
+        CAST(:id AS bytea[]), CAST(:agency AS text[]), CAST(:record_type AS text[]),
+        CAST(:local_id AS text[]), CAST(:incarnation AS int[]), CAST(:entity AS bytea[]),
+        CAST(:born AS bigint[]), CAST(:seen AS bigint[]), CAST(:ended AS bigint[]),
+        CAST(:linked AS bytea[]), CAST(:asserts AS bytea[]))
+    ON CONFLICT (id) DO UPDATE SET
+        entity = excluded.entity, born = excluded.born, seen = excluded.seen,
+        ended = excluded.ended, linked = excluded.linked, asserts = excluded.asserts
+""")  # noqa: S608
+
+_SAVE_ENTITIES = text("""
+    INSERT INTO entity (id, record_type, version, golden, held, consents, about)
+    SELECT * FROM unnest(
+        CAST(:id AS bytea[]), CAST(:record_type AS text[]), CAST(:version AS bigint[]),
+        CAST(:golden AS bytea[]), CAST(:held AS bytea[]), CAST(:consents AS bytea[]),
+        CAST(:about AS bytea[]))
+    ON CONFLICT (id) DO UPDATE SET
+        version = excluded.version, golden = excluded.golden, held = excluded.held,
+        consents = excluded.consents, about = excluded.about
+""")
+
+_SAVE_REFERENCES = text("""
+    INSERT INTO reference (record, field, agency, record_type, local_id)
+    SELECT * FROM unnest(CAST(:record AS bytea[]), CAST(:field AS text[]), CAST(:agency AS text[]),
+                         CAST(:record_type AS text[]), CAST(:local_id AS text[]))
+    ON CONFLICT (record, field) DO UPDATE SET local_id = excluded.local_id
+""")
+
+_SAVE_DUE = text("""
+    INSERT INTO due (entity, day)
+    SELECT * FROM unnest(CAST(:entity AS bytea[]), CAST(:day AS int[]))
+    ON CONFLICT (entity) DO UPDATE SET day = least(due.day, excluded.day)
+""")
+
+_TAKE_DUE = text("""
+    DELETE FROM due WHERE entity IN (
+        SELECT entity FROM due WHERE day <= :day ORDER BY day, entity
+        LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING entity
+""")
+
+_SAVE_HOLD = text("""
+    INSERT INTO hold (record, agency, record_type, event_id, reason, fields, change)
+    VALUES (:record, :agency, :record_type, :event_id, :reason, :fields, :change)
+    ON CONFLICT (record, event_id, reason) DO NOTHING
+""")
+
+_SAVE_REVIEW = text("""
+    INSERT INTO review (a, b, record_type, reason, fields)
+    VALUES (:a, :b, :record_type, :reason, :fields)
+    ON CONFLICT (a, b) DO UPDATE SET reason = excluded.reason, fields = excluded.fields
+""")
+
+_SAVE_DISPUTE = text("""
+    INSERT INTO dispute (record, field, agency, record_type)
+    VALUES (:record, :field, :agency, :record_type)
+    ON CONFLICT (record, field) DO NOTHING
+""")
+
+_SAVE_DEAD_LETTER = text("""
+    INSERT INTO dead_letter (topic, partition, kafka_offset, agency, record_type, code, path,
+                             message, at_ms, key, value)
+    VALUES (:topic, :partition, :kafka_offset, :agency, :record_type, :code, :path,
+            :message, :at_ms, :key, :value)
+    ON CONFLICT (topic, partition, kafka_offset) DO NOTHING
+""")
+
+_VERSIONS = text("SELECT id, version FROM entity WHERE id = ANY(CAST(:ids AS bytea[]))")
+
+_SAVE_PUBLICATION = text("INSERT INTO publication (worker, payload) VALUES (:worker, :payload) RETURNING id")
+
+_DROP_PUBLICATIONS = text("DELETE FROM publication WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+
+class Transaction:
+    """The statements of one batch, on one connection inside one transaction. Blocks; not thread-safe."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    # Positions
+
+    def advance(self, lane: str, advances: Sequence[Advance]) -> None:
+        """Move the lane's positions; raises `Fenced` if any is not where this worker left it (R25)."""
+        where = {
+            "lane": lane,
+            "topics": [a.topic for a in advances],
+            "partitions": [a.partition for a in advances],
+        }
+        self.connection.execute(_LOCK_POSITIONS, where)
+        moved = self.connection.execute(
+            _ADVANCE,
+            where
+            | {"expected": [a.expected for a in advances], "following": [a.following for a in advances]},
+        ).rowcount
+        if moved != len(advances):
+            raise Fenced(f"lane {lane}: {len(advances) - moved} positions moved by another worker")
+
+    # Loading and locking
+
+    def lock_references(self, *, alone: bool) -> None:
+        """Hold off, or join, those who create records that others may be waiting for (R27)."""
+        shared = "" if alone else "_shared"
+        self.connection.execute(
+            text(f"SELECT pg_advisory_xact_lock{shared}(:key)"), {"key": _REFERENCES_LOCK}
+        )
+
+    def records(self, ids: Collection[bytes]) -> World:
+        """The records of these ids, with the entities they stand for; nothing is locked."""
+        world = World()
+        if ids:
+            _read_records(world, self.connection.execute(_RECORDS, {"ids": sorted(ids)}))
+        return world
+
+    def claim_identities(self, claims: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
+        """Add (value, record) claims and lock their values; returns who shares each value."""
+        pairs = sorted(set(claims))
+        if not pairs:
+            return {}
+        rows = self.connection.execute(
+            _CLAIM_IDENTITIES,
+            {"values": [value for value, _ in pairs], "records": [record for _, record in pairs]},
+        )
+        return {bytes(value): [bytes(record) for record in records] for value, records in rows}
+
+    def lock_entities(self, ids: Collection[bytes]) -> World:
+        """Lock these entities and load them with all their members."""
+        world = World()
+        if not ids:
+            return world
+        order = {"ids": sorted(ids)}
+        for row in self.connection.execute(_LOCK_ENTITIES, order):
+            entity = _entity(row)
+            world.entities[entity.id] = entity
+        _read_records(world, self.connection.execute(_MEMBERS, order))
+        return world
+
+    def members(self, entities: Collection[bytes]) -> World:
+        """All members of these entities; nothing is locked."""
+        world = World()
+        if entities:
+            _read_records(world, self.connection.execute(_MEMBERS, {"ids": sorted(entities)}))
+        return world
+
+    def targets(self, references: Collection[Reference], *, locked: bool) -> dict[Reference, Target]:
+        """What references lead to; the targets' entities stay as they are until the commit."""
+        if not references:
+            return {}
+        statement = _TARGETS_LOCKED if locked else _TARGETS_SHARED
+        found = {}
+        for agency, kind, local_id, entity, held, consents in self.connection.execute(
+            statement, _columns(references)
+        ):
+            # Rows come by incarnation: the latest life of a local id is what a reference means now.
+            holders = frozenset(a for a, h in _HELD.decode(held).items() if h.operation == UPSERT)
+            found[agency, kind, local_id] = Target(
+                bytes(entity), holders, tuple(_CONSENTS.decode(consents).values())
+            )
+        return found
+
+    def dependents(self, targets: Collection[Reference]) -> set[bytes]:
+        """The entities with a record that refers to one of these local records."""
+        if not targets:
+            return set()
+        rows = self.connection.execute(_DEPENDENTS, _columns(targets))
+        return {bytes(entity) for (entity,) in rows}
+
+    def decisions(self, records: Collection[bytes]) -> list[Decision]:
+        """The stewards' decisions that concern these records."""
+        if not records:
+            return []
+        rows = self.connection.execute(_DECISIONS, {"ids": sorted(records)})
+        return [Decision(bytes(a), bytes(b), same, stamp) for a, b, same, stamp in rows]
+
+    def take_due(self, day: int, limit: int) -> set[bytes]:
+        """Take up to `limit` entities whose day has come; they are back if this rolls back."""
+        rows = self.connection.execute(_TAKE_DUE, {"day": day, "limit": limit})
+        return {bytes(entity) for (entity,) in rows}
+
+    # Saving
+
+    def save_records(self, world: World, ids: Iterable[bytes]) -> None:
+        states = [world.records[record] for record in sorted(ids)]
+        if not states:
+            return
+        self.connection.execute(
+            _SAVE_RECORDS,
+            {
+                "id": [s.id for s in states],
+                "agency": [s.key.agency for s in states],
+                "record_type": [s.key.record_type for s in states],
+                "local_id": [s.key.local_id for s in states],
+                "incarnation": [s.key.incarnation for s in states],
+                "entity": [world.entity_of[s.id] for s in states],
+                "born": [s.born for s in states],
+                "seen": [s.seen for s in states],
+                "ended": [s.ended for s in states],
+                "linked": [s.linked for s in states],
+                "asserts": [pack(s.asserts) for s in states],
+            },
+        )
+
+    def save_entities(self, entities: Iterable[Entity]) -> None:
+        rows = sorted(entities, key=lambda entity: entity.id)
+        if not rows:
+            return
+        self.connection.execute(
+            _SAVE_ENTITIES,
+            {
+                "id": [e.id for e in rows],
+                "record_type": [e.record_type for e in rows],
+                "version": [e.version for e in rows],
+                "golden": [e.golden for e in rows],
+                "held": [_ENCODE(e.held) for e in rows],
+                "consents": [_ENCODE(e.consents) for e in rows],
+                "about": [e.about for e in rows],
+            },
+        )
+
+    def save_references(self, rows: Sequence[tuple[bytes, str, Reference]]) -> None:
+        """Keep what records refer to: (record, field, reference)."""
+        if not rows:
+            return
+        self.connection.execute(
+            _SAVE_REFERENCES,
+            {
+                "record": [record for record, _, _ in rows],
+                "field": [field for _, field, _ in rows],
+                **_columns([reference for _, _, reference in rows], singular=True),
+            },
+        )
+
+    def save_due(self, days: Mapping[bytes, int]) -> None:
+        if days:
+            entities = sorted(days)
+            self.connection.execute(
+                _SAVE_DUE, {"entity": entities, "day": [days[entity] for entity in entities]}
+            )
+
+    def save_holds(self, holds: Sequence[Hold]) -> None:
+        """Keep changes that wait for a person's word; the same one twice is one (R13, R14)."""
+        if holds:
+            self.connection.execute(
+                _SAVE_HOLD,
+                [
+                    {
+                        "record": one.record,
+                        "agency": one.change.key.agency,
+                        "record_type": one.change.key.record_type,
+                        "event_id": one.change.event_id,
+                        "reason": one.reason,
+                        "fields": list(one.fields),
+                        "change": _ENCODE(one.change),
+                    }
+                    for one in holds
+                ],
+            )
+
+    def save_reviews(self, world: World, reviews: Sequence[Review]) -> None:
+        """Keep pairs of records that a person must look at (R16)."""
+        if reviews:
+            self.connection.execute(
+                _SAVE_REVIEW,
+                [
+                    {
+                        "a": one.a,
+                        "b": one.b,
+                        "record_type": world.records[one.a].key.record_type,
+                        "reason": one.reason,
+                        "fields": list(one.fields),
+                    }
+                    for one in reviews
+                ],
+            )
+
+    def save_disputes(self, disputes: Sequence[tuple[bytes, str, RecordKey]]) -> None:
+        """Keep which fields the hub stopped rewriting: (record, field, the record's key) (R19)."""
+        if disputes:
+            self.connection.execute(
+                _SAVE_DISPUTE,
+                [
+                    {"record": record, "field": name, "agency": key.agency, "record_type": key.record_type}
+                    for record, name, key in disputes
+                ],
+            )
+
+    def save_dead_letters(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Keep messages that could not be used, whole; `rows` as the table's columns (R27)."""
+        if rows:
+            self.connection.execute(_SAVE_DEAD_LETTER, list(rows))
+
+    # Publication
+
+    def versions(self, entities: Collection[bytes]) -> dict[bytes, int]:
+        rows = self.connection.execute(_VERSIONS, {"ids": sorted(entities)}) if entities else ()
+        return {bytes(entity): version for entity, version in rows}
+
+    def save_publication(self, worker: str, payload: bytes) -> int:
+        """Note what this transaction changed, so that it is published even if the worker dies (R26)."""
+        row = self.connection.execute(_SAVE_PUBLICATION, {"worker": worker, "payload": payload})
+        return int(row.scalar_one())
+
+    def drop_publications(self, ids: Collection[int]) -> None:
+        if ids:
+            self.connection.execute(_DROP_PUBLICATIONS, {"ids": sorted(ids)})
+
+
+def _columns(references: Iterable[Reference], *, singular: bool = False) -> dict[str, list[str]]:
+    rows = list(references) if singular else sorted(references)
+    names = ("agency", "record_type", "local_id") if singular else ("agencies", "types", "local_ids")
+    return {name: [row[position] for row in rows] for position, name in enumerate(names)}
+
+
+def _read_records(world: World, rows: Iterable[Any]) -> None:
+    for row in rows:
+        (identity, agency, kind, local_id, incarnation, entity, born, seen, ended, linked, asserts) = row
+        state = RecordState(
+            id=bytes(identity),
+            key=RecordKey(agency, kind, local_id, incarnation),
+            born=born,
+            seen=seen,
+            ended=ended,
+            linked=linked and bytes(linked),
+            asserts=unpack(asserts),
+        )
+        world.records[state.id] = state
+        world.entity_of[state.id] = bytes(entity)
+
+
+def _entity(row: Any) -> Entity:
+    identity, record_type, version, golden, held, consents, about = row
+    return Entity(
+        id=bytes(identity),
+        record_type=record_type,
+        version=version,
+        golden=bytes(golden),
+        held=_HELD.decode(held),
+        consents=_CONSENTS.decode(consents),
+        about=about and bytes(about),
+    )
