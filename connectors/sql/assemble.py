@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.sdk import Change
 from connectors.sql.convert import Converter, Image, Slot, Unmappable, fingerprint
+from connectors.sql.mapping import JoinMap
 from connectors.sql.rows import DELETE, INSERT, LINK, TRUNCATE, Captured, Shadow
 from hub.core import stamps
 
@@ -123,8 +124,7 @@ def _compare(
     published: Collection[str],
     result: Assembled,
 ) -> None:
-    before, after = prints(slot, old), prints(slot, new)
-    if before == after:
+    if prints(slot, old) == prints(slot, new):
         return
     change = result.change
     assert change is not None
@@ -137,8 +137,8 @@ def _compare(
             result.problems[name] = value
         elif spec.kind == "strings":
             _assert_elements(change, name, was[name], value)
-        elif _differs(edit, was[name], value) and not _echo(shadow, name, value, after):
-            if edit.operation == "update" and _stale(shadow, name, after, edit.clock_ms):
+        elif _differs(edit, was[name], value) and not _echo(shadow, name, value, held(slot, name, new)):
+            if edit.operation == "update" and _stale(shadow, name, held(slot, name, new), edit.clock_ms):
                 change.stale = (*change.stale, name)
             else:
                 change.changed = (*change.changed, name)
@@ -148,6 +148,14 @@ def _compare(
 def prints(slot: Slot, image: Image | None) -> list[Any]:
     """A slot's columns as they stand in a row, comparable."""
     return [fingerprint(image.get(column)) if image else None for column in slot.columns]
+
+
+def held(slot: Slot, name: str, image: Image | None) -> list[Any]:
+    """What a row holds of one field, comparable: its columns, or its share of a column with others."""
+    if not isinstance(slot.map, JoinMap):
+        return prints(slot, image)
+    value = slot.read(image)[name]
+    return prints(slot, image) if isinstance(value, Unmappable) else [value]
 
 
 def _differs(edit: Edit, was: Any, value: Any) -> bool:
@@ -217,12 +225,11 @@ def snapshot(
     problems: dict[str, Unmappable] = {}
     for part, image in images.items():
         for slot in converter.slots_in(part):
-            after = prints(slot, image)
             for name, value in slot.read(image).items():
                 if name not in published or value is None or value == []:
                     continue
                 if isinstance(value, Unmappable):
                     problems[name] = value
-                elif not _echo(shadow, name, value, after):
+                elif not _echo(shadow, name, value, held(slot, name, image)):
                     values[name] = value
     return values, problems

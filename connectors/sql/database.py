@@ -12,7 +12,7 @@ from typing import Any
 from connectors.sql.convert import Image, Local
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.tables import Bookkeeping
-from hub.errors import JisrError
+from hub.errors import JisrError, Retriable
 
 
 class Refusal(JisrError):
@@ -24,7 +24,7 @@ class Refusal(JisrError):
         self.column = column
 
 
-class Locked(JisrError):
+class Locked(Retriable):
     """Somebody at the agency holds a lock; they come first, try again later."""
 
 
@@ -67,8 +67,8 @@ class Database(ABC):
     def close(self) -> None: ...
 
     @abstractmethod
-    def claim(self) -> None:
-        """Become this database's only connector, until `close`; raises `Retriable` if there is one."""
+    def claim(self, side: str) -> None:
+        """Become this database's only `source` or `sink`, until `close`; `Retriable` if there is one."""
 
     @abstractmethod
     def transaction(self, *, by_hub: bool = False) -> AbstractContextManager[None]:

@@ -7,6 +7,7 @@ known. A row that is gone ends its life.
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from connectors.sql import store
 from connectors.sql.database import Database
 from connectors.sql.rows import Shadow
 from connectors.sql.snapshot import row_change
+from connectors.sql.work import Work
 from hub.core import stamps
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ DELETE FROM {dirty} WHERE record = :record AND local_id = :local_id AND incarnat
 
 def read(source: SqlSource, limit: int) -> Batch | None:
     """Changes for the next dirty rows; None if there are none."""
-    from connectors.sql.source import Work
-
     marks = source.db.query(_READ, {"limit": limit})
     if not marks:
         return None
@@ -72,7 +72,7 @@ def _changes(source: SqlSource, record: str, marks: list[tuple[Any, ...]], gone:
 def _end(source: SqlSource, shadow: Shadow, incarnation: int, clock_ms: int) -> Change:
     stamp = max(stamps.capture(clock_ms, shadow.known), shadow.last + 1)
     return Change(
-        event_id=source.event_id(shadow.record, f"end-{shadow.local_id}-{incarnation}"),
+        event_id=source.event_id(shadow.record, uuid.uuid4().hex),
         record_type=shadow.record,
         local_id=shadow.local_id,
         operation="delete",

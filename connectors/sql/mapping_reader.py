@@ -229,13 +229,14 @@ class _Reader:
 def place(node: Any, key: Any) -> Place:
     """Line and column of a key, from 1; of the node where it has no such key."""
     try:
-        where = node.lc.item(key) if isinstance(node, list) else node.lc.key(key)
+        marks = node.lc
+        where = marks.item(key) if isinstance(node, list) else marks.key(key)
         return where[0] + 1, where[1] + 1
     except (AttributeError, KeyError, IndexError, TypeError):
-        marks = getattr(node, "lc", None)
-        if marks is None or marks.line is None:
+        own = getattr(node, "lc", None)
+        if own is None or own.line is None:
             return NOWHERE
-        return marks.line + 1, marks.col + 1
+        return own.line + 1, own.col + 1
 
 
 def code_text(value: Any) -> str:

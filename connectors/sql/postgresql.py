@@ -79,10 +79,10 @@ class PostgreSQL(Database):
                 self._connection.close()
             self._connection = None
 
-    def claim(self) -> None:
-        key = f"SELECT pg_try_advisory_lock(hashtext('jisr'), hashtext({capture.literal(self._schema)}))"
-        if not self.query(key)[0][0]:
-            raise Retriable("another connector is at work in this database; only one may be")
+    def claim(self, side: str) -> None:
+        key = {"key": f"jisr {side} {self._schema}"}
+        if not self.query("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))", key)[0][0]:
+            raise Retriable(f"another connector's {side} is at work in this database; only one may be")
 
     @contextlib.contextmanager
     def transaction(self, *, by_hub: bool = False) -> Iterator[None]:
@@ -270,6 +270,8 @@ class PostgreSQL(Database):
 
     def create_bookkeeping(self) -> None:
         with self.transaction():
+            # Source and sink begin together, and two CREATE TABLE IF NOT EXISTS at once can collide.
+            self._db.execute("SELECT pg_advisory_xact_lock(hashtext('jisr bookkeeping'))")
             for statement in capture.create_tables(self._schema):
                 self._db.execute(statement)
 

@@ -7,8 +7,8 @@ is sent first does not matter. A page's progress is stored when its changes are 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connectors.sdk import Batch, Change
@@ -17,6 +17,7 @@ from connectors.sql.assemble import snapshot
 from connectors.sql.database import Database
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.rows import Shadow
+from connectors.sql.work import Progress, Work
 from hub.core import stamps
 
 if TYPE_CHECKING:
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 
 # Rows of one page: the agency's database also serves people.
 PAGE_ROWS = 500
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the snapshot of one record type is: the last key read, or done."""
-
-    after: str | None = None
-    done: bool = False
 
 
 def pending(mapping: AgencyMapping, stored: Mapping[str, Any]) -> dict[str, Progress]:
@@ -42,8 +35,6 @@ def pending(mapping: AgencyMapping, stored: Mapping[str, Any]) -> dict[str, Prog
 
 def read(source: SqlSource, pending_: Mapping[str, Progress], limit: int) -> Batch | None:
     """The next page of the first record type that is not done."""
-    from connectors.sql.source import Work
-
     for record, progress in pending_.items():
         changes, after = _page(source, record, progress, min(limit, PAGE_ROWS))
         state = Progress(after, done=False) if after is not None else Progress(progress.after, done=True)
@@ -87,7 +78,7 @@ def row_change(
     source.complain(record, problems)
     stamp = max(stamps.capture(clock_ms, shadow.known), shadow.last + 1)
     return Change(
-        event_id=source.event_id(record, f"row-{local_id}-{stamp}"),
+        event_id=source.event_id(record, uuid.uuid4().hex),
         record_type=record,
         local_id=local_id,
         operation="snapshot",

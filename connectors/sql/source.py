@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from connectors.sdk import Batch, Change
 from connectors.sql import dirty, snapshot, store
@@ -14,21 +13,12 @@ from connectors.sql.convert import Converter, Unmappable
 from connectors.sql.database import Database
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.rows import TRUNCATE, Captured, Shadow
+from connectors.sql.work import Progress, Work
 
 log = logging.getLogger(__name__)
 
 # Told of each value that could not be said: record type, field, code.
 ProblemReport = Callable[[str, str, str], None]
-
-
-@dataclass
-class Work:
-    """What belongs to a batch: what to forget once it is sent, and whose shadows to tell."""
-
-    seqs: list[int] = field(default_factory=list)
-    dirty: list[tuple[str, str, int, int]] = field(default_factory=list)
-    snapshot: dict[str, snapshot.Progress] = field(default_factory=dict)
-    gone: list[Change] = field(default_factory=list)
 
 
 class SqlSource:
@@ -51,11 +41,11 @@ class SqlSource:
         self.published = published
         self._report = report
         self.epoch = 1
-        self._snapshots: dict[str, snapshot.Progress] = {}
+        self._snapshots: dict[str, Progress] = {}
 
     def connect(self) -> None:
         self.db.connect()
-        self.db.claim()
+        self.db.claim("source")
         store.prepare(self.db)
         for record in self.mapping.records.values():
             self.db.install_capture(record, self.mapping.agency)

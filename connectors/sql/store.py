@@ -54,7 +54,7 @@ def locked_shadows(db: Database, record: str, ids: Collection[str]) -> dict[str,
 
 def _shadows(db: Database, sql: str, record: str, ids: Collection[str]) -> dict[str, Shadow]:
     rows = db.query(sql, {"record": record, "ids": list(ids)}) if ids else []
-    return {row[1]: Shadow(*row[:4], bool(row[4]), bool(row[5]), *row[6:]) for row in rows}
+    return {row[1]: Shadow(**dict(zip(SHADOW.columns, row, strict=True))) for row in rows}
 
 
 def save_shadows(db: Database, rows: Iterable[Shadow], *, keep: bool = False) -> None:

@@ -32,7 +32,8 @@ class Converged:
     """What one committed transaction changed.
 
     `states`: records whose assertions changed; `links`: records that are new, moved or ended, with the
-    entity they stand for.
+    entity they stand for. `due_taken`: entities settled again because they were due; `due_now`: entities
+    that have become due by this.
     """
 
     settled: list[Settled] = field(default_factory=list)
@@ -41,7 +42,8 @@ class Converged:
     notes: list[Note] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     changes: int = 0
-    dues: int = 0
+    due_taken: int = 0
+    due_now: int = 0
 
     def empty(self) -> bool:
         return not (self.settled or self.states or self.notes or self.dead)

@@ -54,6 +54,7 @@ class Intake:
         begin: Callable[[], AbstractContextManager[Transaction]],
         today: Callable[[], datetime.date],
         epoch: int = 0,
+        joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
     ) -> None:
         self._catalogue = catalogue
         self._types = types
@@ -62,6 +63,7 @@ class Intake:
         self._begin = begin
         self._today = today
         self._epoch = epoch
+        self._joining = joining
         self._order = catalogue.dependency_order()
         self._referenced = frozenset(
             spec.reference for record in catalogue.records.values() for spec in record.references
@@ -92,8 +94,8 @@ class Intake:
         """Settle up to `limit` entities whose day has come; nothing is done where none is due."""
 
         def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
-            entities = tx.take_due(self._day(), limit)
-            done.dues = len(entities)
+            entities = tx.take_due(self.day, limit)
+            done.due_taken = len(entities)
             self._settle_again(tx, done, entities, {}, alone)
 
         return self._attempt(work, finish)
@@ -128,11 +130,21 @@ class Intake:
     def _joins_references(self, record_type: str) -> bool:
         return record_type in self._referenced or bool(self._types[record_type].references)
 
-    def _day(self) -> int:
+    @property
+    def day(self) -> int:
+        """Today, in days since 1970-01-01."""
         return day_number(self._today())
 
-    def _rules(self) -> Rules:
-        return Rules(self._types, self._terms, encoded_strings, self._name, self._day(), self._epoch)
+    def _rules(self, tx: Transaction) -> Rules:
+        return Rules(
+            self._types,
+            self._terms,
+            encoded_strings,
+            self._name,
+            self.day,
+            self._epoch,
+            self._joining(tx),
+        )
 
     def _name(self, agency: str, entity: bytes) -> bytes:
         return encode_string(self._ids.pairwise(agency).name(entity))
@@ -188,7 +200,7 @@ class Intake:
         tx.save_entities(one.entity for one in settled)
         self._save_references(tx, world, absorbed.touched)
         self._save_findings(tx, world, absorbed.holds, linked.reviews, settled)
-        self._dependents(tx, world, settled, linked.concerned)
+        self._dependents(tx, done, world, settled, linked.concerned)
         done.add(world, settled, touched, absorbed.created | moved)
         done.add_holds(world, absorbed.holds)
         if record_type == CONSENT:
@@ -211,7 +223,7 @@ class Intake:
             targets = tx.targets(references, locked=to_persons)
             if not alone and references - targets.keys():
                 raise _ReferencesUnknown("a reference leads nowhere yet")
-        return settle(world, dirty, self._rules(), targets, edits, concerned, restated)
+        return settle(world, dirty, self._rules(tx), targets, edits, concerned, restated)
 
     def _settle_again(
         self,
@@ -230,7 +242,7 @@ class Intake:
         settled = self._settle(tx, world, present, {}, frozenset(), restated, alone)
         tx.save_entities(one.entity for one in settled)
         tx.save_due({one.entity.id: one.due_day for one in settled if one.due_day is not None})
-        self._dependents(tx, world, settled, frozenset())
+        self._dependents(tx, done, world, settled, frozenset())
         done.add(world, settled)
         self._consents(tx, done, [one for one in settled if one.entity.record_type == CONSENT])
 
@@ -258,11 +270,16 @@ class Intake:
         again = self._settle(tx, world, world.entities.keys(), {}, frozenset(), {}, alone=True)
         tx.save_entities(one.entity for one in again)
         tx.save_due({one.entity.id: one.due_day for one in again if one.due_day is not None})
-        self._dependents(tx, world, again, frozenset())
+        self._dependents(tx, done, world, again, frozenset())
         done.add(world, again)
 
     def _dependents(
-        self, tx: Transaction, world: World, settled: Iterable[Settled], concerned: frozenset[bytes]
+        self,
+        tx: Transaction,
+        done: Converged,
+        world: World,
+        settled: Iterable[Settled],
+        concerned: frozenset[bytes],
     ) -> None:
         """Have those settled again that refer to an entity which moved, or which others hold now (R20)."""
         changed = {
@@ -277,7 +294,9 @@ class Intake:
             if entity in changed
             for key in (world.records[record].key,)
         }
-        tx.save_due(dict.fromkeys(tx.dependents(targets), 0))
+        due = tx.dependents(targets)
+        tx.save_due(dict.fromkeys(due, 0))
+        done.due_now += len(due)
 
     def _save_references(self, tx: Transaction, world: World, touched: Iterable[bytes]) -> None:
         tx.save_references(

@@ -12,14 +12,16 @@ import json
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from hub.errors import Fatal
 
 HOME_VARIABLE = "JISR_HOME"
+_LOCK_ATTEMPTS, _LOCK_PAUSE_S = 5, 0.02
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -95,13 +97,11 @@ class DataFolder:
         Raises Fatal at once if another process holds it.
         """
         with self._lock.open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _flock(file):
                 raise Fatal(
                     f"a stack already runs in {self.home}: use it (`jisr endpoints`), "
                     f"stop it (`jisr down`), or name another folder in {HOME_VARIABLE}"
-                ) from None
+                )
             yield
 
     def is_locked(self) -> bool:
@@ -113,6 +113,18 @@ class DataFolder:
                 return False
         except Fatal:
             return True
+
+
+def _flock(file: IO[str]) -> bool:
+    # Several attempts: `is_locked` holds it for an instant to find out.
+    for _ in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return True
+    return False
 
 
 def write_privately(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from hub.errors import ConfigurationError, Fatal, Retriable
 
 CACHE_VARIABLE = "JISR_CACHE"
+MIRROR_VARIABLE = "JISR_MAVEN_MIRROR"
 LOCK_FILE = Path(__file__).resolve().parents[2] / "deploy" / "kafka" / "jars.lock"
 
 _DOWNLOADS_AT_ONCE = 8
@@ -69,7 +70,8 @@ def _parse(line: str, place: str) -> PinnedJar:
     parts = coordinate.split(":")
     if len(parts) != 3 or len(sha256) != 64:
         raise ConfigurationError(f"{place}: expected `group:artifact:version sha256`, got {line!r}")
-    return PinnedJar(*parts, sha256)
+    group, artifact, version = parts
+    return PinnedJar(group, artifact, version, sha256)
 
 
 def missing(jars: Iterable[PinnedJar], cache: Path) -> list[PinnedJar]:
@@ -82,6 +84,7 @@ def ensure(
 ) -> list[Path]:
     """Paths of all the jars, verified, after fetching what is missing. Blocks while it downloads.
 
+    From the Maven repository at $JISR_MAVEN_MIRROR, else from the public one; it need not be trusted.
     `fetched` is called for each download, from several threads. Raises Retriable if the registry
     does not answer, Fatal if it does not have the jar or its content is not the pinned one.
     """
@@ -115,7 +118,13 @@ def _download(jar: PinnedJar, staging: Path) -> Path:
     import requests  # jgo's own client, known by its errors
     from jgo.maven import MavenContext
 
-    context = MavenContext(repo_cache=staging, local_repos=[], timeout=_READ_TIMEOUT_S)
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    context = MavenContext(
+        repo_cache=staging,
+        local_repos=[],
+        remote_repos={"mirror": mirror.rstrip("/")} if mirror else None,
+        timeout=_READ_TIMEOUT_S,
+    )
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
     for attempt in range(_RETRIES + 1):
         try:
@@ -126,12 +135,13 @@ def _download(jar: PinnedJar, staging: Path) -> Path:
             if attempt == _RETRIES:
                 raise Retriable(
                     f"{jar.coordinate}: the Maven registry does not answer "
-                    f"({type(error).__name__}); check the network or proxy and start again"
+                    f"({type(error).__name__}); check the network or proxy and start again, "
+                    f"or name a mirror that you can reach in {MIRROR_VARIABLE}"
                 ) from error
         except RuntimeError as error:
             raise Fatal(
                 f"{jar.coordinate}: the Maven registry does not have it; "
-                f"check the coordinate in {LOCK_FILE.name} and your registry mirror"
+                f"check the coordinate in {LOCK_FILE.name}, and {MIRROR_VARIABLE} if you set it"
             ) from error
     raise AssertionError("unreachable")
 

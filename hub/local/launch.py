@@ -81,7 +81,8 @@ def main() -> None:
     options, program = json.loads(sys.argv[1]), sys.argv[2:]
     libc = ctypes.CDLL(None, use_errno=True)
     if options["account"]:
-        _leave_root(*options["account"], libc, options["keep_reading"])
+        uid, gid = options["account"]
+        _leave_root(uid, gid, libc, options["keep_reading"])
     if sys.platform == "linux":
         # After leaving root: a change of credentials clears the death signal.
         libc.prctl(_PR_SET_PDEATHSIG, options["death_signal"], 0, 0, 0)

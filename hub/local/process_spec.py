@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 from hub.errors import Fatal
@@ -42,11 +42,10 @@ class ProcessSpec:
     stop_within_s: float = 10.0
 
 
-class State(str, Enum):
+class State(StrEnum):
     WAITING = "waiting"  # for the processes it comes after
     STARTING = "starting"
     READY = "ready"
-    PAUSED = "paused"
     BACKING_OFF = "backing-off"  # died, comes back in a moment
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -61,6 +60,7 @@ class ProcessStatus:
     pid: int | None
     created: float | None
     restarts: int
+    paused: bool
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub.errors import Fatal
-from hub.local import launch, process_tree
+from hub.local import process_tree
+from hub.local.child import Child
 from hub.local.process_spec import (
     ProcessEvent,
     ProcessSpec,
@@ -32,84 +31,6 @@ from hub.local.process_spec import (
 # How often deaths are looked for: the delay that the supervisor adds to a worker's return.
 _WATCH_EVERY_S = 0.05
 _PROBE_EVERY_S = 0.05
-# Deaths within this time of each other count as a crash loop, older ones are forgiven.
-_CRASH_WINDOW_S = 30.0
-_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.1, 10.0
-_LOG_TAIL_LINES = 15
-_LOG_TAIL_BYTES = 16 * 1024
-_ROTATE_LOG_BYTES = 16 * 1024 * 1024
-
-
-def restart_delay_s(deaths: int) -> float:
-    """Seconds to wait before a restart, after so many deaths within the window, this one included.
-
-    The first comes back at once: a worker that was killed must not wait for a politeness meant for
-    a process that cannot start.
-    """
-    return 0.0 if deaths <= 1 else min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** (deaths - 2))
-
-
-@dataclass
-class _Child:
-    spec: ProcessSpec
-    log: Path
-    state: State = State.WAITING
-    process: subprocess.Popen[bytes] | None = None
-    created: float | None = None
-    started_at: float = 0.0
-    due_at: float = 0.0
-    restarts: int = 0
-    was_ready: bool = False
-    failure: str = ""
-    probe_error: str = ""
-    deaths: deque[float] = field(default_factory=deque)
-
-    @property
-    def pid(self) -> int | None:
-        """Of the running process, else None. Only the supervisor's thread reaps."""
-        running = self.process is not None and self.process.returncode is None
-        return self.process.pid if self.process and running else None
-
-    @property
-    def uptime_s(self) -> float:
-        return time.monotonic() - self.started_at
-
-    def spawn(self) -> None:
-        """Fork, from the supervisor's thread."""
-        account = self.spec.account
-        command = launch.command(
-            self.spec.argv,
-            account=(account.uid, account.gid) if account else None,
-            keep_reading=bool(account and account.keep_reading),
-            death_signal=self.spec.death_signal,
-        )
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                env=dict(self.spec.env),
-                cwd=self.spec.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.started_at = time.monotonic()
-        self.created = process_tree.created(self.process.pid)
-
-    def count_death(self) -> None:
-        now = time.monotonic()
-        self.deaths.append(now)
-        while self.deaths[0] < now - _CRASH_WINDOW_S:
-            self.deaths.popleft()
-        self.due_at = now + restart_delay_s(len(self.deaths))
-
-    def explain(self) -> str:
-        lines = [f"process {self.spec.name}: {self.failure}"]
-        if self.probe_error:
-            lines.append(f"last answer to 'ready?': {self.probe_error}")
-        tail = _tail(self.log)
-        lines.append(f"the end of {self.log}:" if tail else f"it wrote nothing to {self.log}")
-        return "\n".join([*lines, *(f"  | {line}" for line in tail)])
 
 
 class Supervisor:
@@ -119,7 +40,7 @@ class Supervisor:
         """`logs`: folder for `<name>.log`. `report` is called from several threads."""
         self._logs = logs
         self._report = report
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, Child] = {}
         self._changed = threading.Condition()
         self._commands: queue.Queue[Callable[[], None]] = queue.Queue()
         self._open = True
@@ -132,12 +53,12 @@ class Supervisor:
         Raises StartError as soon as one exits before it was ever ready, or misses its deadline;
         the others go on until `stop`.
         """
-        children = [_Child(spec, self._logs / f"{spec.name}.log") for spec in specs]
+        children = [Child(spec, self._logs / f"{spec.name}.log") for spec in specs]
         known = self._children.keys() | {spec.name for spec in specs}
         unknown = {name for spec in specs for name in spec.after} - known
         assert not unknown, f"processes start after unknown ones: {unknown}"
         for child in children:
-            _rotate(child.log)
+            child.rotate_log()
         self._do(lambda: self._children.update({child.spec.name: child for child in children}))
         with self._changed:
             self._changed.wait_for(
@@ -163,18 +84,21 @@ class Supervisor:
         self._open = False
         self._thread.join()
 
-    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to the process and its group; if it dies of it, it is brought back."""
-        process_tree.signal_group(self._pid(name), number)
+    def kill(self, name: str) -> None:
+        """SIGKILL to the process and its group; returns when it is dead. It is brought back at once."""
+        child, pid = self._children[name], self._pid(name)
+        process_tree.signal_group(pid, signal.SIGKILL)
+        with self._changed:
+            self._changed.wait_for(lambda: child.pid != pid)
 
     def pause(self, name: str) -> None:
         """Freeze the process and all its descendants (SIGSTOP): it lives, and does nothing."""
         process_tree.signal_tree(self._pid(name), signal.SIGSTOP)
-        self._set(self._children[name], State.PAUSED)
+        self._children[name].paused = True
 
     def resume(self, name: str) -> None:
         """Undo `pause`."""
-        self._set(self._children[name], State.READY)
+        self._children[name].paused = False
         process_tree.signal_tree(self._pid(name), signal.SIGCONT)
 
     def restart(self, name: str) -> None:
@@ -197,7 +121,7 @@ class Supervisor:
     def processes(self) -> list[ProcessStatus]:
         """All processes, in the order of their start."""
         return [
-            ProcessStatus(name, child.state, child.pid, child.created, child.restarts)
+            ProcessStatus(name, child.state, child.pid, child.created, child.restarts, child.paused)
             for name, child in list(self._children.items())
         ]
 
@@ -210,7 +134,7 @@ class Supervisor:
             for child in list(self._children.values()):
                 self._watch(child)
 
-    def _watch(self, child: _Child) -> None:
+    def _watch(self, child: Child) -> None:
         if child.pid is not None:
             assert child.process is not None
             if child.process.poll() is not None:
@@ -222,7 +146,7 @@ class Supervisor:
             child.restarts += 1
             self._spawn(child)
 
-    def _spawn(self, child: _Child) -> None:
+    def _spawn(self, child: Child) -> None:
         try:
             child.spawn()
         except OSError as error:  # out of processes or memory, or the log's disk is full
@@ -235,7 +159,7 @@ class Supervisor:
         arguments = (child, child.process)
         threading.Thread(target=self._probe, args=arguments, daemon=True).start()
 
-    def _ended(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+    def _ended(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         # What it left behind would hold its locks and ports against its successor.
         process_tree.signal_group(process.pid, signal.SIGKILL)
         how = process_tree.describe_exit(process.returncode)
@@ -250,15 +174,15 @@ class Supervisor:
             self._tell(child, "died", how)
             self._set(child, State.BACKING_OFF)
 
-    def _expect_end(self, children: Sequence[_Child]) -> None:
+    def _expect_end(self, children: Sequence[Child]) -> None:
         for child in children:
             self._set(child, State.STOPPED if child.pid is None else State.STOPPING)
 
     # In a thread of its own, one per start.
 
-    def _probe(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+    def _probe(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         """Ask until the process is ready, ended, being stopped, or out of time."""
-        while process.returncode is None and child.state in (State.STARTING, State.PAUSED):
+        while process.returncode is None and child.state is State.STARTING:
             try:
                 ready = child.spec.ready()
             except Exception as error:
@@ -272,9 +196,9 @@ class Supervisor:
                 return
             time.sleep(_PROBE_EVERY_S)
 
-    def _became_ready(self, child: _Child, process: subprocess.Popen[bytes]) -> bool:
+    def _became_ready(self, child: Child, process: subprocess.Popen[bytes]) -> bool:
         with self._changed:
-            # Not if it died or was paused or stopped while it answered.
+            # Not if it died or is being stopped meanwhile.
             if process.returncode is not None or child.state is not State.STARTING:
                 return False
             child.was_ready, child.state = True, State.READY
@@ -283,7 +207,7 @@ class Supervisor:
 
     # In the caller's thread.
 
-    def _stop_together(self, children: Sequence[_Child]) -> None:
+    def _stop_together(self, children: Sequence[Child]) -> None:
         begun = time.monotonic()
         for child in children:
             if child.pid is not None:
@@ -303,7 +227,8 @@ class Supervisor:
 
         def run() -> None:
             try:
-                done.set_result(action())
+                action()
+                done.set_result(None)
             except BaseException as error:
                 done.set_exception(error)
 
@@ -316,27 +241,13 @@ class Supervisor:
             raise Fatal(f"process {name} is not running ({child.state.value})")
         return child.pid
 
-    def _set(self, child: _Child, state: State) -> None:
+    def _set(self, child: Child, state: State) -> None:
         with self._changed:
             child.state = state
             self._changed.notify_all()
 
-    def _tell(self, child: _Child, kind: str, detail: str = "") -> None:
+    def _tell(self, child: Child, kind: str, detail: str = "") -> None:
         assert child.process is not None
         event = ProcessEvent(child.spec.name, kind, child.process.pid, child.uptime_s, detail)
         with suppress(Exception):  # a listener's fault must not end the supervision
             self._report(event)
-
-
-def _tail(log: Path) -> list[str]:
-    with suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
-        return file.read().decode("utf-8", "replace").splitlines()[-_LOG_TAIL_LINES:]
-    return []
-
-
-def _rotate(log: Path) -> None:
-    """Keep one older log: without it an installation that runs for months fills the disk."""
-    with suppress(FileNotFoundError):
-        if log.stat().st_size > _ROTATE_LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))

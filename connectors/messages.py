@@ -1,0 +1,150 @@
+"""Changes and receipts to messages, messages to deliveries: the events' Avro in Confluent's frame."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+
+from connectors.sdk import Change, Delivery, Partition, Receipt
+from hub.contracts import topics, wire
+from hub.contracts.events import EventSchemas
+from hub.contracts.records import Catalogue
+from hub.contracts.registry_client import NotRegistered, RegistryClient
+from hub.core import stamps
+from hub.core.tokens import record_token
+from hub.errors import Retriable, SkipRecord
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to send."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+class Writer:
+    """Encodes what one agency says; asks the registry once per subject, which may block."""
+
+    def __init__(
+        self, agency: str, key: bytes, catalogue: Catalogue, events: EventSchemas, registry: RegistryClient
+    ) -> None:
+        self._agency = agency
+        self._key = key
+        self._catalogue = catalogue
+        self._events = events
+        self._registry = registry
+        self._schemas: dict[str, tuple[int, Any]] = {}
+
+    def change(self, change: Change) -> Message:
+        topic = topics.changes(self._agency, change.record_type)
+        record = self._catalogue.records[change.record_type]
+        schema_id, schema = self._schema(topic, lambda: self._events.change(record))
+        value = {
+            "event_id": change.event_id,
+            "local_id": change.local_id,
+            "incarnation": change.incarnation,
+            "operation": change.operation,
+            "stamp": change.stamp,
+            "asserted": change.asserted,
+            "changed": list(change.changed),
+            "stale": list(change.stale),
+            "removed": change.removed,
+            "record": change.values or None,
+            "entity": change.entity,
+        }
+        token = record_token(self._key, change.record_type, change.local_id)
+        headers = self._headers(
+            f"ma.jisr.{change.record_type}.change", change.event_id, stamps.milliseconds(change.stamp)
+        )
+        return Message(topic, token.encode(), wire.frame(schema_id, wire.write(schema, value)), headers)
+
+    def receipt(self, receipt: Receipt) -> Message:
+        topic = topics.receipts(self._agency)
+        schema_id, schema = self._schema(topic, lambda: self._events.plain("receipt"))
+        place = f"{receipt.topic}-{receipt.partition}"
+        value = {
+            "topic": receipt.topic,
+            "partition": receipt.partition,
+            "offset": receipt.offset,
+            "committed_ms": receipt.committed_ms,
+            "exceptions": [
+                {"entity": e.entity, "version": e.version, "state": e.state, "code": e.code, "column": e.column}
+                for e in receipt.exceptions
+            ],
+        }
+        headers = self._headers("ma.jisr.receipt", f"{place}@{receipt.offset}", receipt.committed_ms)
+        return Message(topic, place.encode(), wire.frame(schema_id, wire.write(schema, value)), headers)
+
+    def _schema(self, topic: str, schema: Any) -> tuple[int, Any]:
+        """(id, parsed schema) of what this release writes to a topic."""
+        if topic not in self._schemas:
+            declared = schema()
+            try:
+                schema_id = self._registry.lookup(topics.subject(topic), declared)
+            except NotRegistered as error:
+                # The hub registers its schemas when it starts, perhaps after us.
+                raise Retriable(str(error)) from error
+            self._schemas[topic] = schema_id, fastavro.parse_schema(declared)
+        return self._schemas[topic]
+
+    def _headers(self, kind: str, event_id: str, at_ms: int) -> Headers:
+        """CloudEvents 1.0 attributes, Kafka's binary mode. They hold no identifier of a person (R4)."""
+        moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+        return [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", event_id.encode()),
+            ("ce_source", f"/agencies/{self._agency}".encode()),
+            ("ce_type", kind.encode()),
+            ("ce_time", moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
+            ("content-type", b"application/avro"),
+        ]
+
+
+class Reader:
+    """Decodes projections by whatever schema they were written with."""
+
+    def __init__(self, registry: RegistryClient) -> None:
+        self._registry = registry
+        self._schemas: dict[int, Any] = {}
+
+    def delivery(self, partition: Partition, value: bytes, appended_ms: int) -> Delivery:
+        """Raises `SkipRecord` for what is no projection."""
+        schema_id, body = wire.unframe(value)
+        schema = self._schemas.get(schema_id)
+        if schema is None:
+            schema = fastavro.parse_schema(self._registry.schema_by_id(schema_id))
+            self._schemas[schema_id] = schema
+        event = wire.read(schema, body)
+        _, record_type = topics.split(partition[0])
+        return _delivery(record_type, event, partition, appended_ms)
+
+
+def _delivery(record_type: str, event: Mapping[str, Any], partition: Partition, appended_ms: int) -> Delivery:
+    try:
+        record = event["record"] or {}
+        fields = tuple(event["fields"])
+        return Delivery(
+            record_type=record_type,
+            entity=event["entity"],
+            version=event["version"],
+            operation=event["operation"],
+            local_id=event["local_id"],
+            merged_into=event["merged_into"],
+            fields=fields,
+            values={name: record.get(name) for name in fields},
+            stamp=event["stamp"],
+            seen=event["seen"],
+            partition=partition,
+            appended_ms=appended_ms,
+        )
+    except (KeyError, TypeError) as error:
+        raise SkipRecord("wrong_schema", f"written as something else than a projection: {error}") from error

@@ -1,0 +1,43 @@
+"""What a connector process is told, from options or `JISR_…` variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.errors import ConfigurationError
+
+MINIMUM_KEY_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`bootstrap` is Kafka's host:port list; `database_url` `postgresql://…` or `sqlite:///file`.
+
+    `agency_key_file` holds the agency's own secret, with which its message keys are made opaque (R4).
+    `web_port` serves /metrics, /livez and /readyz on 127.0.0.1; None serves nothing.
+    """
+
+    bootstrap: str
+    registry_url: str
+    database_url: str = field(repr=False)
+    agency_key_file: Path
+    schemas: Path = Path("schemas")
+    agreements: Path = Path("deploy/agreements")
+    registry_token: str | None = field(default=None, repr=False)
+    web_host: str = "127.0.0.1"
+    web_port: int | None = None
+
+
+def read_agency_key(path: Path) -> bytes:
+    """The agency's key; raises `ConfigurationError` if it is missing or too short to keep a secret."""
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the agency's key cannot be read: {error.strerror}") from error
+    if len(key) < MINIMUM_KEY_BYTES:
+        raise ConfigurationError(
+            f"{path}: {len(key)} bytes are too short for a key; write at least {MINIMUM_KEY_BYTES} random "
+            f"bytes: head -c 32 /dev/urandom > {path}"
+        )
+    return key

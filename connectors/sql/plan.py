@@ -1,0 +1,212 @@
+"""What one delivery changes in one local record: columns to write, and what the shadow then says. Pure.
+
+Rules: only what differs is written (R28); a field with a local edit that the hub has not seen is left
+alone (R28); what the hub had put there and no longer lists is taken back (R17).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.sdk import Delivery
+from connectors.sql.assemble import held, plain, prints
+from connectors.sql.convert import Converter, Image, Local, Slot, Unmappable, fingerprint
+from connectors.sql.database import Column
+from connectors.sql.mapping import TableMap
+from connectors.sql.rows import Captured, Shadow
+from hub.contracts.records import FieldSpec
+
+Images = Mapping[int, Image | None]
+# (code, column) of a value that cannot be written; the record's other fields go on.
+Trouble = tuple[str, str]
+
+
+@dataclass(slots=True)
+class RowPlan:
+    """What to do with one local record.
+
+    `writes` are local values by part and column. `hub_fields` are the fields written, as the hub sent
+    them; `taken_back` those that the hub no longer lists.
+    """
+
+    writes: dict[int, dict[str, Local]] = field(default_factory=dict)
+    hub_fields: dict[str, Any] = field(default_factory=dict)
+    taken_back: set[str] = field(default_factory=set)
+    before: dict[str, list[Any]] = field(default_factory=dict)
+    own_before: dict[str, Any] = field(default_factory=dict)
+    troubles: list[Trouble] = field(default_factory=list)
+    references: dict[str, str] = field(default_factory=dict)
+    pending: bool = False
+
+
+class Planner:
+    """Plans for one record type. `columns` describes the columns of each part's table."""
+
+    def __init__(self, converter: Converter, columns: Mapping[int, Mapping[str, Column]]) -> None:
+        self.converter = converter
+        self.columns = columns
+
+    def pending_slots(self, rows: Collection[Captured]) -> set[Slot]:
+        """Slots with a captured edit that is not sent yet."""
+        return {
+            slot
+            for row in rows
+            if row.op in "IUD"
+            for slot in self.converter.slots_in(row.part)
+            if prints(slot, row.old) != prints(slot, row.new)
+        }
+
+    def new_row(self, delivery: Delivery) -> RowPlan:
+        """The columns of a record that does not exist here yet."""
+        plan = RowPlan()
+        for slot in self.converter.slots:
+            names = [spec.name for spec in slot.fields if spec.name in delivery.fields]
+            values = {name: delivery.values.get(name) for name in names}
+            if all(value is None for value in values.values()):
+                continue
+            columns = self._columns(plan, slot, values)
+            if columns is not None:
+                plan.writes.setdefault(slot.part, {}).update(columns)
+                plan.hub_fields.update({name: plain(value) for name, value in values.items()})
+        return plan
+
+    def existing_row(
+        self, delivery: Delivery, shadow: Shadow, images: Images, pending: Collection[Captured]
+    ) -> RowPlan:
+        """The columns that differ from what the delivery says."""
+        plan, waiting = RowPlan(), self.pending_slots(pending)
+        for slot in self.converter.slots:
+            wanted = self._wanted(slot, delivery, shadow, images)
+            if not wanted:
+                continue
+            if slot in waiting:
+                plan.pending = True
+                continue
+            self._existing(plan, slot, wanted, delivery, shadow, images)
+        return plan
+
+    def _wanted(self, slot: Slot, delivery: Delivery, shadow: Shadow, images: Images) -> dict[str, Any]:
+        """Field → value, for what the hub lists and for what is to be taken back."""
+        wanted = {}
+        for spec in slot.fields:
+            name = spec.name
+            if shadow.own.get(name, 0) > delivery.seen:
+                continue
+            if listed(delivery, name):
+                wanted[name] = delivery.values.get(name)
+            elif _is_the_hubs(shadow, name, held(slot, name, images.get(slot.part))):
+                wanted[name] = thawed(spec, shadow.kept.get(name))
+        return wanted
+
+    def _existing(
+        self,
+        plan: RowPlan,
+        slot: Slot,
+        wanted: Mapping[str, Any],
+        delivery: Delivery,
+        shadow: Shadow,
+        images: Images,
+    ) -> None:
+        image = images.get(slot.part)
+        current = slot.read(image)
+        before = {name: held(slot, name, image) for name in wanted}
+        changed = {
+            name: value
+            for name, value in wanted.items()
+            if not _says(current[name], value) and not _same_as_sent(shadow, name, value, before[name])
+        }
+        rest = {n: None if isinstance(v, Unmappable) else v for n, v in current.items()}
+        columns = self._columns(plan, slot, {**rest, **changed}) if changed else {}
+        if columns is None:
+            return
+        plan.taken_back |= {name for name in wanted if not listed(delivery, name)}
+        if not columns or [fingerprint(columns[c]) for c in slot.columns] == prints(slot, image):
+            return
+        plan.writes.setdefault(slot.part, {}).update(columns)
+        for name, value in changed.items():
+            plan.before[name] = before[name]
+            if listed(delivery, name):
+                plan.hub_fields[name] = plain(value)
+            if not _is_the_hubs(shadow, name, before[name]) and not isinstance(current[name], Unmappable):
+                plan.own_before[name] = plain(current[name])
+
+    def _columns(self, plan: RowPlan, slot: Slot, values: Mapping[str, Any]) -> dict[str, Local] | None:
+        """Local values by column; None, with the trouble noted, if the columns cannot hold them."""
+        try:
+            columns = slot.write(values)
+            for name, value in columns.items():
+                self._check(slot, name, value)
+        except Unmappable as error:
+            plan.troubles.append((error.code, error.column))
+            return None
+        return columns
+
+    def lacking(self, table: TableMap, given: Collection[str]) -> str | None:
+        """A column of a new row that must be filled and is not; None if the database can take it."""
+        for column in self.columns.get(table.part, {}).values():
+            filled = column.nullable or column.has_default or column.generated or column.name in given
+            if not filled and not (table.part and column.name == table.key):
+                return column.name
+        return None
+
+    def _check(self, slot: Slot, name: str, value: Local) -> None:
+        """What the catalogue already tells: found here, it does not cost the neighbours a retry."""
+        column = self.columns.get(slot.part, {}).get(name)
+        if column is None:
+            return
+        if value is None and not column.nullable:
+            raise Unmappable("not_null", slot.fields[0].name, name, "may not be empty")
+        if isinstance(value, str) and column.max_length is not None and len(value) > column.max_length:
+            raise Unmappable("too_long", slot.fields[0].name, name, f"at most {column.max_length} characters")
+
+
+def listed(delivery: Delivery, name: str) -> bool:
+    """Whether the agency may hold this field from the hub."""
+    return delivery.operation == "upsert" and name in delivery.fields
+
+
+def _says(current: Any, value: Any) -> bool:
+    if isinstance(current, Unmappable):
+        return False
+    if isinstance(current, list) or isinstance(value, list):
+        return set(current or ()) == set(value or ())
+    return bool(current == value)
+
+
+def _is_the_hubs(shadow: Shadow, name: str, before: list[Any]) -> bool:
+    """Whether the row still holds what the hub wrote there."""
+    return name in shadow.delivered and bool(shadow.delivered[name][1] == before)
+
+
+def _same_as_sent(shadow: Shadow, name: str, value: Any, before: list[Any]) -> bool:
+    """Whether the row holds what the database made of this same value when the hub wrote it."""
+    return _is_the_hubs(shadow, name, before) and bool(shadow.delivered[name][0] == plain(value))
+
+
+def thawed(spec: FieldSpec, value: Any) -> Any:
+    """A contract value back from JSON."""
+    if spec.kind == "date" and isinstance(value, str):
+        return datetime.date.fromisoformat(value)
+    return value
+
+
+def settle(
+    shadow: Shadow, delivery: Delivery, plan: RowPlan, became: Images, converter: Converter, now_ms: int
+) -> None:
+    """What the shadow says once the plan is carried out; `became` are the rows as the database made them."""
+    shadow.known = max(shadow.known, delivery.stamp)
+    for name in plan.taken_back:
+        for book in (shadow.delivered, shadow.kept, shadow.replaced):
+            book.pop(name, None)
+    for name, value in plan.hub_fields.items():
+        slot = converter.slot_of[name]
+        shadow.delivered[name] = [value, held(slot, name, became.get(slot.part))]
+        shadow.own.pop(name, None)
+        before = plan.before.get(name)
+        if before is not None and any(item is not None for item in before):
+            shadow.replaced[name] = [before, now_ms]
+        if plan.own_before.get(name) is not None:
+            shadow.kept[name] = plan.own_before[name]

@@ -1,0 +1,196 @@
+"""The SQL sink: deliveries in short transactions, positions after them, receipts from what is stored.
+
+A position is stored after the effects that it covers, in the same database: if the process dies between
+the two, the deliveries come again and are recognised by their versions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from connectors.sdk import Arrivals, Delivery, Partition, Receipt, Unsettled
+from connectors.sql import retries, store
+from connectors.sql.chunk import Chunk
+from connectors.sql.convert import Converter
+from connectors.sql.database import Database, Locked, Refusal
+from connectors.sql.mapping import Mapping as AgencyMapping
+from connectors.sql.plan import Planner
+from connectors.sql.retries import REFUSED, WAITING, PutOff
+from connectors.sql.rows import EntityRow
+from connectors.sql.tables import OUTBOX, POSITION
+
+log = logging.getLogger(__name__)
+
+# Rows of one transaction: locks are to be held for less than 100 ms (R28).
+CHUNK_ROWS = 200
+DUE_LIMIT = 200
+_POSITIONS = "SELECT topic, part, next_offset, committed_ms FROM {position} ORDER BY topic, part"
+_OUTBOX = """
+SELECT id, topic, part, entity, version, state, code, column_name FROM {outbox} ORDER BY id LIMIT 1000
+"""
+_SENT = "DELETE FROM {outbox} WHERE id IN_LIST(:ids)"
+
+
+class SqlSink:
+    """Implements `connectors.sdk.Sink` on an agency's database.
+
+    `order` lists record types so that each comes after those that it refers to; `creates` are those of
+    which the agency wants rows that it does not have.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        mapping: AgencyMapping,
+        converters: Mapping[str, Converter],
+        order: Sequence[str],
+        creates: Collection[str],
+    ) -> None:
+        self.db = database
+        self.mapping = mapping
+        self.converters = converters
+        self.order = [name for name in order if name in mapping.records]
+        self.creates = creates
+        self._planners: dict[str, Planner] = {}
+        self._unconfirmed: set[Partition] = set()
+        self._told: dict[Partition, int] = {}
+        self._news = self._waits = False
+
+    def connect(self) -> Mapping[Partition, int]:
+        self.db.connect()
+        self.db.claim("sink")
+        store.prepare(self.db)
+        self._planners = {
+            name: Planner(
+                self.converters[name],
+                {table.part: self.db.columns(table.table) for table in self.mapping.records[name].tables},
+            )
+            for name in self.order
+        }
+        retries.retry_refused(self.db)
+        positions = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
+        self._unconfirmed, self._news, self._waits = set(positions), True, True
+        return positions
+
+    def close(self) -> None:
+        self.db.close()
+
+    def apply(self, arrivals: Arrivals) -> Mapping[str, int]:
+        due = self._due()
+        wanted = coalesce((*due, *arrivals.deliveries))
+        retried = {(delivery.record_type, delivery.entity) for delivery in due}
+        counts: Counter[str] = Counter(superseded=len(due) + len(arrivals.deliveries) - len(wanted))
+        for record in self.order:
+            of_record = [delivery for delivery in wanted if delivery.record_type == record]
+            names = {entity for kind, entity in retried if kind == record}
+            for start in range(0, len(of_record), CHUNK_ROWS):
+                self._chunk(record, of_record[start : start + CHUNK_ROWS], names, counts)
+        self._advance(arrivals)
+        return +counts
+
+    def _due(self) -> list[Delivery]:
+        if not self._waits:
+            return []
+        records = {name: converter.record for name, converter in self.converters.items()}
+        due = retries.due(self.db, records, self.db.clock_ms(), DUE_LIMIT)
+        self._waits = bool(due) or bool(self.waiting())
+        return due
+
+    def _chunk(
+        self, record: str, deliveries: Sequence[Delivery], retried: Collection[str], counts: Counter[str]
+    ) -> None:
+        """Apply all in one transaction; what one row's refusal undoes is tried again without it."""
+        chunk = Chunk(self.db, self.mapping.records[record], self._planners[record], record in self.creates)
+        try:
+            with self.db.transaction(by_hub=True):
+                steps = chunk.apply(deliveries, retried)
+                settled = [step.delivery.entity for step in steps if step.put_off is None]
+                if self._waits and settled:
+                    retries.wake(self.db, settled)
+        except (Refusal, Locked) as error:
+            if len(deliveries) > 1:
+                middle = len(deliveries) // 2
+                self._chunk(record, deliveries[:middle], retried, counts)
+                self._chunk(record, deliveries[middle:], retried, counts)
+            else:
+                self._refuse(record, deliveries[0], error)
+                counts[REFUSED if isinstance(error, Refusal) else WAITING] += 1
+            return
+        counts.update(step.outcome for step in steps)
+        if any(step.put_off is not None or step.delivery.entity in retried for step in steps):
+            self._waits = self._news = True
+
+    def _refuse(self, record: str, delivery: Delivery, error: Refusal | Locked) -> None:
+        """Keep a delivery that the database refuses; its version counts as seen."""
+        if isinstance(error, Refusal):
+            item = PutOff(delivery, REFUSED, error.code, error.column)
+        else:
+            item = PutOff(delivery, WAITING, "locked")
+        log.info("%s: a delivery is put off: %s %s", record, item.code, item.column)
+        with self.db.transaction():
+            before = retries.prior(self.db, record, [delivery.entity])
+            known = store.entities(self.db, record, [delivery.entity])
+            row = known.get(delivery.entity) or EntityRow(record, delivery.entity)
+            row.version = max(row.version, delivery.version)
+            store.save_entities(self.db, [row])
+            retries.put_off(self.db, record, [item], before, self.db.clock_ms())
+        self._waits = self._news = True
+
+    def _advance(self, arrivals: Arrivals) -> None:
+        if not arrivals.positions:
+            return
+        now_ms = self.db.clock_ms()
+        rows = [
+            {"topic": topic, "part": part, "next_offset": offset, "committed_ms": now_ms}
+            for (topic, part), offset in arrivals.positions.items()
+        ]
+        unreadable = [
+            retries.outbox_row(partition, exception)
+            for partition, exceptions in arrivals.unreadable.items()
+            for exception in exceptions
+        ]
+        with self.db.transaction():
+            self.db.upsert(POSITION, rows)
+            self.db.append(OUTBOX, unreadable)
+        self._unconfirmed |= set(arrivals.positions)
+        self._news = self._news or bool(unreadable)
+
+    def receipts(self) -> Sequence[Receipt]:
+        told = self.db.query(_OUTBOX) if self._news else []
+        if not told and not self._unconfirmed:
+            return []
+        exceptions: dict[Partition, list[Unsettled]] = {}
+        ids: dict[Partition, list[int]] = {}
+        for number, topic, part, *rest in told:
+            exceptions.setdefault((topic, part), []).append(Unsettled(*rest))
+            ids.setdefault((topic, part), []).append(number)
+        return [
+            Receipt(
+                topic, part, int(offset), int(at_ms), exceptions.get((topic, part), []), ids.get((topic, part), [])
+            )
+            for topic, part, offset, at_ms in self.db.query(_POSITIONS)
+            if (topic, part) in self._unconfirmed or (topic, part) in exceptions
+        ]
+
+    def confirm(self, receipts: Sequence[Receipt]) -> None:
+        ids = [number for receipt in receipts for number in receipt.token]
+        if ids:
+            with self.db.transaction():
+                self.db.execute(_SENT, {"ids": ids})
+        self._news = bool(ids)
+        self._unconfirmed -= {(receipt.topic, receipt.partition) for receipt in receipts}
+
+    def waiting(self) -> Mapping[str, int]:
+        return retries.by_code(self.db)
+
+
+def coalesce(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """The highest version of each entity, in the order of their first appearance; of equals the later."""
+    best: dict[tuple[str, str], Delivery] = {}
+    for delivery in deliveries:
+        key = (delivery.record_type, delivery.entity)
+        if key not in best or best[key].version <= delivery.version:
+            best[key] = delivery
+    return list(best.values())

@@ -1,0 +1,28 @@
+"""What a batch of the source carries with it until it is acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from connectors.sdk import Change
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the snapshot of one record type is: the last key read, or done."""
+
+    after: str | None = None
+    done: bool = False
+
+
+@dataclass
+class Work:
+    """Rows to forget once the batch is sent: captured (by seq) and dirty; how far the snapshot came.
+
+    `gone` are ends of lives that no trigger noted in the shadow.
+    """
+
+    seqs: list[int] = field(default_factory=list)
+    dirty: list[tuple[str, str, int, int]] = field(default_factory=list)
+    snapshot: dict[str, Progress] = field(default_factory=dict)
+    gone: list[Change] = field(default_factory=list)

@@ -1,0 +1,248 @@
+"""The composition root: the only place where the hub's parts are wired.
+
+`faust -A hub.app worker` and `jisr hub` run the same application. Nothing is read or opened on import:
+`app` is made when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+import zoneinfo
+from typing import Any
+
+import click
+import faust
+import faust.app.base
+from aiokafka import AIOKafkaProducer
+from faust.web import Request, Response, View
+from kafka import KafkaAdminClient
+from prometheus_client import generate_latest
+
+from hub.contracts import topics
+from hub.contracts.agreements import load_agreements
+from hub.contracts.events import EventSchemas
+from hub.contracts.policies import terms_by_type, type_policies
+from hub.contracts.records import Catalogue
+from hub.contracts.registry_client import RegistryClient
+from hub.contracts.safety import check_schema
+from hub.core.tokens import Ids
+from hub.errors import Retriable
+from hub.lanes.intake import Intake
+from hub.lanes.joining import Joining
+from hub.lanes.lane import Lane
+from hub.lanes.log import LogWriter, make_producer
+from hub.lanes.messages import Encoder, register_schemas
+from hub.lanes.reading import Reading
+from hub.lanes.services import IntakeLane, ReceiptsLane
+from hub.ops.metrics import Metrics
+from hub.settings import HubSettings, load_settings
+from hub.store.engine import HubStore
+from hub.store.migrate import migrate
+
+# A lane that has not come round for this long is stuck: batches take seconds at worst.
+STUCK_AFTER_S = 60.0
+
+
+class Hub:
+    """One worker's parts, built from its settings."""
+
+    def __init__(self, settings: HubSettings) -> None:
+        self.settings = settings
+        self.catalogue = Catalogue.load(settings.schemas / "records")
+        self.events = EventSchemas(settings.schemas / "events")
+        self.agreements = load_agreements(settings.agreements, self.catalogue)
+        self.terms = terms_by_type(self.agreements)
+        self.ids = Ids(settings.secret())
+        self.store = HubStore(settings.store_url)
+        self.registry = RegistryClient(settings.registry_url, token=settings.registry_token())
+        self.metrics = Metrics()
+        self.lanes: list[Lane] = []
+        self._producer: AIOKafkaProducer | None = None
+
+    def make_lanes(self, app: faust.App) -> list[Lane]:
+        """The lanes as services of `app`."""
+        common: dict[str, Any] = {
+            "bootstrap": self.settings.bootstrap,
+            "group": self.settings.group,
+            "worker": self.settings.worker_name,
+            "store": self.store,
+            "topic_ids": self._topic_ids,
+            "observer": self.metrics,
+            "loop": app.loop,
+            "beacon": app.beacon,
+        }
+        joining = Joining(self.agreements, self.terms)
+        intake = Intake(
+            self.catalogue,
+            type_policies(self.catalogue),
+            self.terms,
+            self.ids,
+            self.store.begin,
+            _today,
+            joining=joining.agencies,
+        )
+        changes = [
+            topics.changes(name, record_type)
+            for name, agreement in self.agreements.items()
+            for record_type in agreement.publishes
+        ]
+        self.lanes = [
+            IntakeLane(
+                intake=intake,
+                joining=joining,
+                reading=self._reading,
+                encoder=self._encoder,
+                writer=self._writer,
+                topics=changes,
+                **common,
+            ),
+            ReceiptsLane(
+                schema=self.events.plain("receipt"),
+                ids=self.ids,
+                topics=[topics.receipts(name) for name in self.agreements],
+                **common,
+            ),
+        ]
+        return self.lanes
+
+    def migrate(self) -> None:
+        """Bring the store up to this release; raises `StoreAway` while it does not answer."""
+        with self.store.begin():
+            pass
+        migrate(self.store.engine)
+
+    def stuck(self) -> list[str]:
+        """Lanes that have not come round lately."""
+        oldest = time.monotonic() - STUCK_AFTER_S
+        return [lane.name for lane in self.lanes if lane.progress < oldest]
+
+    def _reading(self) -> Reading:
+        return Reading(self.catalogue, self.events, self.terms, self.ids, self._safe_schema)
+
+    def _safe_schema(self, schema_id: int) -> Any:
+        """A writer's schema, checked before anything is decoded with it (R6)."""
+        schema = self.registry.schema_by_id(schema_id)
+        check_schema(schema)
+        return schema
+
+    def _encoder(self) -> Encoder:
+        register = self._register if self.settings.registry_token_file else self.registry.lookup
+        schemas = register_schemas(self.catalogue, self.events, self.agreements, register)
+        return Encoder(self.catalogue, self.events, self.ids, schemas)
+
+    def _register(self, subject: str, schema: Any) -> int:
+        return self.registry.register(subject, schema)
+
+    async def _writer(self) -> LogWriter:
+        if self._producer is None:
+            self._producer = make_producer(self.settings.bootstrap, self.settings.worker_name)
+            await self._producer.start()
+        return LogWriter(self._producer)
+
+    def _topic_ids(self) -> dict[str, str]:
+        """Kafka's ids of all topics: a topic made anew under an old name has another."""
+        try:
+            admin = KafkaAdminClient(bootstrap_servers=self.settings.bootstrap)
+            try:
+                return {topic["name"]: str(topic["topic_id"]) for topic in admin.describe_topics()}
+            finally:
+                admin.close()
+        except Exception as error:
+            raise Retriable(f"Kafka does not tell its topics: {error!r}") from error
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            await self._producer.stop()
+        self.store.close()
+
+
+def _today() -> datetime.date:
+    # The civil day in Morocco decides when an agreement or a consent ends.
+    return datetime.datetime.now(tz=_MOROCCO).date()
+
+
+_MOROCCO = zoneinfo.ZoneInfo("Africa/Casablanca")
+
+
+class _LanesOnly(faust.app.base.BootStrategy):  # type: ignore[misc]
+    """faust hosts the process and its web pages; the lanes have consumers and a producer of their own.
+
+    faust's own consumer refuses to start without an agent's topics.
+    """
+
+    enable_kafka = False
+
+
+class HubApp(faust.App):  # type: ignore[misc]
+    """One hub worker."""
+
+    BootStrategy = _LanesOnly
+
+
+def make_app(settings: HubSettings) -> faust.App:
+    """The faust application of one hub worker."""
+    hub = Hub(settings)
+    app = HubApp(
+        f"{settings.group}-{settings.worker_name}",
+        broker=f"aiokafka://{settings.bootstrap}",
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_host=settings.web_host,
+        web_port=settings.web_port,
+        web_bind=settings.web_host,
+    )
+    _serve_probes(app, hub)
+
+    @app.service
+    class Lanes(faust.Service):  # type: ignore[misc]
+        """Migrates the store, then runs the lanes."""
+
+        async def on_start(self) -> None:
+            await self.loop.run_in_executor(None, hub.migrate)
+            for lane in hub.make_lanes(app):
+                await self.add_runtime_dependency(lane)
+
+        async def on_shutdown(self) -> None:
+            await hub.close()
+
+    return app
+
+
+def _serve_probes(app: faust.App, hub: Hub) -> None:
+    async def metrics(view: View, _: Request) -> Response:
+        body = generate_latest(hub.metrics.registry)
+        return view.bytes(body, content_type="text/plain; version=0.0.4")
+
+    async def livez(view: View, _: Request) -> Response:
+        stuck = hub.stuck()
+        return view.json({"stuck": stuck}, status=503 if stuck else 200)
+
+    async def readyz(view: View, _: Request) -> Response:
+        waiting = [lane.name for lane in hub.lanes if not lane.ready]
+        return view.json({"waiting": waiting}, status=200 if hub.lanes and not waiting else 503)
+
+    for page in (metrics, livez, readyz):
+        app.page(f"/{page.__name__}")(page)
+
+
+@click.command("hub")
+@click.option("--loglevel", default="WARN", show_default=True, help="How much to log.")
+def serve(loglevel: str) -> None:
+    """Run one hub worker (the same as `faust -A hub.app worker`); several may run at once.
+
+    Settings come from the environment: see docs/operators.md.
+    """
+    application = make_app(load_settings())
+    application.finalize()
+    worker = application.Worker(loglevel=loglevel, redirect_stdouts=False)
+    raise SystemExit(worker.execute_from_commandline())
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(name)
+    application = make_app(load_settings())
+    globals()["app"] = application
+    return application

@@ -1,0 +1,243 @@
+"""A lane: a faust service that reads topics by batches and keeps its positions in the store (R25).
+
+The consumer group only deals out partitions; where to read on comes from the store, where it moves in the
+same transaction as what was read. So a worker that was paused and replaced finds its positions moved, and
+starts again from there, having changed nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from mode import Service
+
+from hub.errors import Fatal, Retriable
+from hub.lanes.reading import Message
+from hub.store.engine import HubStore
+from hub.store.errors import Fenced
+from hub.store.positions import Position, load_positions, save_first_positions
+from hub.store.transaction import Advance
+
+# Batches grow under load up to this, and are as small as what is there when there is little.
+MAX_BATCH = 2_000
+# How long a poll waits when there is nothing: idle work is looked at as often.
+POLL_MS = 200
+_RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+T = TypeVar("T")
+
+
+class GapInLog(Fatal):
+    """Messages that this lane has not read are gone from the log: going on would lose them silently."""
+
+
+class Lane(Service):  # type: ignore[misc]
+    """Reads `topics` in batches and hands each to `handle`, which moves the positions with its effects."""
+
+    abstract = True
+    name = "lane"
+
+    def __init__(
+        self,
+        *,
+        bootstrap: str,
+        group: str,
+        worker: str,
+        topics: Sequence[str],
+        store: HubStore,
+        topic_ids: Callable[[], dict[str, str]],
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._bootstrap = bootstrap
+        self._group = group
+        self._worker = worker
+        self._topics = tuple(topics)
+        self._store = store
+        self._topic_ids = topic_ids
+        self._positions: dict[TopicPartition, int] = {}
+        # One thread: SQL runs off the event loop, and one batch after another.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"jisr-{self.name}")
+        self._consumer: AIOKafkaConsumer | None = None
+        self.progress = time.monotonic()
+        self.poll_ms = POLL_MS
+        self.ready = False
+
+    # What a lane does
+
+    @abstractmethod
+    async def handle(self, messages: list[Message], advances: list[Advance]) -> None:
+        """Apply one batch, moving the positions by `advances`; may raise `Fenced` or `Retriable`."""
+
+    async def idle(self) -> None:
+        """Called when there is nothing to read, and between batches."""
+
+    async def prepare(self) -> None:
+        """Called once before the first batch."""
+
+    # How it runs
+
+    async def in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Run blocking work of this lane off the event loop, in order."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+
+    async def on_start(self) -> None:
+        self.add_future(self._run())
+
+    async def on_stop(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self) -> None:
+        try:
+            await self.persist(self.prepare)
+            await self.persist(self._connect)
+            while not self.should_stop:
+                await self.persist(self._once)
+        except Exception as error:
+            self.log.exception("%s stops", self.name)
+            await self.crash(error)
+
+    async def persist(self, step: Callable[[], Any]) -> None:
+        """Do `step`, again and again while a dependency is away; polling and heartbeats go on."""
+        attempt = 0
+        while not self.should_stop:
+            try:
+                await step()
+            except Fenced as error:
+                self.log.warning("%s: %s; reading on from the store", self.name, error)
+                await self.persist(self._seek_assigned)
+            except (Retriable, KafkaError) as error:
+                wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
+                attempt += 1
+                self.ready = False
+                self.log.warning("%s waits %.2f s: %s", self.name, wait, error)
+                await self.sleep(wait)
+            else:
+                return
+
+    async def _connect(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"{self._worker}-{self.name}",
+            group_id=f"{self._group}-{self.name}",
+            # A known name: a worker that was killed gets its partitions back at once when it restarts.
+            group_instance_id=f"{self._worker}-{self.name}",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_000,
+            max_poll_interval_ms=600_000,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            fetch_max_wait_ms=100,
+        )
+        await self._consumer.start()
+        self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
+
+    async def _once(self) -> None:
+        assert self._consumer is not None
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=self.poll_ms, max_records=MAX_BATCH)
+        except OffsetOutOfRangeError as error:
+            raise GapInLog(
+                f"lane {self.name}: the log no longer holds the offsets to read on from {error.args}; "
+                "see docs/operations.md, 'a topic below its retention'"
+            ) from error
+        messages, advances = self._batch(fetched)
+        if messages:
+            await self.persist(lambda: self._handle(messages, advances))
+        else:
+            await self.idle()
+        self.ready = True
+        self.progress = time.monotonic()
+
+    async def _handle(self, messages: list[Message], advances: list[Advance]) -> None:
+        if any(self._positions.get(TopicPartition(a.topic, a.partition)) != a.expected for a in advances):
+            # The partitions were dealt out anew, or we were fenced, while this batch waited: what it
+            # holds comes again from where the store says.
+            return
+        await self.handle(messages, advances)
+        for advance in advances:
+            self._positions[TopicPartition(advance.topic, advance.partition)] = advance.following
+
+    def _batch(self, fetched: dict[Any, list[Any]]) -> tuple[list[Message], list[Advance]]:
+        messages: list[Message] = []
+        advances: list[Advance] = []
+        for partition, records in fetched.items():
+            expected = self._positions.get(partition)
+            if not records or expected is None or records[0].offset < expected:
+                continue
+            messages += [
+                Message(partition.topic, partition.partition, r.offset, r.timestamp, r.key, r.value)
+                for r in records
+            ]
+            following = records[-1].offset + 1
+            advances.append(Advance(partition.topic, partition.partition, expected, following))
+        return messages, advances
+
+    async def _seek_assigned(self) -> None:
+        assert self._consumer is not None
+        await self.seek(set(self._consumer.assignment()))
+
+    async def seek(self, partitions: set[TopicPartition]) -> None:
+        """Read on where the store says; begin at the beginning of what was never read."""
+        assert self._consumer is not None
+        self._positions = {p: at for p, at in self._positions.items() if p in partitions}
+        if not partitions:
+            return
+        earliest = await self._consumer.beginning_offsets(list(partitions))
+        latest = await self._consumer.end_offsets(list(partitions))
+        known = await self.in_thread(self._load_positions, earliest)
+        for partition in partitions:
+            position = known[partition.topic, partition.partition]
+            self._check(partition, position, earliest[partition], latest[partition])
+            self._consumer.seek(partition, position.next_offset)
+            self._positions[partition] = position.next_offset
+
+    def _load_positions(self, earliest: dict[TopicPartition, int]) -> dict[tuple[str, int], Position]:
+        self._ids_now = self._topic_ids()
+        topics = {partition.topic for partition in earliest}
+        with self._store.begin() as tx:
+            known = load_positions(tx, self.name, topics)
+            first = {
+                (p.topic, p.partition): Position(self._ids_now[p.topic], offset)
+                for p, offset in earliest.items()
+                if (p.topic, p.partition) not in known
+            }
+            save_first_positions(tx, self.name, first)
+            return load_positions(tx, self.name, topics)
+
+    def _check(self, partition: TopicPartition, position: Position, earliest: int, latest: int) -> None:
+        where = f"lane {self.name}: {partition.topic}[{partition.partition}]"
+        if self._ids_now[partition.topic] != position.topic_id:
+            raise GapInLog(f"{where}: the topic was deleted and made anew since it was read")
+        if not earliest <= position.next_offset <= latest:
+            raise GapInLog(
+                f"{where}: offset {position.next_offset} is next, but the log holds {earliest} to {latest}"
+            )
+
+
+class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Seeks before the first fetch: the group's own offsets are not used."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        pass
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        try:
+            await self._lane.persist(lambda: self._lane.seek(assigned))
+        except Fatal as error:
+            await self._lane.crash(error)

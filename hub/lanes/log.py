@@ -1,0 +1,89 @@
+"""The log: how lanes write to Kafka and find where to read on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+
+from hub.errors import Retriable
+from hub.lanes.messages import OutMessage
+
+# One Kafka batch per partition holds what a transaction says there; larger ones are split.
+_MAX_BATCH_BYTES = 512 * 1024
+
+
+def make_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
+    """A producer that waits for all replicas and does not double or reorder on retries."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=_MAX_BATCH_BYTES,
+        max_request_size=4 * 1024 * 1024,
+        request_timeout_ms=20_000,
+    )
+
+
+@lru_cache(maxsize=200_000)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Kafka's default: murmur2 of the key, so that every client finds a key where it expects it (R4)."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class LogWriter:
+    """Publishes batches and waits for their acknowledgement."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def publish(self, messages: Iterable[OutMessage]) -> None:
+        """Send all and return when the broker has acknowledged all; order is kept per partition.
+
+        Raises `Retriable` if any was not acknowledged: publishing all again is harmless.
+        """
+        by_partition: dict[tuple[str, int], list[OutMessage]] = {}
+        counts: dict[str, int] = {}
+        try:
+            for message in messages:
+                count = counts.get(message.topic)
+                if count is None:
+                    count = len(await self._producer.partitions_for(message.topic))
+                    counts[message.topic] = count
+                place = (message.topic, partition_of(message.key, count))
+                by_partition.setdefault(place, []).append(message)
+            sent = [
+                future
+                for (topic, partition), those in by_partition.items()
+                for future in await self._send(topic, partition, those)
+            ]
+            await asyncio.gather(*sent)
+        except KafkaError as error:
+            raise Retriable(f"Kafka did not acknowledge a batch: {error!r}") from error
+
+    async def _send(
+        self, topic: str, partition: int, messages: Sequence[OutMessage]
+    ) -> list[asyncio.Future[Any]]:
+        futures = []
+        batch = self._producer.create_batch()
+        for message in messages:
+            if not self._append(batch, message):
+                futures.append(await self._producer.send_batch(batch, topic, partition=partition))
+                batch = self._producer.create_batch()
+                if not self._append(batch, message):
+                    raise Retriable(f"{topic}: a message of {len(message.value or b'')} bytes is too large")
+        futures.append(await self._producer.send_batch(batch, topic, partition=partition))
+        return futures
+
+    @staticmethod
+    def _append(batch: Any, message: OutMessage) -> bool:
+        added = batch.append(
+            key=message.key, value=message.value, timestamp=None, headers=list(message.headers)
+        )
+        return added is not None

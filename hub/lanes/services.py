@@ -1,0 +1,271 @@
+"""The two lanes of a hub worker: intake with publication, and receipts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from hub.contracts import topics as names
+from hub.contracts.wire import read as read_avro
+from hub.contracts.wire import unframe
+from hub.core.tokens import Ids
+from hub.errors import SkipRecord
+from hub.lanes.converged import Converged
+from hub.lanes.intake import Intake
+from hub.lanes.joining import Joining
+from hub.lanes.lane import POLL_MS, Lane
+from hub.lanes.log import LogWriter
+from hub.lanes.messages import Encoder
+from hub.lanes.observer import Observer
+from hub.lanes.publication import Outbound, behind, outbound, read_named, restated_records
+from hub.lanes.reading import DeadLetter, Message, Reading
+from hub.store.positions import ReceiptException, leftover_publications, save_receipts
+from hub.store.transaction import Advance, Transaction
+
+# A publication older than this belongs to a worker that is gone, or it would have been removed.
+_ORPHAN_AGE_S = 15.0
+_SWEEP_S = 5.0
+_DUE_BATCH = 1_000
+
+
+class IntakeLane(Lane):
+    """Changes in, converged state in the store, projections and the hub's own topics out."""
+
+    name = "intake"
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        joining: Joining,
+        reading: Callable[[], Reading],
+        encoder: Callable[[], Encoder],
+        writer: Callable[[], Awaitable[LogWriter]],
+        observer: Observer,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._intake = intake
+        self._joining = joining
+        self._terms_day = -1
+        self._make_reading = reading
+        self._make_encoder = encoder
+        self._make_writer = writer
+        self._observer = observer
+        self._published: list[int] = []
+        self._swept = 0.0
+        self._due = True
+
+    async def prepare(self) -> None:
+        self._writer = await self._make_writer()
+        self._encoder = await self.in_thread(self._make_encoder)
+        self._reading = self._make_reading()
+        await self._sweep(own=True)
+
+    async def handle(self, messages: list[Message], advances: list[Advance]) -> None:
+        started = time.perf_counter()
+        done, out = await self.in_thread(self._converge, messages, advances)
+        self._observer.converged(messages, done, time.perf_counter() - started)
+        await self._published_at_last(out)
+        self._due = self._due or done.due_now > 0
+        await self._settle_due()
+
+    async def idle(self) -> None:
+        if self._published:
+            await self.in_thread(self._drop_published)
+        if time.monotonic() - self._swept > _SWEEP_S:
+            await self._sweep(own=False)
+            await self.in_thread(self._look_at_terms)
+            self._due = True
+        await self._settle_due()
+
+    # In the lane's thread
+
+    def _converge(self, messages: list[Message], advances: list[Advance]) -> tuple[Converged, Outbound]:
+        return self._commit(
+            lambda finish: self._intake.converge(self._reading.read(messages), advances, finish)
+        )
+
+    def _commit(
+        self, act: Callable[[Callable[[Transaction, Converged], None]], Converged]
+    ) -> tuple[Converged, Outbound]:
+        """Run one transaction of intake; its last step notes what must be published (R26)."""
+        out = Outbound()
+
+        def finish(tx: Transaction, done: Converged) -> None:
+            nonlocal out
+            out, payload = outbound(self._encoder, done)
+            tx.drop_publications(self._published)
+            tx.save_dead_letters([_dead_row(dead) for dead in done.dead])
+            if payload is not None:
+                out.publication = tx.save_publication(self._worker, payload)
+
+        done = act(finish)
+        self._published = []
+        return done, out
+
+    def _drop_published(self) -> None:
+        with self._store.begin() as tx:
+            tx.drop_publications(self._published)
+        self._published = []
+
+    def _behind(self, out: Outbound) -> dict[bytes, frozenset[str]]:
+        with self._store.begin() as tx:
+            return behind(tx, out)
+
+    def _restate(self, wanted: Mapping[bytes, frozenset[str]]) -> tuple[Converged, Outbound]:
+        return self._commit(lambda finish: self._intake.restate(wanted, finish))
+
+    def _leftover(self, own: bool) -> tuple[list[int], Outbound]:
+        """Take what a worker that is gone left unpublished, and build it from current state."""
+        worker = self._worker if own else ""
+        with self._store.begin() as tx:
+            rows = [
+                row
+                for row in leftover_publications(tx, worker, _ORPHAN_AGE_S)
+                if row[0] not in self._published
+            ]
+            entities, records, raw = read_named(payload for _, payload in rows)
+            versions = tx.versions(entities)
+            messages = raw + restated_records(self._encoder, tx, records, versions)
+        if not rows:
+            return [], Outbound()
+        out = Outbound(messages=messages)
+        if entities:
+            _, restated = self._restate(entities)
+            restated.messages = messages + restated.messages
+            out = restated
+        return [row for row, _ in rows], out
+
+    def _look_at_terms(self) -> None:
+        """Let in who has joined, and apply agreements that changed or expired (R17)."""
+        with self._store.begin() as tx:
+            for agency in self._joining.admit(tx):
+                self.log.warning("%s has joined: its snapshot is taken in", agency)
+            if self._terms_day != self._intake.day:
+                for record_type in self._joining.apply_terms(tx, self._intake.day):
+                    self.log.warning("the terms for %s changed: all of them are settled again", record_type)
+                self._terms_day = self._intake.day
+
+    # On the event loop
+
+    async def _publish(self, out: Outbound) -> None:
+        await self._writer.publish(out.messages)
+        self._observer.published(out.messages)
+        if out.versions:
+            moved = await self.in_thread(self._behind, out)
+            if moved:
+                _, again = await self.in_thread(self._restate, moved)
+                await self._published_at_last(again)
+        if out.publication is not None:
+            self._published.append(out.publication)
+
+    async def _settle_due(self) -> None:
+        """Settle one batch of what is due: between live batches, so that it never holds them up."""
+        if self._due:
+            done, out = await self.in_thread(self._settle_due_batch)
+            await self._published_at_last(out)
+            self._due = done.due_taken == _DUE_BATCH or done.due_now > 0
+        self.poll_ms = 0 if self._due else POLL_MS
+
+    def _settle_due_batch(self) -> tuple[Converged, Outbound]:
+        return self._commit(lambda finish: self._intake.settle_due(_DUE_BATCH, finish))
+
+    async def _published_at_last(self, out: Outbound) -> None:
+        await self.persist(lambda: self._publish(out))
+
+    async def _sweep(self, *, own: bool) -> None:
+        self._swept = time.monotonic()
+        while True:
+            rows, out = await self.in_thread(self._leftover, own)
+            if not rows:
+                return
+            self.log.warning("publishing what %d earlier transactions left", len(rows))
+            await self._publish(out)
+            self._published += rows
+            await self.in_thread(self._drop_published)
+
+
+def _dead_row(dead: DeadLetter) -> dict[str, object]:
+    message = dead.message
+    agency, record_type = names.split(message.topic)
+    return {
+        "topic": message.topic,
+        "partition": message.partition,
+        "kafka_offset": message.offset,
+        "agency": agency,
+        "record_type": record_type,
+        "code": dead.code,
+        "path": dead.path,
+        "message": dead.text,
+        "at_ms": message.timestamp_ms,
+        "key": message.key,
+        "value": message.value,
+    }
+
+
+class ReceiptsLane(Lane):
+    """How far each agency's side has come, and what it could not apply (R29)."""
+
+    name = "receipts"
+
+    def __init__(self, *, schema: Any, ids: Ids, observer: Observer, **options: Any) -> None:
+        super().__init__(**options)
+        self._schema = schema
+        self._ids = ids
+        self._observer = observer
+
+    async def handle(self, messages: list[Message], advances: list[Advance]) -> None:
+        await self.in_thread(self._save, messages, advances)
+
+    def _save(self, messages: Iterable[Message], advances: list[Advance]) -> None:
+        watermarks: dict[tuple[str, int], dict[str, object]] = {}
+        exceptions: dict[tuple[str, bytes], ReceiptException] = {}
+        for message in messages:
+            agency = message.topic.split(".")[0]
+            try:
+                value = read_avro(self._schema, unframe(message.value)[1])
+                self._note(agency, value, watermarks, exceptions)
+            except (SkipRecord, ValueError) as error:
+                self.log.warning("a receipt of %s cannot be used: %s", agency, error)
+                self._observer.receipt_skipped(agency)
+        with self._store.begin() as tx:
+            tx.advance(self.name, advances)
+            rows = [watermarks[place] for place in sorted(watermarks)]
+            save_receipts(tx, rows, [exceptions[place] for place in sorted(exceptions)])
+
+    def _note(
+        self,
+        agency: str,
+        value: Mapping[str, Any],
+        watermarks: dict[tuple[str, int], dict[str, object]],
+        exceptions: dict[tuple[str, bytes], ReceiptException],
+    ) -> None:
+        topic, partition = value["topic"], value["partition"]
+        owner, record_type = names.split(topic)
+        if owner != agency:
+            raise SkipRecord("foreign_topic", f"{agency} cannot acknowledge {topic}")
+        known = watermarks.get((topic, partition))
+        if known is None or value["offset"] >= int(str(known["next_offset"])):
+            watermarks[topic, partition] = {
+                "topic": topic,
+                "partition": partition,
+                "agency": agency,
+                "next_offset": value["offset"],
+                "committed_ms": value["committed_ms"],
+            }
+            self._observer.acknowledged(agency, record_type, value["committed_ms"])
+        for one in value["exceptions"]:
+            entity = self._ids.pairwise(agency).hub_id(one["entity"])
+            if entity is not None:
+                exceptions[agency, entity] = ReceiptException(
+                    agency,
+                    entity,
+                    record_type,
+                    one["version"],
+                    one["state"],
+                    one["code"],
+                    one["column"],
+                    value["committed_ms"],
+                )

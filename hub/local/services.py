@@ -1,0 +1,189 @@
+"""Our own processes: the registry, hub workers and connectors, as any operator would run them.
+
+One function per process builds its spec. Each process is given by its environment what it may know, and
+nothing else is inherited: a connector never sees the store's URL or another agency's key.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import sqlalchemy
+
+from hub.contracts.agreements import load_agreements
+from hub.contracts.records import Catalogue
+from hub.contracts.topics import agency_topics, hub_topics
+from hub.errors import Fatal
+from hub.local.ports import LOOPBACK
+from hub.local.process_spec import ProcessSpec
+from hub.ops.provision import provision_topics
+from hub.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from hub.local.stack import AgencyDatabase, Stack
+
+_JISR = (sys.executable, "-c", "from hub.cli import main; main()")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+_PROBE_TIMEOUT_S = 1.0
+_COMMAND_WITHIN_S = 120
+
+
+def bring_up(stack: Stack) -> None:
+    """From a running core to a running hub: tables, topics, registry, schemas, workers, connectors."""
+    stack.step("store migrated", partial(_migrate, stack.endpoints.store))
+    stack.step("topics provisioned", partial(_provision, stack))
+    stack.run([registry(stack)])
+    stack.step("schemas registered", partial(_register_schemas, stack))
+    ours = [hub_worker(stack, number) for number in range(stack.options.hub_workers)]
+    ours += [connector(stack, agency) for agency in stack.options.agencies if _is_served(stack, agency)]
+    metrics = [f"{_web(stack, spec.name)}/metrics" for spec in ours]
+    assert stack.endpoints.registry is not None
+    stack.endpoints = replace(stack.endpoints, metrics=[f"{stack.endpoints.registry}/metrics", *metrics])
+    stack.run(ours)
+
+
+def registry(stack: Stack) -> ProcessSpec:
+    """The schema registry, on the hub's store; whoever has the token may register schemas."""
+    url = _web(stack, "registry")
+    stack.endpoints = replace(stack.endpoints, registry=url)
+    environment = {
+        "JISR_REGISTRY_DATABASE": stack.endpoints.store,
+        "JISR_REGISTRY_TOKEN_FILE": str(stack.folder.secret_file("registry-token")),
+    }
+    arguments = ["registry", "serve", "--host", LOOPBACK, "--port", str(stack.port("registry"))]
+    return _spec(stack, "registry", arguments, environment, lambda: answers(f"{url}/readyz"))
+
+
+def hub_worker(stack: Stack, number: int) -> ProcessSpec:
+    """One hub worker; workers share the partitions among them."""
+    name = f"hub-{number}"
+    url = _web(stack, name)
+    environment = {
+        **_release(stack),
+        **_kafka_and_registry(stack),
+        "JISR_STORE_URL": stack.endpoints.store,
+        "JISR_SECRET_FILE": str(stack.folder.secret_file("hub")),
+        "JISR_WORKER_NAME": name,
+        "JISR_WEB_PORT": str(stack.port(name)),
+    }
+    after = ["kafka", "postgres", "registry"]
+    return _spec(stack, name, ["hub"], environment, lambda: answers(f"{url}/metrics"), after)
+
+
+def connector(stack: Stack, agency: AgencyDatabase) -> ProcessSpec:
+    """The connector of one agency, on the agency's own database."""
+    name = f"connector-{agency.name}"
+    url = _web(stack, name)
+    environment = {
+        **_release(stack),
+        **_kafka_and_registry(stack),
+        "JISR_DATABASE_URL": stack.endpoints.agencies[agency.name],
+        "JISR_AGENCY_KEY_FILE": str(stack.folder.secret_file(f"agency-{agency.name}")),
+        "JISR_WEB_PORT": str(stack.port(name)),
+    }
+    arguments = ["connector", "run", str(stack.options.connectors / f"{agency.name}.yaml")]
+    after = ["kafka", "postgres", "registry"]
+    return _spec(stack, name, arguments, environment, lambda: answers(f"{url}/metrics"), after)
+
+
+def base_environment() -> dict[str, str]:
+    """What every process of ours gets of this one's environment: no setting of the hub's, no secret."""
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of our own http URL is answered with 2xx; else raises. Blocks for a second at most."""
+    with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT_S) as answer:  # noqa: S310
+        return bool(200 <= answer.status < 300)
+
+
+def _spec(
+    stack: Stack,
+    name: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    ready: Callable[[], bool],
+    after: Sequence[str] = ("postgres",),
+) -> ProcessSpec:
+    return ProcessSpec(
+        name=name,
+        argv=[*_JISR, *arguments],
+        env={**base_environment(), **environment, **stack.options.environment},
+        cwd=stack.options.project,
+        ready=ready,
+        after=after,
+    )
+
+
+def _web(stack: Stack, name: str) -> str:
+    return f"http://{LOOPBACK}:{stack.port(name)}"
+
+
+def _release(stack: Stack) -> dict[str, str]:
+    return {
+        "JISR_SCHEMAS": str(stack.options.schemas),
+        "JISR_AGREEMENTS": str(stack.options.agreements),
+    }
+
+
+def _kafka_and_registry(stack: Stack) -> dict[str, str]:
+    assert stack.endpoints.registry is not None, "the registry comes before what reads from it"
+    return {
+        "JISR_BOOTSTRAP": stack.endpoints.bootstrap,
+        "JISR_REGISTRY_URL": stack.endpoints.registry,
+    }
+
+
+def _migrate(store: str) -> None:
+    engine = sqlalchemy.create_engine(store, poolclass=sqlalchemy.NullPool)
+    migrate(engine)
+
+
+def _provision(stack: Stack) -> list[str]:
+    catalogue = Catalogue.load(stack.options.schemas / "records")
+    topics = list(hub_topics(catalogue.records))
+    for agreement in load_agreements(stack.options.agreements, catalogue).values():
+        topics += agency_topics(agreement.agency, agreement.record_types)
+    return provision_topics(stack.endpoints.bootstrap, topics)
+
+
+def _register_schemas(stack: Stack) -> None:
+    assert stack.endpoints.registry is not None
+    environment = {
+        **base_environment(),
+        **_release(stack),
+        "JISR_REGISTRY_URL": stack.endpoints.registry,
+        "JISR_REGISTRY_TOKEN_FILE": str(stack.folder.secret_file("registry-token")),
+    }
+    result = subprocess.run(  # noqa: S603  (our own command, no shell)
+        [*_JISR, "schema", "register"],
+        env=environment,
+        cwd=stack.options.project,
+        capture_output=True,
+        text=True,
+        timeout=_COMMAND_WITHIN_S,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise Fatal(f"schemas cannot be registered:\n{result.stderr or result.stdout}")
+
+
+def _is_served(stack: Stack, agency: AgencyDatabase) -> bool:
+    """Whether its connector can run: it is described, and the agency's tables are there to be read."""
+    mapping = stack.options.connectors / f"{agency.name}.yaml"
+    if not mapping.is_file():
+        stack.note(f"{agency.name}: no connector, since there is no {mapping}")
+        return False
+    engine = sqlalchemy.create_engine(stack.endpoints.agencies[agency.name], poolclass=sqlalchemy.NullPool)
+    if not sqlalchemy.inspect(engine).get_table_names():
+        stack.note(f"{agency.name}: no connector, since its database is empty")
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Operations: metrics, provisioning, status and explanation. Reads what the lanes leave; changes nothing."""

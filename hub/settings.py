@@ -1,0 +1,66 @@
+"""Every setting of a hub worker: type, default, meaning. Read from the environment, `JISR_…`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hub.errors import ConfigurationError
+
+
+class HubSettings(BaseSettings):
+    """Settings of `jisr hub` and `faust -A hub.app worker`."""
+
+    model_config = SettingsConfigDict(env_prefix="JISR_", extra="ignore")
+
+    bootstrap: str = Field(description="Kafka's bootstrap servers, host:port separated by commas.")
+    registry_url: str = Field(description="A Confluent-compatible schema registry.")
+    registry_token_file: Path | None = Field(
+        default=None, description="File with the token that may register schemas; none: only look up."
+    )
+    store_url: str = Field(description="The hub's PostgreSQL as an SQLAlchemy URL (postgresql+psycopg://…).")
+    secret_file: Path = Field(
+        description="File with the hub's secret, from which all ids derive; 32 random bytes or more. "
+        "Losing it loses every id; a copy belongs in a safe."
+    )
+    schemas: Path = Field(default=Path("schemas"), description="Folder with records/ and events/.")
+    agreements: Path = Field(default=Path("deploy/agreements"), description="Folder of agreements.")
+    worker_name: str = Field(
+        default="hub-0", description="This worker's name: stable over restarts, unique among workers."
+    )
+    web_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen.")
+    web_port: int = Field(default=6066, description="Their port.")
+    group: str = Field(default="jisr-hub", description="Prefix of the workers' consumer groups.")
+
+    def secret(self) -> bytes:
+        """The hub's secret; raises `ConfigurationError` if the file is away or too short."""
+        return read_secret(self.secret_file, "JISR_SECRET_FILE")
+
+    def registry_token(self) -> str | None:
+        if self.registry_token_file is None:
+            return None
+        return read_secret(self.registry_token_file, "JISR_REGISTRY_TOKEN_FILE").decode().strip()
+
+
+def load_settings() -> HubSettings:
+    """Settings from the environment; raises `ConfigurationError` that names what is missing or wrong."""
+    try:
+        return HubSettings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        problems = "; ".join(
+            f"JISR_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()
+        )
+        raise ConfigurationError(f"settings: {problems}. See docs/operators.md for each.") from error
+
+
+def read_secret(path: Path, setting: str) -> bytes:
+    """The bytes of a secret file; at least 16."""
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{setting}: {path} cannot be read: {error.strerror}") from error
+    if len(secret.strip()) < 16:
+        raise ConfigurationError(f"{setting}: {path} holds fewer than 16 bytes: not a secret")
+    return secret

@@ -1,0 +1,85 @@
+"""The release's subjects, and what R5 says of a changed policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.contracts import topics
+from hub.contracts.agreements import load_agreements
+from hub.contracts.events import EventSchemas
+from hub.contracts.records import Catalogue
+from hub.contracts.subjects import event_subjects
+from hub.lanes.messages import register_schemas
+from hub.registry.release import Release, _field_changes
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_is_registered_is_what_the_hub_asks_for() -> None:
+    catalogue = Catalogue.load(ROOT / "schemas" / "records")
+    events = EventSchemas(ROOT / "schemas" / "events")
+    agreements = load_agreements(ROOT / "deploy" / "agreements", catalogue)
+    asked: dict[str, Any] = {}
+
+    def ask(subject: str, schema: Any) -> int:
+        asked[subject] = schema
+        return len(asked)
+
+    register_schemas(catalogue, events, agreements, ask)
+    assert event_subjects(catalogue, events, agreements) == asked
+
+
+def test_every_topic_has_a_subject() -> None:
+    release = Release.load(ROOT / "schemas", ROOT / "deploy" / "agreements")
+    catalogue = Catalogue.load(ROOT / "schemas" / "records")
+    agreements = load_agreements(ROOT / "deploy" / "agreements", catalogue)
+    specs = list(topics.hub_topics(catalogue.records))
+    for agency, agreement in agreements.items():
+        specs += topics.agency_topics(agency, agreement.record_types)
+    assert {topics.subject(spec.name) for spec in specs} <= set(release.events)
+
+
+def test_every_schema_of_this_release_is_safe() -> None:
+    release = Release.load(ROOT / "schemas", ROOT / "deploy" / "agreements")
+    assert list(release.unsafe()) == []
+    assert len(list(release.subjects())) > len(release.events) > 0
+
+
+def test_an_unsafe_schema_is_named() -> None:
+    release = Release({}, {"a-value": {"type": "array", "items": "null"}, "b-value": {"type": "int"}})
+    assert [message.partition(":")[0] for message in release.unsafe()] == ["a-value"]
+
+
+def test_a_release_without_agreements_has_the_hubs_own_subjects(tmp_path: Path) -> None:
+    release = Release.load(ROOT / "schemas", tmp_path)
+    assert release.events
+    assert all(subject.startswith("hub.") for subject in release.events)
+
+
+OLD = {"name": "cin", "privacy": "personal", "merge": "latest", "authority": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "may_weaken", "found"),
+    [
+        ({}, False, []),
+        ({"doc": "new"}, False, []),
+        ({"privacy": "sensitive"}, False, []),
+        ({"privacy": "none"}, False, [True]),
+        ({"privacy": "none"}, True, [False]),
+        ({"merge": "max"}, True, [True]),
+        ({"authority": ["b"]}, False, [False]),
+    ],
+)
+def test_policy_changes(change: dict[str, Any], may_weaken: bool, found: list[bool]) -> None:
+    changes = list(_field_changes("person", OLD, {**OLD, **change}, may_weaken))
+    assert [refused for refused, _ in changes] == found
+    assert all(message.startswith("person.cin: ") for _, message in changes)
+
+
+def test_merge_left_out_is_latest() -> None:
+    bare = {key: value for key, value in OLD.items() if key != "merge"}
+    assert list(_field_changes("person", OLD, bare, False)) == []
