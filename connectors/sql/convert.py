@@ -59,7 +59,7 @@ def fingerprint(value: Local) -> str | list[str | None] | None:
     return text.rstrip(" ") if text is not None else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slot:
     """Columns of one table and the fields that they hold."""
 

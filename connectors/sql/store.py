@@ -97,3 +97,32 @@ def state(db: Database) -> tuple[int, dict[str, Any]]:
     """(epoch, progress of the snapshot by record type)."""
     row = db.query("SELECT epoch, snapshot FROM {state}")[0]
     return int(row[0]), dict(row[1] or {})
+
+
+def new_epoch(db: Database) -> None:
+    """Begin a new epoch: event ids differ from now on, and all rows are read again."""
+    with db.transaction():
+        db.execute("UPDATE {state} SET epoch = epoch + 1, snapshot = :snapshot", {"snapshot": "{}"})
+
+
+def summary(db: Database) -> list[str]:
+    """How an agency's side is, for a person."""
+    epoch, snapshot = state(db)
+    queue, marked, held = db.query(
+        "SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty}), (SELECT count(*) FROM {shadow})"
+    )[0]
+    lines = [
+        f"captured and not sent: {queue} rows, and {marked} rows of which only is known that they changed",
+        f"records known: {held}; epoch {epoch}",
+    ]
+    for record, progress in snapshot.items():
+        done = "done" if progress["done"] else f"read up to {progress['after']}"
+        lines.append(f"snapshot of {record}: {done}")
+    for topic, part, offset in db.query("SELECT topic, part, next_offset FROM {position} ORDER BY topic, part"):
+        lines.append(f"{topic}[{part}]: read up to {offset}")
+    problems = db.query(
+        "SELECT record, state, code, column_name, count(*) FROM {retry} GROUP BY record, state, code, column_name"
+    )
+    for record, word, code, column, count in problems:
+        lines.append(f"{record}: {count} deliveries {word}: {code}{f' ({column})' if column else ''}")
+    return lines

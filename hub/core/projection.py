@@ -103,6 +103,19 @@ def grants_in_force(terms: Terms, consents: Iterable[Consent], day: int) -> list
     ]
 
 
+class Allowed(NamedTuple):
+    """What some grants together allow: fields, and whether records may be created."""
+
+    fields: frozenset[str]
+    create: bool
+
+
+def allowed_by(grants: Iterable[Grant]) -> Allowed:
+    """The union of what the grants allow."""
+    those = list(grants)
+    return Allowed(frozenset().union(*(g.fields for g in those)), any(g.create for g in those))
+
+
 def next_due_day(terms: Terms, consents: Iterable[Consent], day: int) -> int | None:
     """The first day after `day` on which the passing of time alone may change what is in force."""
     days = [terms.until_day, *(g.until_day for g in terms.grants)]
@@ -123,7 +136,7 @@ def project(
     entity: bytes,
     golden: Golden,
     mine: Sequence[RecordState],
-    grants: Sequence[Grant],
+    allowed: Allowed,
     encoded: Mapping[str, bytes],
     references: Mapping[str, bytes | None],
     disputed: frozenset[str] = frozenset(),
@@ -135,16 +148,14 @@ def project(
     `encoded`: the golden record's values. `references`: for each reference field of the golden record,
     the encoded name of its target, or None where the target is not projected to the agency (R20).
     """
-    allowed = frozenset().union(*(grant.fields for grant in grants))
-    fields = tuple(name for name in golden if name in allowed and name not in disputed)
+    fields = tuple([name for name in golden if name in allowed.fields and name not in disputed])
     if not fields:
         return None
     target = primary(mine)
-    creates = may_create and any(grant.create for grant in grants)
-    if target is None and (mine or not creates):
+    if target is None and (mine or not (may_create and allowed.create)):
         # Deleted there, so not re-created (R15); or the agency only updates what it has.
         return None
-    if any(references.get(name, b"") is None for name in fields):
+    if references and any(references.get(name, b"") is None for name in fields):
         return None
     values = {
         name: value for name in fields if (value := references.get(name) or encoded.get(name)) is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from hub.core.answers import Answer, answer, disputed_fields
@@ -20,9 +21,11 @@ from hub.core.projection import (
     MERGED,
     RETRACT,
     UPSERT,
+    Allowed,
     Consent,
     Content,
     Terms,
+    allowed_by,
     grants_in_force,
     next_due_day,
     primary,
@@ -68,7 +71,7 @@ class Settled(NamedTuple):
     due_day: int | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rules:
     """What settling depends on beside the world: policies, agreements, and the day.
 
@@ -84,6 +87,22 @@ class Rules:
     day: int
     epoch: int = 0
     joining: frozenset[str] = frozenset()
+
+    @cached_property
+    def _without_consent(self) -> Mapping[str, tuple[tuple[Terms, Allowed], ...]]:
+        return {
+            record_type: tuple((terms, allowed_by(grants_in_force(terms, (), self.day))) for terms in those)
+            for record_type, those in self.terms.items()
+        }
+
+    def allowed(self, record_type: str, consents: Sequence[Consent]) -> Iterable[tuple[Terms, Allowed]]:
+        """What each agency may hold today of an entity with these consents; nearly always without any."""
+        if not consents:
+            return self._without_consent.get(record_type, ())
+        return tuple(
+            (terms, allowed_by(grants_in_force(terms, consents, self.day)))
+            for terms in self.terms.get(record_type, ())
+        )
 
 
 Edits = Sequence[tuple[Change, RecordState]]
@@ -229,7 +248,7 @@ def _contents(
     """What each agency is to be told: its projection, or that it holds something no longer."""
     contents: dict[str, Content] = {}
     consents = _consents(entity, led_to)
-    for terms in rules.terms.get(entity.record_type, ()):
+    for terms, allowed in rules.allowed(entity.record_type, consents):
         agency = terms.agency
         mine = [member for member in members if member.key.agency == agency]
         references = {
@@ -240,7 +259,7 @@ def _contents(
             entity.id,
             golden,
             mine,
-            grants_in_force(terms, consents, rules.day),
+            allowed,
             encoded,
             references,
             disputed_fields(primary(mine), golden),
@@ -281,10 +300,12 @@ def _seen(members: Iterable[RecordState]) -> dict[str, int]:
 
 
 def _due_day(entity: Entity, rules: Rules) -> int | None:
+    if not entity.consents:
+        return None
     days = [
         day
         for terms in rules.terms.get(entity.record_type, ())
         if any(grant.needs_consent for grant in terms.grants)
         and (day := next_due_day(terms, entity.consents.values(), rules.day)) is not None
     ]
-    return min(days, default=None) if entity.consents else None
+    return min(days, default=None)

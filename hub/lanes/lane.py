@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from mode import Service
 
 from hub.errors import Fatal, Retriable
@@ -148,6 +148,10 @@ class Lane(Service):  # type: ignore[misc]
         assert self._consumer is not None
         try:
             fetched = await self._consumer.getmany(timeout_ms=self.poll_ms, max_records=MAX_BATCH)
+        except NoOffsetForPartitionError:
+            # Partitions have just been dealt out, and the positions are still being read.
+            await self.sleep(0.05)
+            return
         except OffsetOutOfRangeError as error:
             raise GapInLog(
                 f"lane {self.name}: the log no longer holds the offsets to read on from {error.args}; "

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ _SUPERVISOR_LOG = "supervisor"
 @click.command()
 @click.option("--detach", is_flag=True, help="Return when all is ready; `jisr down` stops it.")
 @click.option("--hub-workers", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option("--core", is_flag=True, help="Only Kafka and PostgreSQL, with their databases.")
 @click.option(
     "--sqlite",
     multiple=True,
@@ -42,12 +43,26 @@ _SUPERVISOR_LOG = "supervisor"
     show_default=True,
     help="How the broker's Java is tuned.",
 )
-def up(detach: bool, hub_workers: int, sqlite: tuple[str, ...], kafka_profile: str) -> None:
+@click.pass_context
+def up(context: click.Context, /, detach: bool, **options: Any) -> None:
     """Start Kafka, PostgreSQL and the hub on this machine, until Ctrl-C."""
     if detach:
-        _up_detached(sys.argv[1:])
+        _up_detached(_again(context))
     else:
-        _up(hub_workers, frozenset(sqlite), kafka_profile)
+        _up(**options)
+
+
+def _again(context: click.Context) -> list[str]:
+    """The same command for another process, without --detach."""
+    words = ["up"]
+    for name, value in context.params.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [option] if value and name != "detach" else []
+        else:
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [option, str(each)]
+    return words
 
 
 @click.command()
@@ -106,7 +121,7 @@ def doctor(as_json: bool) -> None:
     sys.exit(0 if healthy else 1)
 
 
-def _up(hub_workers: int, on_sqlite: frozenset[str], kafka_profile: Any) -> None:
+def _up(core: bool, hub_workers: int, sqlite: Sequence[str], kafka_profile: Any) -> None:
     from hub.local.stack import PROJECT, AgencyDatabase, Stack, StackOptions
 
     names = sorted(path.stem for path in (PROJECT / "deploy" / "connectors").glob("*.yaml"))
@@ -114,10 +129,8 @@ def _up(hub_workers: int, on_sqlite: frozenset[str], kafka_profile: Any) -> None
     stack = Stack(
         StackOptions(
             home=default_home(),
-            agencies=[
-                AgencyDatabase(name, "sqlite" if name in on_sqlite else "postgresql") for name in names
-            ],
-            processes="full",
+            agencies=[AgencyDatabase(name, "sqlite" if name in sqlite else "postgresql") for name in names],
+            processes="core" if core else "full",
             hub_workers=hub_workers,
             kafka_profile=kafka_profile,
             report=_show,
@@ -164,11 +177,12 @@ def _interruptible() -> Iterator[None]:
 def _up_detached(arguments: list[str]) -> None:
     folder = DataFolder(default_home())
     folder.make()
+    with folder.locked():
+        pass  # raises if one runs already, before its log is begun anew
     log = folder.log(_SUPERVISOR_LOG)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  (ourselves, no shell)
-            [sys.executable, "-c", "from hub.cli import main; main()"]
-            + [word for word in arguments if word != "--detach"],
+            [sys.executable, "-c", "from hub.cli import main; main()", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import psutil  # type: ignore[import-untyped]
 
 # The kernel counts a process's start in ticks of 10 ms, and the boot time is known to the second.
 _SAME_START_S = 2.0
-_STOP_WITHIN_S = 10.0
+_WAIT_S, _POLL_S = 10.0, 0.01
+_ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+_FROZEN = (psutil.STATUS_STOPPED, *_ENDED)
 
 
 def created(pid: int) -> float | None:
@@ -39,34 +42,60 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 def signal_tree(pid: int, number: signal.Signals) -> None:
     """To a process and all its descendants, also those in sessions of their own (PostgreSQL's)."""
-    with suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+    for process in _tree(pid):
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP to a process and all its descendants; returns when all have stopped."""
+    signal_tree(pid, signal.SIGSTOP)
+    _wait(lambda: all(_status(it) in _FROZEN for it in _tree(pid)))
 
 
 def stop_leftovers(processes: Iterable[tuple[int, float]]) -> list[int]:
     """Stop those of (pid, start) that still live, with their descendants; SIGTERM, then SIGKILL.
 
-    Blocks until all are gone, for about ten seconds at most. Returns the pids that were found.
+    Blocks until all are gone, for some seconds at most. Returns the pids that were found.
     """
-    found: list[psutil.Process] = []
-    for pid, when in processes:
-        if is_same(pid, when):
-            with suppress(psutil.NoSuchProcess):
-                root = psutil.Process(pid)
-                found += [root, *root.children(recursive=True)]
+    found = [it for pid, when in processes if is_same(pid, when) for it in _tree(pid)]
     for process in found:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
             process.resume()  # a paused process cannot heed a signal
-    _, alive = psutil.wait_procs(found, timeout=_STOP_WITHIN_S)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=_STOP_WITHIN_S)
+    if not _wait(lambda: not any(map(_lives, found))):
+        for process in filter(_lives, found):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        _wait(lambda: not any(map(_lives, found)))
     return [process.pid for process in found]
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    return []
+
+
+def _status(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):
+        return str(process.status()) if process.is_running() else psutil.STATUS_DEAD
+    return str(psutil.STATUS_DEAD)
+
+
+def _lives(process: psutil.Process) -> bool:
+    # A zombie is not waited for: in a container without an init process nobody ever reaps it.
+    return _status(process) not in _ENDED
+
+
+def _wait(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _WAIT_S
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
 
 
 def describe_exit(code: int) -> str:

@@ -93,7 +93,7 @@ class Supervisor:
 
     def pause(self, name: str) -> None:
         """Freeze the process and all its descendants (SIGSTOP): it lives, and does nothing."""
-        process_tree.signal_tree(self._pid(name), signal.SIGSTOP)
+        process_tree.freeze(self._pid(name))
         self._children[name].paused = True
 
     def resume(self, name: str) -> None:

@@ -34,7 +34,7 @@ class Registry(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802  (the name is http.server's)
+    def do_GET(self) -> None:
         assert isinstance(self.server, Registry)
         answer = None
         if not self.path.endswith(".sha1"):

@@ -1,0 +1,170 @@
+"""`jisr connector …`: check a mapping, install capture, run, and see how an agency's side is."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from connectors.compose import check, connect, open_database, runner
+from connectors.probe import Probe
+from connectors.settings import Settings
+from connectors.sql import store
+from connectors.sql.mapping_reader import read_mapping
+from hub.errors import ConfigurationError
+
+_FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+_DATABASE = click.option(
+    "--database",
+    envvar="JISR_DATABASE_URL",
+    required=True,
+    help="The agency's database: postgresql://… or sqlite:///file.",
+)
+_SCHEMAS = click.option(
+    "--schemas", envvar="JISR_SCHEMAS", type=click.Path(path_type=Path), default=Path("schemas"), show_default=True
+)
+_AGREEMENTS = click.option(
+    "--agreements",
+    envvar="JISR_AGREEMENTS",
+    type=click.Path(path_type=Path),
+    default=Path("deploy/agreements"),
+    show_default=True,
+)
+
+
+@click.group()
+def connector() -> None:
+    """Join an agency's database to the hub."""
+
+
+@connector.command(name="check")
+@_FILE
+@click.option("--database", envvar="JISR_DATABASE_URL", help="Also look whether the tables fit.")
+@_SCHEMAS
+@_AGREEMENTS
+def check_command(file: Path, database: str | None, schemas: Path, agreements: Path) -> None:
+    """Say everything that is wrong with a mapping, with line and column."""
+    problems = check(file, schemas, agreements, database)
+    for problem in problems:
+        click.echo(problem.line(file))
+    errors = sum(not problem.warning for problem in problems)
+    click.echo(f"{file}: {errors} error(s), {len(problems) - errors} warning(s)")
+    if errors:
+        raise SystemExit(1)
+
+
+@connector.command()
+@_FILE
+@_DATABASE
+@_SCHEMAS
+@_AGREEMENTS
+def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
+    """Put the bookkeeping tables and the triggers into the agency's database; safe to repeat."""
+    with connect(file, schemas, agreements, database) as (db, mapping):
+        store.prepare(db)
+        for record in mapping.records.values():
+            db.install_capture(record, mapping.agency)
+    click.echo(f"capture is installed for {', '.join(mapping.records)}")
+
+
+@connector.command()
+@_FILE
+@_DATABASE
+@click.confirmation_option(prompt="Edits that were captured and not sent yet are lost. Go on?")
+def uninstall(file: Path, database: str) -> None:
+    """Remove triggers and bookkeeping tables; the agency's own rows stay as they are."""
+    mapping, _ = read_mapping(file)
+    db = open_database(database)
+    try:
+        db.uninstall(sorted({table.table for record in mapping.records.values() for table in record.tables}))
+    finally:
+        db.close()
+    click.echo("capture is removed")
+
+
+@connector.command()
+@_FILE
+@_DATABASE
+def status(file: Path, database: str) -> None:
+    """What waits to be sent, what the agency refuses, how far the inboxes are read."""
+    read_mapping(file)
+    db = open_database(database)
+    try:
+        if not db.has_table("jisr_state"):
+            raise ConfigurationError(f"{file}: capture is not installed; run `jisr connector install {file}`")
+        for line in store.summary(db):
+            click.echo(line)
+    finally:
+        db.close()
+
+
+@connector.command()
+@_FILE
+@_DATABASE
+@click.confirmation_option(prompt="All rows are sent again, as a snapshot. Go on?")
+def resnapshot(file: Path, database: str) -> None:
+    """Begin a new epoch and read all rows again: after the agency's database was restored (R24)."""
+    read_mapping(file)
+    db = open_database(database)
+    try:
+        store.new_epoch(db)
+    finally:
+        db.close()
+    click.echo("the next run begins with a snapshot")
+
+
+@connector.command()
+@_FILE
+@_DATABASE
+@click.option("--bootstrap", envvar="JISR_BOOTSTRAP", required=True, help="Kafka's host:port list.")
+@click.option("--registry-url", envvar="JISR_REGISTRY_URL", required=True, help="The schema registry.")
+@click.option("--registry-token", envvar="JISR_REGISTRY_TOKEN", help="The registry's bearer token, if it has one.")
+@click.option(
+    "--agency-key-file",
+    envvar="JISR_AGENCY_KEY_FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The agency's own secret: makes message keys opaque.",
+)
+@_SCHEMAS
+@_AGREEMENTS
+@click.option("--web-host", envvar="JISR_WEB_HOST", default="127.0.0.1", show_default=True)
+@click.option("--web-port", envvar="JISR_WEB_PORT", type=int, help="Serve /metrics, /livez, /readyz here.")
+def run(
+    file: Path,
+    database: str,
+    bootstrap: str,
+    registry_url: str,
+    registry_token: str | None,
+    agency_key_file: Path,
+    schemas: Path,
+    agreements: Path,
+    web_host: str,
+    web_port: int | None,
+) -> None:
+    """Carry edits to the hub and deliveries to the agency, until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # At DEBUG and INFO kafka-python prints keys and values, or a line per connection.
+    logging.getLogger("kafka").setLevel(logging.WARNING)
+    settings = Settings(
+        bootstrap=bootstrap,
+        registry_url=registry_url,
+        database_url=database,
+        agency_key_file=agency_key_file,
+        schemas=schemas,
+        agreements=agreements,
+        registry_token=registry_token,
+        web_host=web_host,
+        web_port=web_port,
+    )
+    driver, metrics = runner(file, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: driver.stop())
+    probe = Probe(web_host, web_port, metrics.registry, driver.health) if web_port is not None else None
+    try:
+        driver.run()
+    finally:
+        if probe is not None:
+            probe.close()

@@ -1,0 +1,129 @@
+"""The composition root of a connector process: the only place where its parts are joined."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from connectors.loops import SinkSide, SourceSide
+from connectors.messages import Reader, Writer
+from connectors.metrics import Metrics
+from connectors.runner import Runner
+from connectors.settings import Settings, read_agency_key
+from connectors.sql.convert import Converter
+from connectors.sql.database import Database
+from connectors.sql.database_check import check_database
+from connectors.sql.mapping import Mapping
+from connectors.sql.mapping_check import check_mapping, load_mapping
+from connectors.sql.mapping_reader import Problem, read_mapping
+from connectors.sql.postgresql import PostgreSQL
+from connectors.sql.sink import SqlSink
+from connectors.sql.source import SqlSource
+from connectors.sql.sqlite import SQLite
+from hub.contracts import topics
+from hub.contracts.agreements import Agreement, load_agreements
+from hub.contracts.events import EventSchemas
+from hub.contracts.records import Catalogue
+from hub.contracts.registry_client import RegistryClient
+from hub.errors import ConfigurationError
+
+
+def database(url: str) -> Database:
+    """The dialect for a URL, not connected yet."""
+    # SQLAlchemy's names of drivers are understood, so that one URL serves both.
+    scheme, _, rest = url.partition("://")
+    kind = scheme.partition("+")[0]
+    if kind in ("postgresql", "postgres"):
+        return PostgreSQL(f"postgresql://{rest}")
+    if kind == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return SQLite(Path(rest[1:]))
+    raise ConfigurationError("the database's URL must begin with postgresql:// or sqlite:///")
+
+
+def open_database(url: str) -> Database:
+    """A connected database."""
+    db = database(url)
+    db.connect()
+    return db
+
+
+def agreement_of(agency: str, folder: Path, catalogue: Catalogue) -> Agreement:
+    agreements = load_agreements(folder, catalogue)
+    if agency not in agreements:
+        raise ConfigurationError(f"{folder}: no agreement of {agency!r}; there are {', '.join(agreements)}")
+    return agreements[agency]
+
+
+def check(file: Path, schemas: Path, agreements: Path, url: str | None) -> list[Problem]:
+    """Everything that is wrong with a mapping file, in the order of the file."""
+    catalogue = Catalogue.load(schemas / "records")
+    mapping, problems = read_mapping(file)
+    agreement: Agreement | None = None
+    try:
+        agreement = agreement_of(mapping.agency, agreements, catalogue)
+    except ConfigurationError as error:
+        problems.append(Problem(mapping.at, str(error)))
+    problems += check_mapping(mapping, catalogue, agreement)
+    if url is not None:
+        db = open_database(url)
+        try:
+            problems += check_database(mapping, catalogue, agreement, db)
+        finally:
+            db.close()
+    return sorted(problems, key=lambda problem: (problem.at, problem.message))
+
+
+@contextlib.contextmanager
+def connect(file: Path, schemas: Path, agreements: Path, url: str) -> Iterator[tuple[Database, Mapping]]:
+    """A checked mapping and its open database."""
+    catalogue = Catalogue.load(schemas / "records")
+    mapping, _ = read_mapping(file)
+    mapping = load_mapping(file, catalogue, agreement_of(mapping.agency, agreements, catalogue))
+    db = open_database(url)
+    try:
+        yield db, mapping
+    finally:
+        db.close()
+
+
+def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
+    """A runner of the SQL connector; raises `ConfigurationError` before anything is opened."""
+    catalogue = Catalogue.load(settings.schemas / "records")
+    events = EventSchemas(settings.schemas / "events")
+    key = read_agency_key(settings.agency_key_file)
+    named, _ = read_mapping(file)
+    agreement = agreement_of(named.agency, settings.agreements, catalogue)
+    mapping = load_mapping(file, catalogue, agreement)
+    metrics = Metrics()
+    registry = RegistryClient(settings.registry_url, settings.registry_token)
+    converters = {
+        name: Converter(catalogue.records[name], record, mapping.timezone)
+        for name, record in mapping.records.items()
+        if name in agreement.record_types
+    }
+    source = SqlSource(
+        database(settings.database_url),
+        mapping,
+        converters,
+        agreement.publishes,
+        report=lambda record, field, code: metrics.unmapped.labels(record, field, code).inc(),
+    )
+    sink = SqlSink(
+        database(settings.database_url), mapping, converters, catalogue.dependency_order(), creates(agreement)
+    )
+    inboxes = [topics.inbox(mapping.agency, name) for name in mapping.records if name in agreement.record_types]
+
+    def writer() -> Writer:
+        return Writer(mapping.agency, key, catalogue, events, registry)
+
+    sides = (
+        SourceSide(source, writer(), settings.bootstrap, metrics),
+        SinkSide(sink, inboxes, Reader(registry), writer(), settings.bootstrap, metrics),
+    )
+    return Runner(sides, metrics), metrics
+
+
+def creates(agreement: Agreement) -> frozenset[str]:
+    """Record types of which the agency takes rows that it does not have."""
+    return frozenset(kind for kind, grants in agreement.receives.items() if any(g.create for g in grants))

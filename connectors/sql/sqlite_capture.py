@@ -1,0 +1,179 @@
+"""Capture in SQLite: triggers that note a row's change in the writer's own transaction (R22, R23).
+
+The triggers run inside the agency's own program, with whatever SQLite it carries: they use only what every
+SQLite 3 has (no JSON functions, no upsert). Columns travel as SQL literals made by `quote`. A conflict
+clause inside a trigger would be overridden by the writer's own INSERT OR REPLACE, so there is none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from connectors.sql.database import object_name
+from connectors.sql.mapping import RecordMap, TableMap
+from connectors.sql.rows import Columns
+from connectors.sql.tables import TABLES, Bookkeeping
+
+_TYPES = {"text": "TEXT", "bigint": "INTEGER", "int": "INTEGER", "bool": "INTEGER", "json": "TEXT"}
+NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+_PAIR = re.compile(r"'((?:[^']|'')*)'=(NULL|[xX]'[0-9a-fA-F]*'|'(?:[^']|'')*'|[^,']*)(?:,|\Z)")
+
+
+def quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def create_tables() -> list[str]:
+    """Statements that create what is missing of the bookkeeping."""
+    return [
+        *(_create_table(table) for table in TABLES),
+        "CREATE TABLE IF NOT EXISTS jisr_origin (hub INTEGER NOT NULL)",
+        "INSERT INTO jisr_origin SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM jisr_origin)",
+        "CREATE INDEX IF NOT EXISTS jisr_changes_by_row ON jisr_changes (record, local_id)",
+        "CREATE INDEX IF NOT EXISTS jisr_retry_by_time ON jisr_retry (next_at_ms)",
+        "CREATE INDEX IF NOT EXISTS jisr_retry_by_target ON jisr_retry (waits_for)",
+    ]
+
+
+def _create_table(table: Bookkeeping) -> str:
+    columns = [f"{quoted(name)} {_TYPES[kind]}" for name, kind in table.columns.items()]
+    if table.serial:
+        columns.insert(0, f"{table.serial} INTEGER PRIMARY KEY AUTOINCREMENT")
+    else:
+        columns.append(f"PRIMARY KEY ({', '.join(table.key)})")
+    return f"CREATE TABLE IF NOT EXISTS jisr_{table.name} ({', '.join(columns)})"
+
+
+def image(row: str, columns: Sequence[str]) -> str:
+    """`'column'=literal,…` of a row, as text."""
+    pairs = (f"{literal(literal(column) + '=')} || quote({row}.{quoted(column)})" for column in columns)
+    return " || ',' || ".join(pairs) or "''"
+
+
+def parse_image(text: str | None) -> Columns | None:
+    """The columns of an image that a trigger wrote, or of JSON that the connector wrote itself."""
+    if text is None:
+        return None
+    if text.startswith("{"):
+        return dict(json.loads(text))
+    return {m.group(1).replace("''", "'"): _value(m.group(2)) for m in _PAIR.finditer(text)}
+
+
+def _value(word: str) -> str | int | float | bytes | None:
+    if word == "NULL":
+        return None
+    if word.startswith("'"):
+        return word[1:-1].replace("''", "'")
+    if word[:1] in "xX":
+        return bytes.fromhex(word[2:-1])
+    try:
+        return int(word)
+    except ValueError:
+        return float(word)
+
+
+def trigger_names(record: RecordMap, table: TableMap) -> dict[str, str]:
+    """Trigger name by event."""
+    name = object_name(record.record_type, table.table, str(table.part))
+    return {"INSERT": f"{name}_i", "UPDATE": f"{name}_u", "DELETE": f"{name}_d"}
+
+
+def capture_statements(record: RecordMap, table: TableMap) -> dict[str, str]:
+    """CREATE TRIGGER statements by trigger name."""
+    names = trigger_names(record, table)
+    write = _Statements(record.record_type, table)
+    bodies = {
+        "INSERT": write.appears(f"({write.is_ours('NEW')})"),
+        "DELETE": write.vanishes(f"({write.is_ours('OLD')})"),
+        "UPDATE": write.changes(),
+    }
+    return {
+        name: f"CREATE TRIGGER {quoted(name)} AFTER {event} ON {quoted(table.table)} FOR EACH ROW "
+        f"WHEN (SELECT hub FROM jisr_origin) = 0 BEGIN {' '.join(bodies[event])} END"
+        for event, name in names.items()
+    }
+
+
+class _Statements:
+    """The statements of a table's triggers. A condition decides, since a trigger has no branches."""
+
+    def __init__(self, record_type: str, table: TableMap) -> None:
+        self.record = literal(record_type)
+        self.table = table
+
+    def key(self, row: str) -> str:
+        return f"CAST({row}.{quoted(self.table.key)} AS TEXT)"
+
+    def is_ours(self, row: str) -> str:
+        tests = [f"{row}.{quoted(self.table.key)} IS NOT NULL"]
+        tests += [f"CAST({row}.{quoted(c)} AS TEXT) = {literal(v)}" for c, v in self.table.fixed.items()]
+        return " AND ".join(tests)
+
+    def changes(self) -> list[str]:
+        """An update; a changed key, or a row that enters or leaves the record type, is two events (R14)."""
+        old, new = self.is_ours("OLD"), self.is_ours("NEW")
+        same = f"{self.key('OLD')} IS {self.key('NEW')}"
+        differs = " OR ".join(
+            # `quote` as well: 1 and '1' or 1.0 are equal to SQLite, and not the same value.
+            f"quote(OLD.{quoted(c)}) IS NOT quote(NEW.{quoted(c)})"
+            for c in self.table.columns
+        )
+        both = f"({old}) AND ({new}) AND {same}"
+        return [
+            *self.note("NEW", "U", f"{both} AND ({differs or '0'})", "OLD", "NEW"),
+            *self.vanishes(f"({old}) AND NOT (({new}) AND {same})"),
+            *self.appears(f"({new}) AND NOT (({old}) AND {same})"),
+        ]
+
+    def appears(self, when: str) -> list[str]:
+        reset = (
+            "UPDATE jisr_shadow SET deleted = 0, entity = NULL, created_by_hub = 0, born = 0, delivered = '{}', "
+            "own = '{}', replaced = '{}', kept = '{}' "
+            f"WHERE record = {self.record} AND local_id = {self.key('NEW')} AND deleted = 1 AND ({when});"
+        )
+        noted = self.note("NEW", "I", when, None, "NEW")
+        return noted if self.table.part else [reset, *noted]
+
+    def vanishes(self, when: str) -> list[str]:
+        noted = self.note("OLD", "D", when, "OLD", None)
+        if self.table.part:
+            return noted
+        here = f"record = {self.record} AND local_id = {self.key('OLD')}"
+        return [
+            *noted,
+            "UPDATE jisr_shadow SET incarnation = incarnation + 1, deleted = 1, created_by_hub = 0 "
+            f"WHERE {here} AND ({when});",
+            "INSERT INTO jisr_shadow (record, local_id, incarnation, deleted, created_by_hub, known, last, born, "
+            f"delivered, own, replaced, kept) SELECT {self.record}, {self.key('OLD')}, 1, 1, 0, 0, 0, 0, "
+            f"'{{}}', '{{}}', '{{}}', '{{}}' WHERE ({when}) AND NOT EXISTS (SELECT 1 FROM jisr_shadow WHERE {here});",
+        ]
+
+    def note(self, row: str, op: str, when: str, old: str | None, new: str | None) -> list[str]:
+        """A queue row; beyond the cap, a mark that the row is dirty."""
+        key, columns = self.key(row), self.table.columns
+        shadow = f"FROM jisr_shadow WHERE record = {self.record} AND local_id = {key}"
+        # A part that vanishes with its record belongs to the life that just ended.
+        life = "CASE WHEN deleted = 1 THEN incarnation - 1 ELSE incarnation END" if self.table.part else "incarnation"
+        incarnation = f"coalesce((SELECT {life} {shadow}), 0)"
+        full = (
+            "(SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jisr_changes'), 0) - read_seq > cap "
+            "FROM jisr_state)"
+        )
+        mark = f"record = {self.record} AND local_id = {key} AND incarnation = {incarnation}"
+        return [
+            f"UPDATE jisr_dirty SET times = times + 1 WHERE {mark} AND ({when}) AND {full};",
+            f"INSERT INTO jisr_dirty (record, local_id, incarnation, times) "
+            f"SELECT {self.record}, {key}, {incarnation}, 1 "
+            f"WHERE ({when}) AND {full} AND NOT EXISTS (SELECT 1 FROM jisr_dirty WHERE {mark});",
+            "INSERT INTO jisr_changes (txid, record, part, local_id, op, incarnation, known, clock_ms, old, new) "
+            f"SELECT 0, {self.record}, {self.table.part}, {key}, '{op}', {incarnation}, "
+            f"coalesce((SELECT known {shadow}), 0), {NOW_MS}, "
+            f"{image(old, columns) if old else 'NULL'}, {image(new, columns) if new else 'NULL'} "
+            f"WHERE ({when}) AND NOT {full};",
+        ]

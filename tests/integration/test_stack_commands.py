@@ -1,0 +1,182 @@
+"""`jisr up`, `endpoints`, `down`: a stack in a process of its own, stopped in every way there is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from hub.local import process_tree
+
+JISR = [sys.executable, "-c", "from hub.cli import main; main()"]
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """One data folder for all tests here: each start but the first finds what the last run left."""
+    folder = Path(tempfile.mkdtemp(prefix="jisr-test-"))
+    yield folder
+    jisr(folder, "down")
+    shutil.rmtree(folder)
+
+
+def jisr(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "JISR_HOME": str(home)}
+    return subprocess.run([*JISR, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+
+
+def state(home: Path) -> dict[str, Any]:
+    return dict(json.loads((home / "stack.json").read_text()))
+
+
+def endpoints(home: Path) -> dict[str, Any]:
+    answer = jisr(home, "endpoints", "--json")
+    assert answer.returncode == 0, answer.stderr
+    return dict(json.loads(answer.stdout))
+
+
+def belonging_to(home: Path) -> list[str]:
+    """Every process that names the data folder, or descends from one that does, or works in it."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if str(home) in " ".join(process.cmdline()) or process.cwd().startswith(str(home)):
+                found |= {process, *process.children(recursive=True)}
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return [str(process) for process in found]
+
+
+def assert_nothing_is_left(home: Path) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while left := belonging_to(home):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def query(home: Path, statement: str) -> None:
+    url = endpoints(home)["store"].replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def test_endpoints_and_down_say_so_when_nothing_runs(home: Path) -> None:
+    answer = jisr(home, "endpoints", "--json")
+    assert answer.returncode == 1
+    assert f"no stack is ready in {home}: start one with `jisr up`" in answer.stderr
+    assert jisr(home, "down").stdout == f"nothing runs in {home}\n"
+
+
+def test_up_in_the_background_tells_its_endpoints_and_down_ends_it(home: Path) -> None:
+    answer = jisr(home, "up", "--core", "--detach")
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"kafka ready +\d+\.\d\d s", answer.stdout)
+    assert {"bootstrap", "registry", "store", "metrics", "agencies"} == endpoints(home).keys()
+    assert endpoints(home)["bootstrap"] in jisr(home, "endpoints").stdout
+    assert len(belonging_to(home)) > 2
+    query(home, "CREATE TABLE kept (n int)")
+
+    again = jisr(home, "up", "--core")
+    assert (again.returncode, "a stack already runs" in again.stderr) == (1, True)
+
+    assert re.fullmatch(r"stopped in .* s, no process is left\n", jisr(home, "down").stdout)
+    assert belonging_to(home) == []
+    assert jisr(home, "endpoints").returncode == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels know no death signal")
+def test_a_supervisor_that_is_killed_leaves_nothing_and_the_next_start_works(home: Path) -> None:
+    before = state(home)["ports"]
+    assert jisr(home, "up", "--core", "--detach").returncode == 0
+    assert state(home)["ports"] == before
+    query(home, "SELECT * FROM kept")
+
+    os.kill(state(home)["supervisor"]["pid"], signal.SIGKILL)
+    assert_nothing_is_left(home)
+    assert jisr(home, "endpoints").returncode == 1
+
+    # Meanwhile somebody else took Kafka's ports.
+    with socket.socket() as broker, socket.socket() as controller:
+        for server, name in ((broker, "kafka"), (controller, "kafka-controller")):
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("127.0.0.1", before[name]))
+            server.listen()
+        assert jisr(home, "up", "--core", "--detach").returncode == 0
+    after = state(home)["ports"]
+    assert after["kafka"] != before["kafka"]
+    assert after["kafka-controller"] != before["kafka-controller"]
+    query(home, "DROP TABLE kept")
+
+
+def test_ctrl_c_ends_it_in_good_order(home: Path) -> None:
+    jisr(home, "down")
+    environment = {**os.environ, "JISR_HOME": str(home)}
+    with subprocess.Popen(
+        [*JISR, "up", "--core"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any("Ctrl-C stops" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        rest = "".join(lines)
+        assert process.wait(timeout=60) == 0
+    assert re.search(r"stopping\nstopped in \d", rest)
+    assert belonging_to(home) == []
+    assert (home / "logs" / "postgres.log").read_text().rstrip().endswith("database system is shut down")
+
+
+def test_a_signal_during_the_start_leaves_nothing_either(home: Path) -> None:
+    environment = {**os.environ, "JISR_HOME": str(home)}
+    with subprocess.Popen(
+        [*JISR, "up", "--core"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "postgres ready" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(timeout=60) == 0
+    assert belonging_to(home) == []
+
+
+def test_what_a_killed_supervisor_left_is_stopped_by_the_next_start(home: Path) -> None:
+    # As on a kernel without death signals: the state names a process that still runs.
+    leftover = subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(600)"])
+    written = state(home)
+    written["processes"] = [{"pid": leftover.pid, "created": process_tree.created(leftover.pid)}]
+    (home / "stack.json").write_text(json.dumps(written))
+
+    answer = jisr(home, "up", "--core", "--detach")
+
+    assert leftover.wait(timeout=10) == -signal.SIGTERM
+    assert "1 processes of a killed stack stopped" in answer.stdout
+
+
+def test_doctor_finds_this_machine_well(home: Path) -> None:
+    answer = jisr(home, "doctor", "--json")
+    report = json.loads(answer.stdout)
+    assert [check for check in report["checks"] if check["essential"] and not check["ok"]] == []
+    assert (answer.returncode, report["ok"]) == (0, True)
+    names = {check["name"] for check in report["checks"]}
+    assert {"python", "java", "postgresql", "kafka jars", "ports", "disk", "memory", "aiokafka"} <= names
+
+
+def test_doctor_names_what_is_missing_and_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = jisr(tmp_path / "file" / "home", "doctor")
+    assert answer.returncode == 1
+    assert re.search(r"MISSING  data folder", answer.stdout)
