@@ -25,15 +25,15 @@ from hub.contracts.agreements import load_agreements
 from hub.contracts.events import EventSchemas
 from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
-from hub.contracts.registry_client import RegistryClient
-from hub.contracts.safety import check_schema
+from hub.contracts.registry_client import NotRegistered, RegistryClient
+from hub.contracts.subjects import event_subjects
 from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
 from hub.lanes.lane import Lane
 from hub.lanes.log import LogWriter, make_producer
-from hub.lanes.messages import Encoder, register_schemas
+from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.lanes.services import IntakeLane, ReceiptsLane
 from hub.ops.metrics import Metrics
@@ -56,7 +56,7 @@ class Hub:
         self.terms = terms_by_type(self.agreements)
         self.ids = Ids(settings.secret())
         self.store = HubStore(settings.store_url)
-        self.registry = RegistryClient(settings.registry_url, token=settings.registry_token())
+        self.registry = RegistryClient(settings.registry_url)
         self.metrics = Metrics()
         self.lanes: list[Lane] = []
         self._producer: AIOKafkaProducer | None = None
@@ -119,21 +119,16 @@ class Hub:
         return [lane.name for lane in self.lanes if lane.progress < oldest]
 
     def _reading(self) -> Reading:
-        return Reading(self.catalogue, self.events, self.terms, self.ids, self._safe_schema)
-
-    def _safe_schema(self, schema_id: int) -> Any:
-        """A writer's schema, checked before anything is decoded with it (R6)."""
-        schema = self.registry.schema_by_id(schema_id)
-        check_schema(schema)
-        return schema
+        return Reading(self.catalogue, self.events, self.terms, self.ids, self.registry.schema_by_id)
 
     def _encoder(self) -> Encoder:
-        register = self._register if self.settings.registry_token_file else self.registry.lookup
-        schemas = register_schemas(self.catalogue, self.events, self.agreements, register)
-        return Encoder(self.catalogue, self.events, self.ids, schemas)
-
-    def _register(self, subject: str, schema: Any) -> int:
-        return self.registry.register(subject, schema)
+        # The release registers its schemas beforehand (`jisr schema register`); a worker needs no token.
+        subjects = event_subjects(self.catalogue, self.events, self.agreements)
+        try:
+            found = {name: self.registry.lookup(name, schema) for name, schema in subjects.items()}
+        except NotRegistered as error:
+            raise Retriable(f"{error}; run `jisr schema register` for this release") from error
+        return Encoder(self.catalogue, self.events, self.ids, found)
 
     async def _writer(self) -> LogWriter:
         if self._producer is None:

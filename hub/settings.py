@@ -17,9 +17,6 @@ class HubSettings(BaseSettings):
 
     bootstrap: str = Field(description="Kafka's bootstrap servers, host:port separated by commas.")
     registry_url: str = Field(description="A Confluent-compatible schema registry.")
-    registry_token_file: Path | None = Field(
-        default=None, description="File with the token that may register schemas; none: only look up."
-    )
     store_url: str = Field(description="The hub's PostgreSQL as an SQLAlchemy URL (postgresql+psycopg://…).")
     secret_file: Path = Field(
         description="File with the hub's secret, from which all ids derive; 32 random bytes or more. "
@@ -37,11 +34,6 @@ class HubSettings(BaseSettings):
     def secret(self) -> bytes:
         """The hub's secret; raises `ConfigurationError` if the file is away or too short."""
         return read_secret(self.secret_file, "JISR_SECRET_FILE")
-
-    def registry_token(self) -> str | None:
-        if self.registry_token_file is None:
-            return None
-        return read_secret(self.registry_token_file, "JISR_REGISTRY_TOKEN_FILE").decode().strip()
 
 
 def load_settings() -> HubSettings:

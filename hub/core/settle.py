@@ -267,7 +267,8 @@ def _contents(
         )
         if content:
             contents[agency] = content
-        elif agency in entity.held and entity.held[agency].operation == UPSERT:
+        elif agency in entity.held:
+            # Also when it was told before: the message may have died with the worker that had to send it.
             contents[agency] = _ended(policy, members, moved)
     return contents
 

@@ -33,6 +33,7 @@ from hub.store.transaction import Advance, Transaction
 LANE = "intake"
 # A lock set that grows this often in one batch means that something else is wrong.
 _MAX_RESTARTS = 8
+_RECORD_IDS_KEPT = 50_000
 
 
 class _ReferencesUnknown(Retriable):
@@ -64,6 +65,7 @@ class Intake:
         self._today = today
         self._epoch = epoch
         self._joining = joining
+        self._record_ids: dict[RecordKey, bytes] = {}
         self._order = catalogue.dependency_order()
         self._referenced = frozenset(
             spec.reference for record in catalogue.records.values() for spec in record.references
@@ -150,7 +152,13 @@ class Intake:
         return encode_string(self._ids.pairwise(agency).name(entity))
 
     def _record_id(self, key: RecordKey) -> bytes:
-        return self._ids.record(*key)
+        # Asked for several times in a batch; a keyed hash costs as much as absorbing the change.
+        known = self._record_ids.get(key)
+        if known is None:
+            if len(self._record_ids) > _RECORD_IDS_KEPT:
+                self._record_ids.clear()
+            known = self._record_ids[key] = self._ids.record(*key)
+        return known
 
     # One record type
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import fastavro
 
 from hub.contracts import notices, topics
-from hub.contracts.agreements import Agreement
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
 from hub.contracts.values import encode_long, encode_string
@@ -46,51 +44,16 @@ class OutMessage(NamedTuple):
     headers: Headers
 
 
-@dataclass(frozen=True)
-class SchemaIds:
-    """Registry ids of the schemas that the hub writes, by topic or event name."""
-
-    by_topic: Mapping[str, int] = field(default_factory=dict)
-    by_event: Mapping[str, int] = field(default_factory=dict)
-
-
-def register_schemas(
-    catalogue: Catalogue,
-    events: EventSchemas,
-    agreements: Mapping[str, Agreement],
-    register: Callable[[str, Any], int],
-) -> SchemaIds:
-    """Register every subject of this release (R5) through `register(subject, schema) → id`."""
-    by_topic: dict[str, int] = {}
-    by_event: dict[str, int] = {}
-
-    def put(topic: str, schema: Any) -> None:
-        by_topic[topic] = register(topics.subject(topic), schema)
-
-    for name, record in catalogue.records.items():
-        by_event[f"golden/{name}"] = register(f"hub.{name}.golden-payload", events.golden(record))
-        put(topics.golden(name), events.plain("envelope"))
-        put(topics.assertions(name), events.plain("envelope"))
-    for event in ("assertions", "link"):
-        by_event[event] = register(f"hub.{event}-payload", events.plain(event))
-    put(topics.LINKS, events.plain("envelope"))
-    for agency, agreement in agreements.items():
-        for name in agreement.record_types:
-            put(topics.changes(agency, name), events.change(catalogue.records[name]))
-            put(topics.inbox(agency, name), events.projection(catalogue.records[name]))
-        put(topics.notices(agency), events.plain("notice"))
-        put(topics.receipts(agency), events.plain("receipt"))
-        put(topics.dead_letters(agency), events.plain("dead_letter"))
-    return SchemaIds(by_topic, by_event)
-
-
 class Encoder:
     """Builds the messages of each output topic."""
 
-    def __init__(self, catalogue: Catalogue, events: EventSchemas, ids: Ids, schemas: SchemaIds) -> None:
+    def __init__(
+        self, catalogue: Catalogue, events: EventSchemas, ids: Ids, schema_ids: Mapping[str, int]
+    ) -> None:
+        """`schema_ids`: the registry's id of each subject (`hub.contracts.subjects.event_subjects`)."""
         self._records = catalogue.records
         self._ids = ids
-        self._schemas = schemas
+        self._schema_ids = schema_ids
         self._plain = {
             name: fastavro.parse_schema(events.plain(name))
             for name in ("notice", "dead_letter", "link", "assertions")
@@ -145,7 +108,7 @@ class Encoder:
                 b"\x02" + encoded_record(record, values) if names else _NULL,
             )
         )
-        payload = frame(self._schemas.by_event[f"golden/{record.name}"], body)
+        payload = frame(self._schema_ids[f"hub.{record.name}.golden-payload"], body)
         return self._enveloped(topics.golden(record.name), entity.id, payload, "golden", entity.version)
 
     def assertions(self, state: RecordState) -> OutMessage:
@@ -161,7 +124,7 @@ class Encoder:
             "state": pack(state.asserts),
         }
         body = write(self._plain["assertions"], value)
-        payload = frame(self._schemas.by_event["assertions"], body)
+        payload = frame(self._schema_ids["hub.assertions-payload"], body)
         topic = topics.assertions(key.record_type)
         return self._enveloped(topic, state.id, payload, "assertions", state.seen)
 
@@ -174,7 +137,7 @@ class Encoder:
             "version": version,
             "live": state.live,
         }
-        payload = frame(self._schemas.by_event["link"], write(self._plain["link"], value))
+        payload = frame(self._schema_ids["hub.link-payload"], write(self._plain["link"], value))
         return self._enveloped(topics.LINKS, state.id, payload, "link", version)
 
     def answer(self, answer: Answer, entity: bytes) -> list[OutMessage]:
@@ -238,7 +201,7 @@ class Encoder:
         return self._framed(topics.dead_letters(agency), event, body, "ma.jisr.dead_letter", event)
 
     def _framed(self, topic: str, key: str, body: bytes, kind: str, event: str) -> OutMessage:
-        value = frame(self._schemas.by_topic[topic], body)
+        value = frame(self._schema_ids[topics.subject(topic)], body)
         return OutMessage(topic, key.encode(), value, _headers(kind, event))
 
     def _enveloped(self, topic: str, key: bytes, payload: bytes, kind: str, version: int) -> OutMessage:

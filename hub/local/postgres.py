@@ -175,8 +175,9 @@ def spec(data: Path, account: Account | None, port: int, superuser_password: str
         account=account,
         # Fast shutdown; the usual SIGTERM would wait until every client has left.
         stop_signal=signal.SIGINT,
-        # Immediate shutdown: takes its children along, which a SIGKILL would leave for a moment.
-        death_signal=signal.SIGQUIT,
+        # Also when the supervisor dies: SIGKILL would leave its children for a moment, and the next start
+        # would begin with a recovery.
+        death_signal=signal.SIGINT,
         stop_within_s=30,
     )
 

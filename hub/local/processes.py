@@ -30,7 +30,9 @@ from hub.local.process_spec import (
 
 # How often deaths are looked for: the delay that the supervisor adds to a worker's return.
 _WATCH_EVERY_S = 0.05
-_PROBE_EVERY_S = 0.05
+# Asked often at first, since a worker that is killed is back in no time; then less: the question costs the
+# server work, and a line in its log, while it recovers.
+_FIRST_PROBE_S, _LONGEST_PROBE_S, _PROBE_GROWTH = 0.02, 0.25, 1.2
 
 
 class Supervisor:
@@ -182,6 +184,7 @@ class Supervisor:
 
     def _probe(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         """Ask until the process is ready, ended, being stopped, or out of time."""
+        pause_s = _FIRST_PROBE_S
         while process.returncode is None and child.state is State.STARTING:
             try:
                 ready = child.spec.ready()
@@ -194,7 +197,8 @@ class Supervisor:
                 child.failure = f"not ready within {child.spec.ready_within_s:.0f} s"
                 self._set(child, child.state)
                 return
-            time.sleep(_PROBE_EVERY_S)
+            time.sleep(pause_s)
+            pause_s = min(_LONGEST_PROBE_S, pause_s * _PROBE_GROWTH)
 
     def _became_ready(self, child: Child, process: subprocess.Popen[bytes]) -> bool:
         with self._changed:

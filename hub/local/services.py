@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from hub.local.stack import AgencyDatabase, Stack
 
 _JISR = (sys.executable, "-c", "from hub.cli import main; main()")
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+)
 _PROBE_TIMEOUT_S = 1.0
 _COMMAND_WITHIN_S = 120
 

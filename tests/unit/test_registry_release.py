@@ -9,27 +9,10 @@ import pytest
 
 from hub.contracts import topics
 from hub.contracts.agreements import load_agreements
-from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
-from hub.contracts.subjects import event_subjects
-from hub.lanes.messages import register_schemas
 from hub.registry.release import Release, _field_changes
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_what_is_registered_is_what_the_hub_asks_for() -> None:
-    catalogue = Catalogue.load(ROOT / "schemas" / "records")
-    events = EventSchemas(ROOT / "schemas" / "events")
-    agreements = load_agreements(ROOT / "deploy" / "agreements", catalogue)
-    asked: dict[str, Any] = {}
-
-    def ask(subject: str, schema: Any) -> int:
-        asked[subject] = schema
-        return len(asked)
-
-    register_schemas(catalogue, events, agreements, ask)
-    assert event_subjects(catalogue, events, agreements) == asked
 
 
 def test_every_topic_has_a_subject() -> None:

@@ -1,0 +1,273 @@
+"""`jisr connector run` as a process, on real Kafka, registry and databases; the test speaks as the hub."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import fastavro
+import httpx
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from hub.contracts import topics, wire
+from hub.contracts.events import EventSchemas
+from hub.contracts.records import Catalogue
+from hub.contracts.registry_client import RegistryClient
+from hub.core.tokens import record_token
+from hub.local.stack import Stack
+from hub.ops.provision import provision_topics
+
+ROOT = Path(__file__).parents[2]
+JISR = [sys.executable, "-c", "from hub.cli import main; main()"]
+KEY = b"a key of the tests' agency......"
+WAIT_S = 60
+CATALOGUE = Catalogue.load(ROOT / "schemas" / "records")
+EVENTS = EventSchemas(ROOT / "schemas" / "events")
+
+AGREEMENT = """
+agency: AGENCY
+name: {ar: س, fr: A, en: A}
+until: 2030-12-31
+publishes:
+  person: [cin, family_name_fr, phone]
+receives:
+  person:
+    fields: [cin, family_name_fr, phone]
+    purpose: tests
+    legal_basis: public-mission
+    create: true
+"""
+MAPPING = """
+agency: AGENCY
+records:
+  person:
+    tables:
+      - table: personne
+        key: id
+        fields: {cin: cin, family_name_fr: nom, phone: tel}
+"""
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """The first true answer of `condition`; a bound on how long a broken connector keeps the tests."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    return pytest.fail(f"{what}: not within {WAIT_S} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("JISR_")} | more
+
+
+@pytest.fixture(scope="module")
+def registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A registry process: (its URL, the file with its token)."""
+    token = tmp_path_factory.mktemp("secrets") / "token"
+    token.write_text("a-token-for-the-tests\n")
+    name = f"registry_{uuid4().hex[:12]}"
+    port = free_port()
+    arguments = ["registry", "serve", "--port", str(port), "--token-file", str(token)]
+    process = subprocess.Popen(
+        [*JISR, *arguments, "--database", stack.create_database(name)], cwd=ROOT, env=environment()
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: answers(f"{url}/readyz") or process.poll(), "the registry is ready")
+        yield url, token
+    finally:
+        process.kill()
+        process.wait()
+        stack.drop_database(name)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+class Hub:
+    """The hub's side of one agency, and the connector under test."""
+
+    def __init__(self, stack: Stack, registry: tuple[str, Path], folder: Path, url: str) -> None:
+        self.agency, self.url, self.folder = f"t{uuid4().hex[:10]}", url, folder
+        self.bootstrap, self.registry = stack.endpoints.bootstrap, registry
+        self.agreements = folder / "agreements"
+        self.agreements.mkdir()
+        (self.agreements / "a.yaml").write_text(AGREEMENT.replace("AGENCY", self.agency), encoding="utf-8")
+        self.mapping = folder / "mapping.yaml"
+        self.mapping.write_text(MAPPING.replace("AGENCY", self.agency), encoding="utf-8")
+        (folder / "key").write_bytes(KEY)
+        register = ["schema", "register", "--registry", registry[0], "--token-file", str(registry[1])]
+        subprocess.run([*JISR, *register, "--agreements", str(self.agreements)], cwd=ROOT, check=True)
+        provision_topics(self.bootstrap, topics.agency_topics(self.agency, ["person"]))
+        self.client = RegistryClient(registry[0])
+        self.producer = KafkaProducer(bootstrap_servers=self.bootstrap)
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.port = free_port()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        settings = environment(
+            JISR_BOOTSTRAP=self.bootstrap,
+            JISR_REGISTRY_URL=self.registry[0],
+            JISR_DATABASE_URL=self.url,
+            JISR_AGENCY_KEY_FILE=str(self.folder / "key"),
+            JISR_AGREEMENTS=str(self.agreements),
+            JISR_WEB_PORT=str(self.port),
+        )
+        process = subprocess.Popen([*JISR, "connector", "run", str(self.mapping)], cwd=ROOT, env=settings)
+        self.processes.append(process)
+        return process
+
+    def ready(self) -> None:
+        until(lambda: answers(f"http://127.0.0.1:{self.port}/readyz"), "the connector is ready")
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        self.producer.close(timeout=1)
+        self.client.close()
+
+    def read(self, topic: str) -> list[Any]:
+        """All records of a topic so far, partition after partition."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=None)
+        try:
+            partitions = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic))]
+            ends = consumer.end_offsets(partitions)
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            found = []
+            while any(consumer.position(p) < ends[p] for p in partitions):
+                for batch in consumer.poll(timeout_ms=500).values():
+                    found += batch
+            return found
+        finally:
+            consumer.close(autocommit=False)
+
+    def decoded(self, topic: str) -> list[dict[str, Any]]:
+        return [self.decode(record.value) for record in self.read(topic)]
+
+    def decode(self, value: bytes) -> dict[str, Any]:
+        schema_id, body = wire.unframe(value)
+        decoded: dict[str, Any] = wire.read(fastavro.parse_schema(self.client.schema_by_id(schema_id)), body)
+        return decoded
+
+    def changes(self) -> list[dict[str, Any]]:
+        return self.decoded(topics.changes(self.agency, "person"))
+
+    def deliver(self, entity: str, version: int, fields: dict[str, Any], **more: Any) -> None:
+        topic = topics.inbox(self.agency, "person")
+        schema = EVENTS.projection(CATALOGUE.records["person"])
+        schema_id = self.client.lookup(topics.subject(topic), schema)
+        event = {
+            "entity": entity,
+            "version": version,
+            "operation": "upsert",
+            "fields": list(fields),
+            "record": fields or None,
+            **more,
+        }
+        body = wire.write(fastavro.parse_schema(schema), event)
+        self.producer.send(topic, key=entity.encode(), value=wire.frame(schema_id, body)).get(30)
+
+    def receipts(self) -> dict[int, dict[str, Any]]:
+        """The last receipt of each partition."""
+        return {r["partition"]: r for r in self.decoded(topics.receipts(self.agency))}
+
+
+class PersonTable:
+    """The agency's table, as its own people see it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.execute("CREATE TABLE personne (id INTEGER PRIMARY KEY, cin text, nom text NOT NULL, tel text)")
+
+    def execute(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        session = sqlite3.connect(self.url.partition(":///")[2], isolation_level=None, timeout=10)
+        try:
+            return session.execute(sql, params).fetchall()
+        finally:
+            session.close()
+
+
+@pytest.fixture
+def hub(stack: Stack, registry: tuple[str, Path], tmp_path: Path) -> Iterator[Hub]:
+    hub = Hub(stack, registry, tmp_path, f"sqlite:///{tmp_path / 'agency.db'}")
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def people(hub: Hub) -> PersonTable:
+    return PersonTable(hub.url)
+
+
+def test_edits_reach_the_topic_and_deliveries_the_table(hub: Hub, people: PersonTable) -> None:
+    people.execute("INSERT INTO personne VALUES (1, 'SH1', 'Alami', NULL)")
+    hub.start()
+    hub.ready()
+    first = until(hub.changes, "the snapshot")[0]
+    assert (first["operation"], first["local_id"], first["asserted"]) == ("snapshot", "1", 0)
+    people.execute("UPDATE personne SET tel = '+212612345678' WHERE id = 1")
+    change = until(lambda: [c for c in hub.changes() if c["operation"] == "update"], "the edit")[0]
+    assert change["changed"] == ["phone"]
+    assert change["record"]["phone"] == "+212612345678"
+    hub.deliver("E1", 5, {"cin": "SH1", "phone": "+212712345678"}, local_id="1", seen=change["stamp"])
+    hub.deliver("E2", 6, {"family_name_fr": "Bennani"})
+    until(lambda: people.execute("SELECT * FROM personne WHERE tel = '+212712345678'"), "the delivery")
+    created = until(lambda: people.execute("SELECT id FROM personne WHERE nom = 'Bennani'"), "the new row")
+    link = until(lambda: [c for c in hub.changes() if c["operation"] == "link"], "the link")[0]
+    assert (link["local_id"], link["entity"]) == (str(created[0][0]), "E2")
+    until(lambda: sum(r["offset"] for r in hub.receipts().values()) == 2, "the receipts")
+
+
+def test_messages_hold_no_identifier_outside_their_value(hub: Hub, people: PersonTable) -> None:
+    people.execute("INSERT INTO personne VALUES (48151623, 'SH1', 'Alami', NULL)")
+    hub.start()
+    record = until(lambda: hub.read(topics.changes(hub.agency, "person")), "the snapshot")[0]
+    assert record.key.decode() == record_token(KEY, "person", "48151623")
+    headers = dict(record.headers)
+    assert headers["ce_source"] == f"/agencies/{hub.agency}".encode()
+    assert headers["ce_type"] == b"ma.jisr.person.change"
+    assert headers["ce_specversion"] == b"1.0"
+    assert not any(b"48151623" in value for value in headers.values())
+
+
+def test_what_cannot_be_read_is_reported_and_passed(hub: Hub, people: PersonTable) -> None:
+    topic = topics.inbox(hub.agency, "person")
+    hub.producer.send(topic, key=b"E9", value=b"\x00garbage", partition=0).get(30)
+    hub.producer.send(topic, key=b"E9", value=None, partition=0).get(30)
+    hub.deliver("E1", 1, {"family_name_fr": "Bennani"})
+    hub.start()
+    until(lambda: people.execute("SELECT id FROM personne WHERE nom = 'Bennani'"), "the good one")
+    exceptions = [e for r in hub.decoded(topics.receipts(hub.agency)) for e in r["exceptions"]]
+    assert [(e["entity"], e["state"]) for e in exceptions] == [("E9", "refused")]
+
+
+def test_sigterm_ends_it_cleanly(hub: Hub, people: PersonTable) -> None:
+    process = hub.start()
+    hub.ready()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(WAIT_S) == 0
