@@ -23,7 +23,11 @@ _DATABASE = click.option(
     help="The agency's database: postgresql://… or sqlite:///file.",
 )
 _SCHEMAS = click.option(
-    "--schemas", envvar="JISR_SCHEMAS", type=click.Path(path_type=Path), default=Path("schemas"), show_default=True
+    "--schemas",
+    envvar="JISR_SCHEMAS",
+    type=click.Path(path_type=Path),
+    default=Path("schemas"),
+    show_default=True,
 )
 _AGREEMENTS = click.option(
     "--agreements",
@@ -120,7 +124,9 @@ def resnapshot(file: Path, database: str) -> None:
 @_DATABASE
 @click.option("--bootstrap", envvar="JISR_BOOTSTRAP", required=True, help="Kafka's host:port list.")
 @click.option("--registry-url", envvar="JISR_REGISTRY_URL", required=True, help="The schema registry.")
-@click.option("--registry-token", envvar="JISR_REGISTRY_TOKEN", help="The registry's bearer token, if it has one.")
+@click.option(
+    "--registry-token", envvar="JISR_REGISTRY_TOKEN", help="The registry's bearer token, if it has one."
+)
 @click.option(
     "--agency-key-file",
     envvar="JISR_AGENCY_KEY_FILE",

@@ -112,13 +112,17 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     sink = SqlSink(
         database(settings.database_url), mapping, converters, catalogue.dependency_order(), creates(agreement)
     )
-    inboxes = [topics.inbox(mapping.agency, name) for name in mapping.records if name in agreement.record_types]
+    inboxes = [
+        topics.inbox(mapping.agency, name) for name in mapping.records if name in agreement.record_types
+    ]
+
+    outgoing = [topics.changes(mapping.agency, name) for name in agreement.publishes]
 
     def writer() -> Writer:
         return Writer(mapping.agency, key, catalogue, events, registry)
 
     sides = (
-        SourceSide(source, writer(), settings.bootstrap, metrics),
+        SourceSide(source, outgoing, writer(), settings.bootstrap, metrics),
         SinkSide(sink, inboxes, Reader(registry), writer(), settings.bootstrap, metrics),
     )
     return Runner(sides, metrics), metrics

@@ -87,6 +87,17 @@ class Consumer:
                 metrics_enabled=False,
             )
 
+    def ends(self, topics: Sequence[str]) -> dict[Partition, int]:
+        """The offset after the last message of every partition of `topics`."""
+        with translated():
+            partitions = [
+                TopicPartition(topic, number)
+                for topic in topics
+                for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+            ]
+            ends = self._consumer.end_offsets(partitions)
+        return {(partition.topic, partition.partition): offset for partition, offset in ends.items()}
+
     def assign(self, topics: Sequence[str], positions: Mapping[Partition, int]) -> None:
         """Read all partitions of `topics`, from their positions or their beginning."""
         with translated():

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from connectors.kafka_io import Consumer, Producer
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
-from connectors.sdk import Arrivals, Partition, Sink, Source, Unsettled
+from connectors.sdk import Arrivals, Partition, Receipt, Sink, Source, Unsettled
 from hub.errors import SkipRecord
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,13 @@ class SourceSide:
 
     name = "source"
 
-    def __init__(self, source: Source, writer: Writer, bootstrap: str, metrics: Metrics) -> None:
+    def __init__(
+        self, source: Source, topics: Sequence[str], writer: Writer, bootstrap: str, metrics: Metrics
+    ) -> None:
+        """`topics`: everything that the agency may write to."""
         self._source = source
+        self._topics = topics
+        self._joined = False
         self._writer = writer
         self._bootstrap = bootstrap
         self._metrics = metrics
@@ -62,6 +67,8 @@ class SourceSide:
         self._measure()
         batch = self._source.read(self._limit)
         if batch is None:
+            if not self._joined and self._source.complete():
+                self._join()
             self._limit = SMALLEST_BATCH
             self._idle_s = min(self._idle_s * 1.5, LONGEST_IDLE_S)
             return self._idle_s
@@ -73,6 +80,22 @@ class SourceSide:
             self._limit = min(self._limit * 2, LARGEST_BATCH)
         self._idle_s = IDLE_S
         return 0.0
+
+    def _join(self) -> None:
+        """Tell the hub where the snapshot ends: once it has read so far, it may create records here.
+
+        Told again after every start; only the first time matters.
+        """
+        assert self._producer is not None
+        consumer = Consumer(self._bootstrap)
+        try:
+            ends = consumer.ends(self._topics)
+        finally:
+            consumer.close()
+        now_ms = int(time.time() * 1000)
+        receipts = [Receipt(*partition, offset, now_ms) for partition, offset in sorted(ends.items())]
+        self._producer.send([self._writer.receipt(receipt) for receipt in receipts])
+        self._joined = True
 
     def _measure(self) -> None:
         if time.monotonic() >= self._backlog_at:

@@ -77,7 +77,13 @@ class Writer:
             "offset": receipt.offset,
             "committed_ms": receipt.committed_ms,
             "exceptions": [
-                {"entity": e.entity, "version": e.version, "state": e.state, "code": e.code, "column": e.column}
+                {
+                    "entity": e.entity,
+                    "version": e.version,
+                    "state": e.state,
+                    "code": e.code,
+                    "column": e.column,
+                }
                 for e in receipt.exceptions
             ],
         }

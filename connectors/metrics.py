@@ -51,5 +51,8 @@ class Metrics:
             "jisr_connector_reconnects_total", "Times that a side was away.", ["side"], registry=self.registry
         )
         self.up = Gauge(
-            "jisr_connector_up", "Whether a side is connected (1) or away (0).", ["side"], registry=self.registry
+            "jisr_connector_up",
+            "Whether a side is connected (1) or away (0).",
+            ["side"],
+            registry=self.registry,
         )

@@ -16,7 +16,9 @@ from connectors.runner import Health
 class Probe:
     """Serves from a thread of its own; port 0 takes a free one."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Mapping[str, Health]) -> None:
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, health: Mapping[str, Health]
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, kind, body = answer(self.path, registry, health)
@@ -38,7 +40,9 @@ class Probe:
         self._server.server_close()
 
 
-def answer(path: str, registry: CollectorRegistry, health: Mapping[str, Health]) -> tuple[HTTPStatus, str, bytes]:
+def answer(
+    path: str, registry: CollectorRegistry, health: Mapping[str, Health]
+) -> tuple[HTTPStatus, str, bytes]:
     """(status, content type, body) of one request."""
     if path == "/metrics":
         return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)

@@ -49,7 +49,8 @@ class Runner:
     def run(self) -> None:
         """Blocks until all sides have ended; raises what one of them failed with."""
         threads = [
-            threading.Thread(target=self._drive, args=(side,), name=side.name, daemon=True) for side in self._sides
+            threading.Thread(target=self._drive, args=(side,), name=side.name, daemon=True)
+            for side in self._sides
         ]
         for thread in threads:
             thread.start()

@@ -66,6 +66,12 @@ class Source(Protocol):
     def acknowledge(self, batch: Batch) -> None:
         """The broker has `batch`: forget it, durably. After a crash before this, it is read again."""
 
+    def complete(self) -> bool:
+        """Whether all that was there before capture has been read and acknowledged.
+
+        Until then the hub creates nothing at the agency, or it would create again what the agency has.
+        """
+
     def backlog(self) -> int:
         """Changes that wait, about; for the metrics."""
 

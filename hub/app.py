@@ -237,7 +237,7 @@ def serve(loglevel: str) -> None:
     """
     application = make_app(load_settings())
     application.finalize()
-    worker = application.Worker(loglevel=loglevel, redirect_stdouts=False)
+    worker = application.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True)
     raise SystemExit(worker.execute_from_commandline())
 
 

@@ -120,17 +120,24 @@ class Chunk:
         dirty = {row[0] for row in self.db.query(store.PENDING_DIRTY, params)}
         shadows = store.locked_shadows(self.db, self.record, sorted(images))
         shadows |= store.shadows(self.db, self.record, [i for i in ids if i not in images])
+        taken: set[str] = set()
         for step in steps:
             local_id = step.local_id
             if local_id is None:
                 continue
+            if local_id in taken:
+                # Two entities mean the same row, as during a merge: one after the other.
+                step.later(WAITING, "locked")
+            taken.add(local_id)
             step.shadow = shadows.get(local_id)
             if local_id in images:
                 step.images = {0: images[local_id]}
                 step.images |= {part: rows[local_id] for part, rows in parts.items() if local_id in rows}
             if local_id in elsewhere:
                 step.later(WAITING, "locked")
-            elif local_id in dirty or any(r.op in (INSERT, DELETE) and not r.part for r in pending.get(local_id, ())):
+            elif local_id in dirty or any(
+                r.op in (INSERT, DELETE) and not r.part for r in pending.get(local_id, ())
+            ):
                 step.later(WAITING, "local_edit")
             self._pending[local_id] = pending.get(local_id, [])
 
@@ -149,7 +156,9 @@ class Chunk:
         shadow, delivery = step.shadow, step.delivery
         assert shadow is not None
         pending = self._pending.get(shadow.local_id, [])
-        if delivery.operation == "upsert" or (delivery.operation == "retract" and not self._is_all_the_hubs(shadow)):
+        if delivery.operation == "upsert" or (
+            delivery.operation == "retract" and not self._is_all_the_hubs(shadow)
+        ):
             references = step.plan.references if step.plan else {}
             resolved = replace(delivery, values={**delivery.values, **references})
             step.plan = self.planner.existing_row(resolved, shadow, step.images, pending)
@@ -226,7 +235,14 @@ class Chunk:
             shadow = step.shadow
             assert shadow is not None
             step.shadow = Shadow(
-                self.record, shadow.local_id, None, shadow.incarnation + 1, True, True, shadow.known, shadow.last
+                self.record,
+                shadow.local_id,
+                None,
+                shadow.incarnation + 1,
+                True,
+                True,
+                shadow.known,
+                shadow.last,
             )
             step.local_id, step.outcome = None, APPLIED
 

@@ -149,7 +149,9 @@ def _from_local(spec: FieldSpec, field_map: FieldMap, local: Local, timezone: st
     if isinstance(local, (bytes, dict)):
         raise Unmappable("bad_value", spec.name, column, "not a plain value")
     if spec.kind == "strings":
-        return _checked(spec, column, [_element(spec, field_map, item) for item in _elements(field_map, local)])
+        return _checked(
+            spec, column, [_element(spec, field_map, item) for item in _elements(field_map, local)]
+        )
     if isinstance(local, (list, tuple)):
         raise Unmappable("bad_value", spec.name, column, "an array, where the field holds one value")
     text = (as_text(local) or "").strip()
@@ -233,7 +235,9 @@ def _date(spec: FieldSpec, field_map: FieldMap, text: str, timezone: str) -> dat
         return instant.date()
     except (ValueError, OverflowError):
         wanted = field_map.format or "YYYY-MM-DD; give `format`"
-        raise Unmappable("bad_value", spec.name, field_map.columns[0], f"no date of the form {wanted}") from None
+        raise Unmappable(
+            "bad_value", spec.name, field_map.columns[0], f"no date of the form {wanted}"
+        ) from None
 
 
 def _checked(spec: FieldSpec, column: str, value: Any) -> Any:

@@ -108,7 +108,9 @@ class Database(ABC):
         """Whether triggers may be put on `table`."""
 
     @abstractmethod
-    def lock_rows(self, table: TableMap, keys: Sequence[str], *, whole: bool) -> tuple[dict[str, Image], set[str]]:
+    def lock_rows(
+        self, table: TableMap, keys: Sequence[str], *, whole: bool
+    ) -> tuple[dict[str, Image], set[str]]:
         """(locked rows by key, keys of rows that somebody else holds). Waits for nobody.
 
         `whole` also keeps others from attaching rows to these.

@@ -42,7 +42,9 @@ def read(source: SqlSource, limit: int) -> Batch | None:
     return Batch(changes, work)
 
 
-def _changes(source: SqlSource, record: str, marks: list[tuple[Any, ...]], gone: list[Change]) -> list[Change]:
+def _changes(
+    source: SqlSource, record: str, marks: list[tuple[Any, ...]], gone: list[Change]
+) -> list[Change]:
     ids = list(dict.fromkeys(mark[1] for mark in marks))
     clock_ms = source.db.clock_ms()
     shadows = store.shadows(source.db, record, ids)

@@ -46,7 +46,9 @@ def _timezone(mapping: Mapping) -> Iterator[Problem]:
     try:
         zoneinfo.ZoneInfo(mapping.timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        yield Problem(mapping.at, f"timezone {mapping.timezone!r} is unknown: use a name like Africa/El_Aaiun")
+        yield Problem(
+            mapping.at, f"timezone {mapping.timezone!r} is unknown: use a name like Africa/El_Aaiun"
+        )
 
 
 def _record(record_map: RecordMap, record: RecordType) -> Iterator[Problem]:
@@ -63,7 +65,9 @@ def _record(record_map: RecordMap, record: RecordType) -> Iterator[Problem]:
             yield from _joined(join, record, seen, table)
 
 
-def _known(name: str, at: tuple[int, int], record: RecordType, seen: dict[str, str], table: TableMap) -> Iterator[Problem]:
+def _known(
+    name: str, at: tuple[int, int], record: RecordType, seen: dict[str, str], table: TableMap
+) -> Iterator[Problem]:
     if name not in record.by_name:
         yield Problem(at, f"{record.name} has no field {name!r}{suggestion(name, record.by_name)}")
     elif name in seen:
@@ -97,7 +101,9 @@ def _field(item: FieldMap, spec: FieldSpec) -> Iterator[Problem]:
     if item.separator == "" and spec.kind == "strings":
         yield Problem(item.at, f"{item.field}: an empty separator cannot part a list")
     if len(set(item.prefix.values())) < len(item.prefix):
-        yield Problem(item.at, f"{item.field}: two local beginnings become the same; one cannot be written back")
+        yield Problem(
+            item.at, f"{item.field}: two local beginnings become the same; one cannot be written back"
+        )
 
 
 def _codes(item: FieldMap, spec: FieldSpec) -> Iterator[Problem]:
@@ -109,7 +115,9 @@ def _codes(item: FieldMap, spec: FieldSpec) -> Iterator[Problem]:
         if spec.codes and code not in spec.codes:
             yield Problem(at, f"{item.field} has no code {code!r}{suggestion(code, spec.codes)}")
         if code in first:
-            message = f"{item.field}: {local!r} and {first[code]!r} both mean {code!r}; {first[code]!r} is written"
+            message = (
+                f"{item.field}: {local!r} and {first[code]!r} both mean {code!r}; {first[code]!r} is written"
+            )
             yield Problem(at, message, warning=True)
         first.setdefault(code, local)
     missing = [code for code in spec.codes if code not in first]
@@ -134,7 +142,9 @@ def _format(item: FieldMap, spec: FieldSpec) -> Iterator[Problem]:
             yield Problem(item.at, f"{item.field}: format {item.format!r}: {error}")
             return
         if back != day:
-            yield Problem(item.at, f"{item.field}: format {item.format!r} loses information: {day} becomes {back}")
+            yield Problem(
+                item.at, f"{item.field}: format {item.format!r} loses information: {day} becomes {back}"
+            )
             return
 
 
@@ -142,7 +152,9 @@ def _split(item: FieldMap, spec: FieldSpec) -> Iterator[Problem]:
     if spec.kind not in ("string", "date"):
         yield Problem(item.at, f"{item.field}: a value of kind {spec.kind} cannot be split over columns")
     if not item.separator and not item.lengths:
-        message = f"{item.field}: say where to split: a `separator`, or the `lengths` of all columns but the last"
+        message = (
+            f"{item.field}: say where to split: a `separator`, or the `lengths` of all columns but the last"
+        )
         yield Problem(item.at, message)
     if item.lengths and len(item.lengths) < len(item.columns) - 1:
         yield Problem(item.at, f"{item.field}: `lengths` needs {len(item.columns) - 1} numbers")

@@ -117,7 +117,11 @@ class _Reader:
         at, node = place(records, name), self.section(records, name, "`tables`")
         self.only(node, ("tables",))
         entries = node.get("tables")
-        if not isinstance(entries, list) or not all(isinstance(e, MappingType) for e in entries) or not entries:
+        if (
+            not isinstance(entries, list)
+            or not all(isinstance(e, MappingType) for e in entries)
+            or not entries
+        ):
             self.complain(records, name, f"{name}: needs `tables`, a list whose first is the main table")
             return RecordMap(str(name), (TableMap(0, "", "", at=at),), at)
         tables = tuple(self.table(entry, part) for part, entry in enumerate(entries))

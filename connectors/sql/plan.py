@@ -111,27 +111,34 @@ class Planner:
         images: Images,
     ) -> None:
         image = images.get(slot.part)
+        if all(self._unchanged(slot, name, value, image, shadow) for name, value in wanted.items()):
+            plan.taken_back |= {name for name in wanted if not listed(delivery, name)}
+            return
         current = slot.read(image)
-        before = {name: held(slot, name, image) for name in wanted}
-        changed = {
-            name: value
-            for name, value in wanted.items()
-            if not _says(current[name], value) and not _same_as_sent(shadow, name, value, before[name])
-        }
+        changed = {name: value for name, value in wanted.items() if not _says(current[name], value)}
         rest = {n: None if isinstance(v, Unmappable) else v for n, v in current.items()}
         columns = self._columns(plan, slot, {**rest, **changed}) if changed else {}
         if columns is None:
             return
         plan.taken_back |= {name for name in wanted if not listed(delivery, name)}
-        if not columns or [fingerprint(columns[c]) for c in slot.columns] == prints(slot, image):
-            return
         plan.writes.setdefault(slot.part, {}).update(columns)
         for name, value in changed.items():
-            plan.before[name] = before[name]
+            before = plan.before[name] = held(slot, name, image)
             if listed(delivery, name):
                 plan.hub_fields[name] = plain(value)
-            if not _is_the_hubs(shadow, name, before[name]) and not isinstance(current[name], Unmappable):
+            if not _is_the_hubs(shadow, name, before) and not isinstance(current[name], Unmappable):
                 plan.own_before[name] = plain(current[name])
+
+    def _unchanged(self, slot: Slot, name: str, value: Any, image: Image | None, shadow: Shadow) -> bool:
+        """Whether the columns hold `value` already; cheap, since it is so for nearly all of them."""
+        if len(slot.fields) == 1:
+            try:
+                columns = slot.write({name: value})
+            except Unmappable:
+                return False
+            if [fingerprint(columns[c]) for c in slot.columns] == prints(slot, image):
+                return True
+        return _same_as_sent(shadow, name, value, held(slot, name, image))
 
     def _columns(self, plan: RowPlan, slot: Slot, values: Mapping[str, Any]) -> dict[str, Local] | None:
         """Local values by column; None, with the trouble noted, if the columns cannot hold them."""

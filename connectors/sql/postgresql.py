@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ _SQL_TYPES = {"text": "text", "bigint": "bigint", "int": "integer", "bool": "boo
 _NAME = re.compile(r"(?<![:\w]):([a-z_]+)")
 _IN_LIST = re.compile(r"IN_LIST\(:([a-z_]+)\)")
 _TABLE = re.compile(r"\{([a-z]+)\}")
-_loads = functools.partial(json.loads, parse_float=Decimal)
+_decoder = json.JSONDecoder(parse_float=Decimal)
 
 
 class PostgreSQL(Database):
@@ -123,25 +123,16 @@ class PostgreSQL(Database):
             self._bulk(table, rows, "")
 
     def _bulk(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], tail: str) -> None:
-        """All rows by one statement, whose text is the same for any number of them."""
+        """All rows by one statement and one parameter, whatever their number."""
         names = ", ".join(table.columns)
-        arrays = ", ".join(
-            f"%({name})s::{'text' if kind == 'json' else _SQL_TYPES[kind]}[]"
-            for name, kind in table.columns.items()
-        )
-        values = ", ".join(
-            f"u.{name}::jsonb" if kind == "json" else f"u.{name}" for name, kind in table.columns.items()
-        )
+        typed = ", ".join(f"{name} {_SQL_TYPES[kind]}" for name, kind in table.columns.items())
         sql = (
             f"INSERT INTO {quoted(self._schema)}.jisr_{table.name} ({names}) "
-            f"SELECT {values} FROM unnest({arrays}) AS u ({names}){tail}"
+            f"SELECT {names} FROM jsonb_to_recordset(%s::jsonb) AS u ({typed}){tail}"
         )
-        params = {
-            name: [_json(row[name]) if kind == "json" else row[name] for row in rows]
-            for name, kind in table.columns.items()
-        }
+        values = [{name: row[name] for name in table.columns} for row in rows]
         with translated():
-            self._db.execute(sql, params)
+            self._db.execute(sql, (_json(values),))
 
     def clock_ms(self) -> int:
         return int(self.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")[0][0])
@@ -187,7 +178,9 @@ class PostgreSQL(Database):
             for column, value in table.fixed.items()
         )
 
-    def lock_rows(self, table: TableMap, keys: Sequence[str], *, whole: bool) -> tuple[dict[str, Image], set[str]]:
+    def lock_rows(
+        self, table: TableMap, keys: Sequence[str], *, whole: bool
+    ) -> tuple[dict[str, Image], set[str]]:
         # A plain FOR UPDATE would also wait for those who only refer to the row by a foreign key.
         strength = "FOR UPDATE" if whole else "FOR NO KEY UPDATE"
         rows = {key: row for key, row in self._select(table, keys, "", f" {strength} OF t SKIP LOCKED")}
@@ -228,7 +221,7 @@ class PostgreSQL(Database):
         if not columns:
             sql = _escaped(f"INSERT INTO {qualified(table.table, self._schema)} AS t DEFAULT VALUES")
             sql += self._returning(table)
-        made = self._many(table, columns, sql, [tuple(row) for row in rows])
+        made = self._many(sql, [tuple(row) for row in rows])
         return [NewRow(*row) if row else NewRow("", {}) for row in made]
 
     def _returning(self, table: TableMap) -> str:
@@ -237,25 +230,29 @@ class PostgreSQL(Database):
     def update_rows(
         self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
     ) -> list[Image | None]:
-        condition, _ = self._keys(table, ())
-        sets = ", ".join(_escaped(quoted(column)) + " = %s" for column in columns)
-        sql = _escaped(f"UPDATE {qualified(table.table, self._schema)} t SET ") + sets
-        sql += " WHERE " + condition.replace("ANY(%s::", "(%s::").replace("[])", ")")
-        sql += _escaped(self._fixed(table)) + self._returning(table)
-        became = self._many(table, columns, sql, [(*values, key) for key, values in rows])
-        return [row[1] if row else None for row in became]
-
-    def _many(
-        self, table: TableMap, columns: Sequence[str], sql: str, rows: list[tuple[Local, ...]]
-    ) -> list[tuple[Any, ...] | None]:
-        """Run once per row in one pipeline (no round trip per row); each row's first result."""
-        kinds = [self.columns(table.table).get(column) for column in columns]
-        bound = [
-            tuple(_bound(value, kinds[i] if i < len(kinds) else None) for i, value in enumerate(row))
-            for row in rows
+        known = self.columns(table.table)
+        sets = ", ".join(f"{quoted(c)} = u.c{i}::{_type(known, c)}" for i, c in enumerate(columns))
+        fields = "".join(f", c{i} text" for i in range(len(columns)))
+        sql = (
+            _escaped(f"UPDATE {qualified(table.table, self._schema)} t SET {sets}")
+            + f" FROM jsonb_to_recordset(%s::jsonb) AS u (k text{fields})"
+            + _escaped(
+                f" WHERE t.{quoted(table.key)} = u.k::{_type(known, table.key)}{self._fixed(table)}"
+                f" RETURNING t.{quoted(table.key)}::text, {image('t', table.columns)}"
+            )
+        )
+        given = [
+            {"k": key, **{f"c{i}": _text(value) for i, value in enumerate(values)}} for key, values in rows
         ]
+        with translated():
+            became = dict(self._db.execute(sql, (_json(given),)).fetchall())
+        return [became.get(key) for key, _ in rows]
+
+    def _many(self, sql: str, rows: list[tuple[Local, ...]]) -> list[tuple[Any, ...] | None]:
+        """Run once per row in one pipeline (no round trip per row); each row's first result."""
+        bound = [tuple(_text(value) for value in row) for row in rows]
         results: list[tuple[Any, ...] | None] = []
-        with translated(kinds), self._db.cursor() as cursor:
+        with translated(), self._db.cursor() as cursor:
             cursor.executemany(sql, bound, returning=True)
             while True:
                 results.append(cursor.fetchone())
@@ -276,9 +273,19 @@ class PostgreSQL(Database):
                 self._db.execute(statement)
 
     def install_capture(self, record: RecordMap, agency: str) -> None:
-        with self.transaction():
-            for statement in capture.capture_statements(record, self._schema):
-                self._db.execute(statement)
+        """Renew only what differs: creating a trigger waits for everybody who writes to the table."""
+        for table in record.tables:
+            statements = capture.capture_statements(record, table, self._schema)
+            digest = hashlib.sha256("".join(statements).encode()).hexdigest()
+            name = object_name(record.record_type, table.table, str(table.part))
+            on = qualified(table.table, self._schema)
+            if self.query(capture.INSTALLED, {"function": name, "schema": self._schema, "on": on}) == [
+                (digest,)
+            ]:
+                continue
+            with self.transaction():
+                for statement in (*statements, capture.mark(self._schema, name, digest)):
+                    self._db.execute(statement)
 
     def uninstall(self, tables: Iterable[str]) -> None:
         found = "SELECT DISTINCT tgname::text FROM pg_trigger WHERE tgname LIKE 'jisr_capture_%'"
@@ -287,6 +294,11 @@ class PostgreSQL(Database):
         with self.transaction():
             for statement in capture.drop_statements(present, names, self._schema):
                 self._db.execute(statement)
+
+
+def _loads(data: str | bytes) -> Any:
+    """JSON with exact numbers; `json.loads` would build a decoder for every value."""
+    return _decoder.decode(data if isinstance(data, str) else data.decode())
 
 
 def _escaped(sql: str) -> str:
@@ -298,14 +310,13 @@ def _json(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _bound(value: Local, column: Column | None) -> Local:
-    """A value as text of unknown type, so that PostgreSQL reads it as the column's own type."""
+def _type(columns: Mapping[str, Column], name: str) -> str:
+    return columns[name].type if name in columns else "text"
+
+
+def _text(value: Local) -> str | None:
+    """A value as text that PostgreSQL reads as the column's own type."""
     if isinstance(value, (list, tuple)):
         items = (str(item).replace("\\", "\\\\").replace('"', '\\"') for item in value)
         return "{" + ",".join(f'"{item}"' for item in items) + "}"
-    if column is not None and column.kind == "boolean" and isinstance(value, str):
-        return value
     return as_text(value)
-
-
-__all__ = ["PostgreSQL", "object_name"]

@@ -66,17 +66,30 @@ def _create_table(schema: str, table: Bookkeeping) -> str:
     return f"CREATE TABLE IF NOT EXISTS {quoted(schema)}.jisr_{table.name} ({body})"
 
 
-def capture_statements(record: RecordMap, schema: str) -> list[str]:
-    """Statements that put the triggers on a record type's tables, or renew them."""
-    return [statement for table in record.tables for statement in _table(record, table, schema)]
+# The digest of the installed triggers of one table, if both are there and enabled.
+INSTALLED = """
+SELECT obj_description(p.oid, 'pg_proc')
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE p.proname = :function AND n.nspname = :schema AND 2 = (
+   SELECT count(*) FROM pg_trigger t
+    WHERE t.tgfoid = p.oid AND t.tgrelid = to_regclass(:on) AND t.tgenabled <> 'D')
+"""
 
 
-def _table(record: RecordMap, table: TableMap, schema: str) -> list[str]:
+def mark(schema: str, name: str, digest: str) -> str:
+    """A statement that notes which triggers are installed."""
+    return f"COMMENT ON FUNCTION {quoted(schema)}.{quoted(name)}() IS {literal(digest)}"
+
+
+def capture_statements(record: RecordMap, table: TableMap, schema: str) -> list[str]:
+    """Statements that put the triggers on a table, or renew them."""
     name = object_name(record.record_type, table.table, str(table.part))
     function = f"{quoted(schema)}.{quoted(name)}"
     on = qualified(table.table, schema)
     body = _BODY if table.part == 0 else _PART_BODY
-    truncate = _TRUNCATE.format(jisr=f"{quoted(schema)}.jisr_", record=literal(record.record_type), part=table.part)
+    truncate = _TRUNCATE.format(
+        jisr=f"{quoted(schema)}.jisr_", record=literal(record.record_type), part=table.part
+    )
     filled = body.format(
         jisr=f"{quoted(schema)}.jisr_",
         record=literal(record.record_type),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import psycopg
 
-from connectors.sql.database import Column, Locked, Refusal
+from connectors.sql.database import Locked, Refusal
 from hub.errors import Fatal, Retriable
 
 # SQLSTATE → the code that the hub is told.
@@ -30,7 +30,7 @@ _LOCKED = frozenset({"55P03", "40P01", "40001", "57014"})
 
 
 @contextlib.contextmanager
-def translated(columns: Sequence[Column | None] = ()) -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn psycopg's errors into `Refusal`, `Locked`, `Retriable` or `Fatal`."""
     try:
         yield

@@ -25,7 +25,9 @@ _REFUSED_DELAY_MS = (60_000, 3_600_000)
 _DUE = """
 SELECT record, payload, state FROM {retry} WHERE next_at_ms <= :now ORDER BY next_at_ms LIMIT :limit
 """
-_PRIOR = "SELECT entity, attempts, state, code FROM {retry} WHERE record = :record AND entity IN_LIST(:entities)"
+_PRIOR = (
+    "SELECT entity, attempts, state, code FROM {retry} WHERE record = :record AND entity IN_LIST(:entities)"
+)
 _SETTLED = "DELETE FROM {retry} WHERE record = :record AND entity IN_LIST(:entities)"
 _WAKE = "UPDATE {retry} SET next_at_ms = 0 WHERE waits_for IN_LIST(:entities)"
 _RETRY_REFUSED = "UPDATE {retry} SET next_at_ms = 0 WHERE state = 'refused'"
@@ -77,7 +79,9 @@ def settle(db: Database, record: str, settled: Sequence[Delivery], before: Mappi
     tell(db, [(d, Unsettled(d.entity, d.version, RESOLVED)) for d in over])
 
 
-def put_off(db: Database, record: str, items: Sequence[PutOff], before: Mapping[str, Prior], now_ms: int) -> None:
+def put_off(
+    db: Database, record: str, items: Sequence[PutOff], before: Mapping[str, Prior], now_ms: int
+) -> None:
     """Keep deliveries for another attempt; the hub is told what is new."""
     rows, news = [], []
     for item in items:

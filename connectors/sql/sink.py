@@ -168,7 +168,12 @@ class SqlSink:
             ids.setdefault((topic, part), []).append(number)
         return [
             Receipt(
-                topic, part, int(offset), int(at_ms), exceptions.get((topic, part), []), ids.get((topic, part), [])
+                topic,
+                part,
+                int(offset),
+                int(at_ms),
+                exceptions.get((topic, part), []),
+                ids.get((topic, part), []),
             )
             for topic, part, offset, at_ms in self.db.query(_POSITIONS)
             if (topic, part) in self._unconfirmed or (topic, part) in exceptions

@@ -98,4 +98,6 @@ def save(db: Database, progress: Mapping[str, Progress]) -> None:
     _, stored = store.state(db)
     for record, state in progress.items():
         stored[record] = {"after": state.after, "done": state.done}
-    db.execute("UPDATE {state} SET snapshot = :snapshot", {"snapshot": json.dumps(stored, ensure_ascii=False)})
+    db.execute(
+        "UPDATE {state} SET snapshot = :snapshot", {"snapshot": json.dumps(stored, ensure_ascii=False)}
+    )

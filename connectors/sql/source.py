@@ -55,8 +55,13 @@ class SqlSource:
     def close(self) -> None:
         self.db.close()
 
+    def complete(self) -> bool:
+        return not self._snapshots
+
     def backlog(self) -> int:
-        queue, marked = self.db.query("SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty})")[0]
+        queue, marked = self.db.query(
+            "SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty})"
+        )[0]
         return int(queue) + int(marked)
 
     def read(self, limit: int) -> Batch | None:

@@ -186,7 +186,9 @@ class SQLite(Database):
     def _names(self, table: TableMap) -> str:
         return "".join(f", t.{quoted(column)}" for column in table.columns)
 
-    def lock_rows(self, table: TableMap, keys: Sequence[str], *, whole: bool) -> tuple[dict[str, Image], set[str]]:
+    def lock_rows(
+        self, table: TableMap, keys: Sequence[str], *, whole: bool
+    ) -> tuple[dict[str, Image], set[str]]:
         return self.part_rows(table, keys), set()
 
     def part_rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, Image]:
@@ -220,7 +222,9 @@ class SQLite(Database):
                 made.append(self._made(table, columns, row, number))
         return made
 
-    def _made(self, table: TableMap, columns: Sequence[str], row: Sequence[Local], number: int | None) -> NewRow:
+    def _made(
+        self, table: TableMap, columns: Sequence[str], row: Sequence[Local], number: int | None
+    ) -> NewRow:
         """The row as it became, triggers included; found by its key where it was given, else by its number."""
         if table.key in columns:
             key = as_text(row[list(columns).index(table.key)]) or ""
@@ -267,7 +271,9 @@ class SQLite(Database):
                     self._db.execute(statement)
 
     def uninstall(self, tables: Iterable[str]) -> None:
-        names = self.query("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'jisr_capture_%'")
+        names = self.query(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'jisr_capture_%'"
+        )
         with self.transaction():
             for (name,) in names:
                 self._db.execute(f"DROP TRIGGER {quoted(name)}")

@@ -159,7 +159,11 @@ class _Statements:
         key, columns = self.key(row), self.table.columns
         shadow = f"FROM jisr_shadow WHERE record = {self.record} AND local_id = {key}"
         # A part that vanishes with its record belongs to the life that just ended.
-        life = "CASE WHEN deleted = 1 THEN incarnation - 1 ELSE incarnation END" if self.table.part else "incarnation"
+        life = (
+            "CASE WHEN deleted = 1 THEN incarnation - 1 ELSE incarnation END"
+            if self.table.part
+            else "incarnation"
+        )
         incarnation = f"coalesce((SELECT {life} {shadow}), 0)"
         full = (
             "(SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jisr_changes'), 0) - read_seq > cap "

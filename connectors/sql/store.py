@@ -118,7 +118,9 @@ def summary(db: Database) -> list[str]:
     for record, progress in snapshot.items():
         done = "done" if progress["done"] else f"read up to {progress['after']}"
         lines.append(f"snapshot of {record}: {done}")
-    for topic, part, offset in db.query("SELECT topic, part, next_offset FROM {position} ORDER BY topic, part"):
+    for topic, part, offset in db.query(
+        "SELECT topic, part, next_offset FROM {position} ORDER BY topic, part"
+    ):
         lines.append(f"{topic}[{part}]: read up to {offset}")
     problems = db.query(
         "SELECT record, state, code, column_name, count(*) FROM {retry} GROUP BY record, state, code, column_name"

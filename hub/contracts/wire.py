@@ -83,7 +83,7 @@ class RawChange:
     stale: dict[str, bytes | None] = field(default_factory=dict)
 
 
-OPERATIONS = ("insert", "update", "delete", "snapshot", "link")
+OPERATIONS = ("insert", "update", "delete", "snapshot", "link", "unlink")
 
 
 class Cursor:

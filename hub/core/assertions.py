@@ -51,11 +51,17 @@ class Change(msgspec.Struct, kw_only=True):
 
 
 class Assertions(msgspec.Struct, array_like=True):
-    """The packed part of a record's state: what it asserts (fields in the order of first mention)."""
+    """The packed part of a record's state: what it asserts (fields in the order of first mention).
+
+    `rewrites`: per field, the stamps of recent edits that were answered (R19); not part of what converges.
+    `returned`: the record was created for an entity and removed when that was retracted, so nobody at the
+    agency deleted it, and it may be created again.
+    """
 
     values: dict[str, Assertion] = msgspec.field(default_factory=dict)
     unions: dict[str, dict[bytes, tuple[int, bool]]] = msgspec.field(default_factory=dict)
     rewrites: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    returned: bool = False
 
 
 class RecordState(msgspec.Struct, kw_only=True):
@@ -63,8 +69,6 @@ class RecordState(msgspec.Struct, kw_only=True):
 
     `id`: its opaque id; `born`: the lowest and `seen` the highest stamp received; `ended`: the stamp of its
     deletion or 0; `linked`: the founding record of the entity that this record was created for.
-    `asserts.rewrites`: per field, the stamps of recent edits that were answered (R19); not part of what
-    converges.
     """
 
     id: bytes
@@ -109,8 +113,9 @@ def absorb(policy: TypePolicy, state: RecordState, change: Change) -> set[str]:
     """
     state.born = min(state.born or change.stamp, change.stamp)
     state.seen = max(state.seen, change.stamp)
-    if change.operation == "delete":
+    if change.operation in ("delete", "unlink"):
         state.ended = max(state.ended, change.stamp)
+        state.asserts.returned = state.asserts.returned or change.operation == "unlink"
         return set()
     if change.entity is not None:
         # The greatest of several, so that the order in which they come does not matter.
@@ -183,6 +188,7 @@ def pack(asserts: Assertions) -> bytes:
             values=dict(sorted(asserts.values.items())),
             unions={name: dict(sorted(asserts.unions[name].items())) for name in sorted(asserts.unions)},
             rewrites=asserts.rewrites,
+            returned=asserts.returned,
         )
     )
 

@@ -152,8 +152,9 @@ def project(
     if not fields:
         return None
     target = primary(mine)
-    if target is None and (mine or not (may_create and allowed.create)):
-        # Deleted there, so not re-created (R15); or the agency only updates what it has.
+    deleted_there = any(not record.asserts.returned for record in mine)
+    if target is None and (deleted_there or not (may_create and allowed.create)):
+        # Not re-created where it was deleted (R15); or the agency only updates what it has.
         return None
     if references and any(references.get(name, b"") is None for name in fields):
         return None

@@ -19,8 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` alone would double the time that this file takes to start
     from collections.abc import Sequence
 
-# linux/prctl.h, linux/capability.h
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+# linux/prctl.h, linux/securebits.h, linux/capability.h
+_PR_SET_PDEATHSIG, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1
 
@@ -37,28 +38,29 @@ class _Sets(ctypes.Structure):
     )
 
 
-def _leave_root(uid: int, gid: int, libc: ctypes.CDLL, keep_reading: bool) -> None:
-    if keep_reading:
-        libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+def _leave_root(uid: int, gid: int, keep_reading: bool, libc: ctypes.CDLL) -> None:
+    # Without this bit the kernel takes the kept power away when the account changes, and hides it from
+    # access(2), by which PostgreSQL looks for its own programs.
+    kept = keep_reading and libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    if keep_reading:
-        _keep_reading(libc)
-
-
-def _keep_reading(libc: ctypes.CDLL) -> None:
-    """Of root's powers keep the one that containers grant too: to pass and read anything."""
-    header, sets = _Header(_CAPABILITY_VERSION_3, 0), (_Sets * 2)()
-    mask = 1 << _CAP_DAC_OVERRIDE
-    sets[0], sets[1] = _Sets(mask, mask, mask), _Sets(0, 0, 0)
-    if libc.capset(ctypes.byref(header), sets) or libc.prctl(
-        _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0
-    ):
+    if keep_reading and not (kept and _keep_reading(libc)):
         sys.exit(
-            "the account that this program runs as cannot pass root's own folders, and this "
-            "system grants no exception: move the project or JISR_HOME out of them"
+            "the account that this program runs as cannot pass root's own folders, and this system "
+            "grants no exception: move the project and JISR_HOME out of them"
         )
+
+
+def _keep_reading(libc: ctypes.CDLL) -> bool:
+    """Of root's powers keep the one that containers grant too: to pass and read anything."""
+    mask = 1 << _CAP_DAC_OVERRIDE
+    header = _Header(_CAPABILITY_VERSION_3, 0)
+    sets = (_Sets * 2)(_Sets(mask, mask, mask), _Sets(0, 0, 0))
+    if libc.capset(ctypes.byref(header), sets) != 0:
+        return False
+    ambient = libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+    return bool(ambient == 0)
 
 
 def command(
@@ -82,7 +84,7 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if options["account"]:
         uid, gid = options["account"]
-        _leave_root(uid, gid, libc, options["keep_reading"])
+        _leave_root(uid, gid, options["keep_reading"], libc)
     if sys.platform == "linux":
         # After leaving root: a change of credentials clears the death signal.
         libc.prctl(_PR_SET_PDEATHSIG, options["death_signal"], 0, 0, 0)

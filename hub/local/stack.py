@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from hub.errors import Fatal
 from hub.local import jars, kafka, ports, postgres, process_tree
 from hub.local.data_folder import DataFolder
 from hub.local.process_spec import ProcessEvent, ProcessSpec, ProcessStatus
@@ -136,6 +137,9 @@ class Stack:
                 services.bring_up(self)
             self._phase = "ready"
             self._save()
+        except OSError as error:  # a full disk, a folder of somebody else's
+            self.stop()
+            raise Fatal(f"the stack in {self.folder.home} cannot be started: {error}") from error
         except BaseException:
             self.stop()
             raise

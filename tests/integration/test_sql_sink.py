@@ -59,7 +59,9 @@ def test_an_entity_that_is_not_here_becomes_a_row_and_a_link(agency: Agency) -> 
 def test_only_what_differs_is_written_and_nothing_is_captured(agency: Agency) -> None:
     key = agency.add(cin="SH1", الجنس="أ")
     agency.changes()
-    assert agency.deliver("E1", {"cin": "SH1", "sex": "male", "commune": "11.321.01.03"}, local_id=key) == {"applied": 1}
+    assert agency.deliver("E1", {"cin": "SH1", "sex": "male", "commune": "11.321.01.03"}, local_id=key) == {
+        "applied": 1
+    }
     assert agency.row(key, "الجنس")[0].strip() == "ذ"
     assert agency.changes() == []
     shadow = agency.shadow(key)

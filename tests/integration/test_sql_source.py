@@ -57,7 +57,9 @@ def test_an_update_to_null_says_null(agency: Agency) -> None:
     assert (change.changed, change.values) == (("cin",), {"cin": None})
 
 
-@pytest.mark.parametrize("statement", ["SET notes = 'x'", "SET cin = cin", "SET cin = ' SH1 '", "SET cin = 'sh1'"])
+@pytest.mark.parametrize(
+    "statement", ["SET notes = 'x'", "SET cin = cin", "SET cin = ' SH1 '", "SET cin = 'sh1'"]
+)
 def test_what_means_the_same_is_not_said(agency: Agency, statement: str) -> None:
     key = agency.add(cin="SH1")
     agency.changes()
