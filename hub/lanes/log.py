@@ -37,16 +37,21 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
+# (partition, offset) of a message that the broker has.
+Place = tuple[int, int]
+
+
 class LogWriter:
     """Publishes batches and waits for their acknowledgement."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
-    async def publish(self, messages: Iterable[OutMessage]) -> None:
+    async def publish(self, messages: Iterable[OutMessage]) -> dict[tuple[str, bytes], Place]:
         """Send all and return when the broker has acknowledged all; order is kept per partition.
 
-        Raises `Retriable` if any was not acknowledged: publishing all again is harmless.
+        Returns where each (topic, key) was last written. Raises `Retriable` if any was not acknowledged:
+        publishing all again is harmless.
         """
         by_partition: dict[tuple[str, int], list[OutMessage]] = {}
         counts: dict[str, int] = {}
@@ -59,27 +64,37 @@ class LogWriter:
                 place = (message.topic, partition_of(message.key, count))
                 by_partition.setdefault(place, []).append(message)
             sent = [
-                future
+                (partition, batch, future)
                 for (topic, partition), those in by_partition.items()
-                for future in await self._send(topic, partition, those)
+                for batch, future in await self._send(topic, partition, those)
             ]
-            await asyncio.gather(*sent)
+            acknowledged = await asyncio.gather(*(future for _, _, future in sent))
         except KafkaError as error:
             raise Retriable(f"Kafka did not acknowledge a batch: {error!r}") from error
+        return {
+            (message.topic, message.key): (partition, where.offset + index)
+            for (partition, batch, _), where in zip(sent, acknowledged, strict=True)
+            for index, message in enumerate(batch)
+        }
 
     async def _send(
         self, topic: str, partition: int, messages: Sequence[OutMessage]
-    ) -> list[asyncio.Future[Any]]:
-        futures = []
-        batch = self._producer.create_batch()
-        for message in messages:
-            if not self._append(batch, message):
-                futures.append(await self._producer.send_batch(batch, topic, partition=partition))
-                batch = self._producer.create_batch()
-                if not self._append(batch, message):
-                    raise Retriable(f"{topic}: a message of {len(message.value or b'')} bytes is too large")
-        futures.append(await self._producer.send_batch(batch, topic, partition=partition))
-        return futures
+    ) -> list[tuple[Sequence[OutMessage], asyncio.Future[Any]]]:
+        """Queue batches of at most the producer's size; returns each with its acknowledgement."""
+        sent = []
+        start = 0
+        while start < len(messages):
+            batch = self._producer.create_batch()
+            end = start
+            while end < len(messages) and self._append(batch, messages[end]):
+                end += 1
+            if end == start:
+                size = len(messages[start].value or b"")
+                raise Retriable(f"{topic}: a message of {size} bytes is larger than a batch may be")
+            future = await self._producer.send_batch(batch, topic, partition=partition)
+            sent.append((messages[start:end], future))
+            start = end
+        return sent
 
     @staticmethod
     def _append(batch: Any, message: OutMessage) -> bool:

@@ -84,6 +84,11 @@ class Encoder:
         event = f"{name}-{delivery.version}"
         return self._framed(topic, name, body, f"ma.jisr.{delivery.record_type}.projection", event)
 
+    def tombstone(self, agency: str, record_type: str, entity: bytes) -> OutMessage:
+        """What lets compaction forget an entity that the agency has let go (R29)."""
+        name = self._ids.pairwise(agency).name(entity)
+        return OutMessage(topics.inbox(agency, record_type), name.encode(), None, ())
+
     def golden(self, settled: Settled) -> OutMessage:
         """The golden record for `hub.<record>.golden`."""
         entity = settled.entity

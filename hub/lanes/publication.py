@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from hub.core.settle import Settled
+from hub.core.projection import UPSERT
+from hub.core.settle import Delivery, Settled
 from hub.lanes.converged import Converged
 from hub.lanes.messages import Encoder, OutMessage
 from hub.store.transaction import Transaction
@@ -38,13 +39,15 @@ _DECODE = msgspec.msgpack.Decoder(Named).decode
 class Outbound:
     """What must go out after a commit: messages, and what to check after their acknowledgement.
 
-    `versions`: the entities' versions as published; `told`: which agencies were told of each.
+    `versions`: the entities' versions as published; `told`: which agencies were told of each;
+    `farewells`: messages after which an agency holds nothing of an entity.
     """
 
     messages: list[OutMessage] = field(default_factory=list)
     versions: dict[bytes, int] = field(default_factory=dict)
     told: dict[bytes, frozenset[str]] = field(default_factory=dict)
     publication: int | None = None
+    farewells: list[tuple[OutMessage, Delivery]] = field(default_factory=list)
 
 
 def outbound(encoder: Encoder, done: Converged) -> tuple[Outbound, bytes | None]:
@@ -76,7 +79,11 @@ def _add_settled(encoder: Encoder, settled: Settled, out: Outbound, named: Named
     entity = settled.entity
     if settled.golden_changed:
         out.messages.append(encoder.golden(settled))
-    out.messages += map(encoder.projection, settled.deliveries)
+    for delivery in settled.deliveries:
+        message = encoder.projection(delivery)
+        out.messages.append(message)
+        if delivery.content.operation != UPSERT:
+            out.farewells.append((message, delivery))
     told = frozenset(delivery.agency for delivery in settled.deliveries)
     out.versions[entity.id] = entity.version
     # The same entity may be settled twice in one transaction; what is told last stands.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from hub.contracts import topics as names
 from hub.contracts.wire import read as read_avro
 from hub.contracts.wire import unframe
+from hub.core.projection import UPSERT
 from hub.core.tokens import Ids
-from hub.errors import SkipRecord
+from hub.errors import Retriable, SkipRecord
 from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
@@ -20,13 +22,21 @@ from hub.lanes.messages import Encoder
 from hub.lanes.observer import Observer
 from hub.lanes.publication import Outbound, behind, outbound, read_named, restated_records
 from hub.lanes.reading import DeadLetter, Message, Reading
-from hub.store.positions import ReceiptException, leftover_publications, save_receipts
+from hub.store.positions import (
+    Farewell,
+    ReceiptException,
+    leftover_publications,
+    save_farewells,
+    save_receipts,
+    take_farewells,
+)
 from hub.store.transaction import Advance, Transaction
 
 # A publication older than this belongs to a worker that is gone, or it would have been removed.
 _ORPHAN_AGE_S = 15.0
 _SWEEP_S = 5.0
 _DUE_BATCH = 1_000
+_BURY_TIMEOUT_S = 30.0
 
 
 class IntakeLane(Lane):
@@ -54,6 +64,7 @@ class IntakeLane(Lane):
         self._make_writer = writer
         self._observer = observer
         self._published: list[int] = []
+        self._farewells: list[Farewell] = []
         self._swept = 0.0
         self._due = True
 
@@ -77,6 +88,7 @@ class IntakeLane(Lane):
         if time.monotonic() - self._swept > _SWEEP_S:
             await self._sweep(own=False)
             await self.in_thread(self._look_at_terms)
+            await self.in_thread(self._bury)
             self._due = True
         await self._settle_due()
 
@@ -96,19 +108,46 @@ class IntakeLane(Lane):
         def finish(tx: Transaction, done: Converged) -> None:
             nonlocal out
             out, payload = outbound(self._encoder, done)
-            tx.drop_publications(self._published)
+            self._forget_published(tx)
             tx.save_dead_letters([_dead_row(dead) for dead in done.dead])
             if payload is not None:
                 out.publication = tx.save_publication(self._worker, payload)
 
         done = act(finish)
-        self._published = []
+        self._published, self._farewells = [], []
         return done, out
+
+    def _forget_published(self, tx: Transaction) -> None:
+        tx.drop_publications(self._published)
+        save_farewells(tx, self._farewells)
 
     def _drop_published(self) -> None:
         with self._store.begin() as tx:
-            tx.drop_publications(self._published)
-        self._published = []
+            self._forget_published(tx)
+        self._published, self._farewells = [], []
+
+    def _bury(self) -> None:
+        """Write the tombstones of retractions that were acknowledged.
+
+        Published before the commit, under the entities' locks: a projection that brings the entity back
+        cannot be committed in between, and so never stands before its own tombstone.
+        """
+        with self._store.begin() as tx:
+            acknowledged = take_farewells(tx, _DUE_BATCH)
+            world = tx.lock_entities({entity for _, entity, _ in acknowledged})
+            tombstones = []
+            for agency, entity, record_type in acknowledged:
+                held = world.entities[entity].held
+                if agency in held and held[agency].operation != UPSERT:
+                    del held[agency]
+                    tombstones.append(self._encoder.tombstone(agency, record_type, entity))
+            tx.save_entities(world.entities.values())
+            if tombstones:
+                sending = asyncio.run_coroutine_threadsafe(self._writer.publish(tombstones), self.loop)
+                try:
+                    sending.result(_BURY_TIMEOUT_S)
+                except TimeoutError as error:
+                    raise Retriable("Kafka did not acknowledge tombstones") from error
 
     def _behind(self, out: Outbound) -> dict[bytes, frozenset[str]]:
         with self._store.begin() as tx:
@@ -151,7 +190,12 @@ class IntakeLane(Lane):
     # On the event loop
 
     async def _publish(self, out: Outbound) -> None:
-        await self._writer.publish(out.messages)
+        places = await self._writer.publish(out.messages)
+        for message, delivery in out.farewells:
+            where = places[message.topic, message.key]
+            self._farewells.append(
+                Farewell(delivery.agency, delivery.entity, delivery.record_type, message.topic, *where)
+            )
         self._observer.published(out.messages)
         if out.versions:
             moved = await self.in_thread(self._behind, out)

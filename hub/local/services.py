@@ -84,7 +84,7 @@ def hub_worker(stack: Stack, number: int) -> ProcessSpec:
         "JISR_WEB_PORT": str(stack.port(name)),
     }
     after = ["kafka", "postgres", "registry"]
-    return _spec(stack, name, ["hub"], environment, lambda: answers(f"{url}/metrics"), after)
+    return _spec(stack, name, ["hub"], environment, lambda: answers(f"{url}/readyz"), after)
 
 
 def connector(stack: Stack, agency: AgencyDatabase) -> ProcessSpec:
@@ -100,7 +100,7 @@ def connector(stack: Stack, agency: AgencyDatabase) -> ProcessSpec:
     }
     arguments = ["connector", "run", str(stack.options.connectors / f"{agency.name}.yaml")]
     after = ["kafka", "postgres", "registry"]
-    return _spec(stack, name, arguments, environment, lambda: answers(f"{url}/metrics"), after)
+    return _spec(stack, name, arguments, environment, lambda: answers(f"{url}/readyz"), after)
 
 
 def base_environment() -> dict[str, str]:

@@ -48,6 +48,31 @@ _DROP_UNDELIVERED = text("""
 """)
 
 
+_SAVE_FAREWELL = text("""
+    INSERT INTO farewell (agency, entity, record_type, topic, partition, kafka_offset)
+    VALUES (:agency, :entity, :record_type, :topic, :partition, :kafka_offset)
+    ON CONFLICT (agency, entity) DO UPDATE SET kafka_offset = excluded.kafka_offset
+""")
+
+_TAKE_FAREWELLS = text("""
+    DELETE FROM farewell f USING receipt r
+    WHERE r.topic = f.topic AND r.partition = f.partition AND r.next_offset > f.kafka_offset
+      AND (f.agency, f.entity) IN (SELECT agency, entity FROM farewell ORDER BY entity LIMIT :limit)
+    RETURNING f.agency, f.entity, f.record_type
+""")
+
+
+class Farewell(NamedTuple):
+    """A retraction on its way: where in the agency's inbox it stands."""
+
+    agency: str
+    entity: bytes
+    record_type: str
+    topic: str
+    partition: int
+    kafka_offset: int
+
+
 class Position(NamedTuple):
     """Where a lane reads on in one partition; `topic_id` tells a topic from a later one of its name."""
 
@@ -85,6 +110,18 @@ def leftover_publications(
     """What was committed and perhaps never published: this worker's, and any older than `age_s` (R26)."""
     rows = tx.connection.execute(_LEFTOVER, {"worker": worker, "age_s": age_s, "limit": limit})
     return [(row.id, bytes(row.payload)) for row in rows]
+
+
+def save_farewells(tx: Transaction, farewells: Sequence[Farewell]) -> None:
+    """Keep what waits for the agency's receipt before its tombstone is written (R29)."""
+    if farewells:
+        tx.connection.execute(_SAVE_FAREWELL, [one._asdict() for one in farewells])
+
+
+def take_farewells(tx: Transaction, limit: int) -> list[tuple[str, bytes, str]]:
+    """Acknowledged retractions: (agency, entity, record type); they are back if this rolls back."""
+    rows = tx.connection.execute(_TAKE_FAREWELLS, {"limit": limit})
+    return [(agency, bytes(entity), record_type) for agency, entity, record_type in rows]
 
 
 class ReceiptException(NamedTuple):

@@ -210,6 +210,18 @@ undelivered = Table(
     comment="projections that an agency's side could not apply yet (R28, R29)",
 )
 
+farewell = Table(
+    "farewell",
+    metadata,
+    Column("agency", Text, primary_key=True),
+    Column("entity", LargeBinary, primary_key=True),
+    Column("record_type", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("kafka_offset", BigInteger, nullable=False),
+    comment="retractions on their way: a tombstone follows once the agency has acknowledged them (R29)",
+)
+
 setting = Table(
     "setting",
     metadata,

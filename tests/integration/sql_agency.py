@@ -256,3 +256,13 @@ class Agency:
 
     def count(self, table: str = PERSON) -> int:
         return int(self.sql(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def empty_database(kind: str, request: Any, folder: Path) -> str:
+    """The URL of a new, empty database of a kind."""
+    if kind == "postgresql":
+        url: str = request.getfixturevalue("new_database")()
+        return url
+    file = folder / f"{uuid.uuid4().hex}.db"
+    file.touch()
+    return f"sqlite:///{file}"

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sql_agency import PERSON, Agency
+from sql_agency import PERSON, Agency, empty_database
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
 def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'agency.db'}"
-        (tmp_path / "agency.db").touch()
-    else:
-        new_database: Callable[[], str] = request.getfixturevalue("new_database")
-        url = new_database()
+    url = empty_database(request.param, request, tmp_path)
     made = Agency(request.param, url, tmp_path)
     made.start()
     yield made

@@ -1,4 +1,4 @@
-"""The release's record types, and agreements that have every kind of grant that a rule speaks of."""
+"""The release's record types and one more, with agreements that have every kind of grant a rule speaks of."""
 
 from __future__ import annotations
 
@@ -6,62 +6,77 @@ from pathlib import Path
 
 from hub.contracts.events import EventSchemas
 from hub.contracts.policies import type_policies
-from hub.contracts.records import Catalogue
+from hub.contracts.records import Catalogue, read_record_type
 from hub.core.projection import Grant, Terms
 from hub.core.tokens import Ids
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
-CATALOGUE = Catalogue.load(SCHEMAS / "records")
+_HERE = Path(__file__).parent
+SCHEMAS = _HERE.parents[1] / "schemas"
+
+CATALOGUE = Catalogue(
+    {
+        **Catalogue.load(SCHEMAS / "records").records,
+        # Loaded like any other: a new record type needs no code (R1).
+        "cooperative": read_record_type(_HERE / "cooperative.avsc"),
+    }
+)
 EVENTS = EventSchemas(SCHEMAS / "events")
 TYPES = type_policies(CATALOGUE)
 IDS = Ids(b"a secret of the tests, 32 bytes!")
 
-# Far from any day that a test speaks of.
-NEVER = 60_000
-TODAY = 20_000
+# The day on which tests happen, in days since 1970-01-01, and one that never comes.
+TODAY, NEVER = 20_000, 60_000
 
 INTEGRATION = "social-integration"
 HEALTH = "health-followup"
 
 
-def _all(record_type: str, *without: str) -> frozenset[str]:
+def names(record_type: str, *without: str) -> frozenset[str]:
+    """The fields of a record type, but for those named."""
     return frozenset(CATALOGUE.records[record_type].by_name) - set(without)
 
 
-def grant(fields: frozenset[str], *, create: bool = True, consent: str = "", until: int | None = None) -> Grant:
-    """A grant by public mission, or by consent to the purpose `consent`."""
+def grant(
+    fields: frozenset[str], *, create: bool = True, consent: str = "", until: int | None = None
+) -> Grant:
+    """A grant by public mission, or under consent to the purpose `consent`."""
     return Grant(fields, consent or INTEGRATION, bool(consent), create, until)
 
 
 def terms(agency: str, record_type: str, *grants: Grant, until: int = NEVER) -> Terms:
     """Terms of an agency that may publish every field, and receives what the grants allow."""
-    return Terms(agency, _all(record_type), grants, until)
+    return Terms(agency, names(record_type), grants, until)
 
 
-# entraide knows all; ads needs consent for a disability; region only updates what it has, and phones under
-# consent; clinic gets people, and their enrolments, only where they consent.
+def _disability() -> Grant:
+    return grant(frozenset({"disability"}), create=False, consent=INTEGRATION)
+
+
+# entraide knows everything of everybody; ads a disability only under consent; region only updates people
+# whom it has, and their phones under consent; health knows people, and their enrolments, under consent.
 TERMS: dict[str, tuple[Terms, ...]] = {
     "person": (
-        terms("ads", "person", grant(_all("person", "massar_code", "disability")),
-              grant(frozenset({"disability"}), create=False, consent=INTEGRATION)),
-        terms("clinic", "person", grant(_all("person", "massar_code"), consent=HEALTH)),
-        terms("entraide", "person", grant(_all("person"))),
-        terms("region", "person", grant(_all("person", "cin", "phone"), create=False),
-              grant(frozenset({"phone"}), create=False, consent=INTEGRATION)),
+        terms("ads", "person", grant(names("person", "massar_code", "disability")), _disability()),
+        terms("entraide", "person", grant(names("person"))),
+        terms("health", "person", grant(names("person", "massar_code"), consent=HEALTH)),
+        terms(
+            "region",
+            "person",
+            grant(names("person", "cin", "phone", "disability"), create=False),
+            grant(frozenset({"phone"}), create=False, consent=INTEGRATION),
+        ),
     ),
-    "centre": (
-        terms("ads", "centre", grant(_all("centre"))),
-        terms("entraide", "centre", grant(_all("centre"))),
-        terms("region", "centre", grant(_all("centre"))),
+    "centre": tuple(
+        terms(agency, "centre", grant(names("centre"))) for agency in ("ads", "entraide", "region")
     ),
     "enrolment": (
-        terms("ads", "enrolment", grant(_all("enrolment"))),
-        terms("clinic", "enrolment", grant(_all("enrolment", "centre"), consent=HEALTH)),
-        terms("entraide", "enrolment", grant(_all("enrolment"))),
+        terms("ads", "enrolment", grant(names("enrolment"))),
+        terms("entraide", "enrolment", grant(names("enrolment"))),
+        terms("health", "enrolment", grant(names("enrolment", "centre"), consent=HEALTH)),
     ),
-    "consent": (
-        terms("ads", "consent", grant(_all("consent"))),
-        terms("entraide", "consent", grant(_all("consent"))),
+    "consent": tuple(terms(agency, "consent", grant(names("consent"))) for agency in ("ads", "entraide")),
+    "cooperative": tuple(
+        terms(agency, "cooperative", grant(names("cooperative"))) for agency in ("ads", "entraide")
     ),
-}  # fmt: skip
-AGENCIES = ("ads", "clinic", "entraide", "region")
+}
+AGENCIES = ("ads", "entraide", "health", "region")

@@ -76,6 +76,17 @@ def upgrade() -> None:
         comment="one row per entity: its lock, its version, and what each agency was told",
     )
     op.create_table(
+        "farewell",
+        sa.Column("agency", sa.Text(), nullable=False),
+        sa.Column("entity", sa.LargeBinary(), nullable=False),
+        sa.Column("record_type", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("kafka_offset", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("agency", "entity", name=op.f("pk_farewell")),
+        comment="retractions on their way: a tombstone follows once the agency has acknowledged them (R29)",
+    )
+    op.create_table(
         "hold",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
@@ -209,6 +220,7 @@ def downgrade() -> None:
     op.drop_table("position")
     op.drop_table("identity")
     op.drop_table("hold")
+    op.drop_table("farewell")
     op.drop_table("entity")
     op.drop_index("ix_due_day", table_name="due")
     op.drop_table("due")
