@@ -69,7 +69,7 @@ def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
     with connect(file, schemas, agreements, database) as (db, mapping):
         store.prepare(db)
         for record in mapping.records.values():
-            db.install_capture(record, mapping.agency)
+            db.install_capture(record)
     click.echo(f"capture is installed for {', '.join(mapping.records)}")
 
 
@@ -79,10 +79,10 @@ def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
 @click.confirmation_option(prompt="Edits that were captured and not sent yet are lost. Go on?")
 def uninstall(file: Path, database: str) -> None:
     """Remove triggers and bookkeeping tables; the agency's own rows stay as they are."""
-    mapping, _ = read_mapping(file)
+    read_mapping(file)
     db = open_database(database)
     try:
-        db.uninstall(sorted({table.table for record in mapping.records.values() for table in record.tables}))
+        db.uninstall()
     finally:
         db.close()
     click.echo("capture is removed")

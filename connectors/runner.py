@@ -75,7 +75,7 @@ class Runner:
                     side.close()
                     self._stop.wait(wait_s)
                     wait_s = min(wait_s * 2, LONGEST_WAIT_S)
-        except BaseException as error:  # noqa: BLE001 — whatever it is, the process must not go on with half
+        except BaseException as error:
             log.exception("%s ended", side.name)
             self._failure = error
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 
@@ -22,8 +23,12 @@ COMMANDS: Mapping[str, str] = {
     "hub": "hub.app:serve",
     "status": "hub.ops.commands:status",
     "explain": "hub.ops.commands:explain",
+    "hold": "hub.ops.steward_commands:hold",
+    "review": "hub.ops.steward_commands:review",
     "connector": "connectors.commands:connector",
 }
+# These look at a running hub: the one that the environment names, else the embedded stack of this folder.
+_LOOKING = frozenset({"status", "explain", "hold", "review"})
 
 
 class LazyGroup(click.Group):
@@ -41,6 +46,39 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in _LOOKING:
+            use_embedded_stack()
+        return name, command, rest
+
+
+def use_embedded_stack() -> None:
+    """Name the embedded stack's hub in the environment, if one runs here and no other hub is named.
+
+    All or nothing: the store of one hub with the Kafka of another would be worse than no answer.
+    """
+    from hub.local.data_folder import DataFolder, default_home
+
+    folder = DataFolder(default_home())
+    found = folder.read_state().get("endpoints") if folder.is_locked() else None
+    if not found or not found.get("registry"):
+        return
+    from hub.local.stack import PROJECT
+
+    hub = {
+        "JISR_BOOTSTRAP": found["bootstrap"],
+        "JISR_STORE_URL": found["store"],
+        "JISR_REGISTRY_URL": found["registry"],
+        "JISR_SECRET_FILE": str(folder.secret_file("hub")),
+    }
+    if not hub.keys() & os.environ.keys():
+        os.environ.update(hub)
+        os.environ.setdefault("JISR_SCHEMAS", str(PROJECT / "schemas"))
+        os.environ.setdefault("JISR_AGREEMENTS", str(PROJECT / "deploy" / "agreements"))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

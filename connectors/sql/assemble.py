@@ -9,11 +9,14 @@ from typing import Any
 from connectors.sdk import Change
 from connectors.sql.convert import Converter, Image, Slot, Unmappable, fingerprint
 from connectors.sql.mapping import JoinMap
-from connectors.sql.rows import DELETE, INSERT, LINK, TRUNCATE, Captured, Shadow
+from connectors.sql.rows import DELETE, INSERT, LINK, TRUNCATE, UNLINK, Captured, Shadow
 from hub.core import stamps
 
 # How long a form that was opened before the hub's write may still come back as it was (R13).
 STALE_WINDOW_MS = 15 * 60 * 1000
+
+# What the sink did to a whole record, and the hub is to be told.
+_BY_SINK = {LINK: "link", UNLINK: "unlink"}
 
 
 @dataclass(slots=True)
@@ -59,8 +62,8 @@ def group(rows: Iterable[Captured]) -> list[Edit]:
             edit = Edit(row.record, row.local_id, row.txid, row.incarnation, row.seq)
             edits.append(edit)
             latest[key] = edit
-        if row.op == LINK:
-            edit.operation, edit.entity = "link", str((row.new or {})["entity"])
+        if row.op in _BY_SINK:
+            edit.operation, edit.entity = _BY_SINK[row.op], str((row.new or {})["entity"])
             edit.known, edit.clock_ms = row.known, row.clock_ms
         elif edit.operation != "delete" or row.part == 0:
             edit.add(row)
@@ -68,7 +71,7 @@ def group(rows: Iterable[Captured]) -> list[Edit]:
 
 
 def _continues(edit: Edit, row: Captured) -> bool:
-    if row.txid != edit.txid or row.op == LINK or edit.operation == "link":
+    if row.txid != edit.txid or row.op in _BY_SINK or edit.operation in _BY_SINK.values():
         return False
     # After a delete, parts that vanish with their record are its; a new main row, or a part that
     # appears, begins the key's next life.
@@ -103,7 +106,7 @@ def assemble(
         incarnation=edit.incarnation,
         entity=edit.entity or shadow.entity,
     )
-    if edit.operation in ("link", "delete"):
+    if edit.operation in ("link", "unlink", "delete"):
         return Assembled(change)
     result = Assembled(change)
     same_life = shadow.incarnation == edit.incarnation

@@ -19,7 +19,7 @@ from connectors.sql.database import Database, Refusal
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.plan import Planner, RowPlan, settle
 from connectors.sql.retries import REFUSED, WAITING, PutOff
-from connectors.sql.rows import DELETE, INSERT, LINK, Captured, EntityRow, Shadow
+from connectors.sql.rows import DELETE, INSERT, LINK, UNLINK, Captured, EntityRow, Shadow
 from connectors.sql.tables import CHANGES
 
 # What became of a delivery; also the words of the metric.
@@ -56,6 +56,8 @@ class Chunk:
     planner: Planner
     creates: bool
     now_ms: int = 0
+    # Whether the hub is to be told something besides positions.
+    news: bool = False
     _pending: dict[str, list[Captured]] = field(default_factory=dict)
 
     @property
@@ -96,7 +98,7 @@ class Chunk:
             found = store.resolve(self.db, spec.reference or "", sorted(filter(None, targets)))
             for step in steps:
                 target = step.delivery.values.get(spec.name)
-                if spec.name not in step.delivery.fields or target is None:
+                if spec.name not in step.delivery.fields or target is None or step.put_off is not None:
                     continue
                 if target not in found:
                     column = self.planner.converter.slot_of[spec.name].columns[0]
@@ -136,7 +138,7 @@ class Chunk:
             if local_id in elsewhere:
                 step.later(WAITING, "locked")
             elif local_id in dirty or any(
-                r.op in (INSERT, DELETE) and not r.part for r in pending.get(local_id, ())
+                r.op in (INSERT, DELETE, UNLINK) and not r.part for r in pending.get(local_id, ())
             ):
                 step.later(WAITING, "local_edit")
             self._pending[local_id] = pending.get(local_id, [])
@@ -229,8 +231,9 @@ class Chunk:
         keys = [step.local_id for step in steps if step.local_id is not None]
         for table in reversed(self.map.tables):
             self.db.delete_rows(table, keys)
-        # The hub knows this local record as one that lives: it is told, by the queue, that it ended.
-        self.db.append(CHANGES, [self._queue_row(step, DELETE) for step in steps])
+        # The hub knows this local record as one that lives: it is told, by the queue, that it ended, and
+        # that nobody at the agency deleted it.
+        self.db.append(CHANGES, [self._queue_row(step, UNLINK) for step in steps])
         for step in steps:
             shadow = step.shadow
             assert shadow is not None
@@ -297,7 +300,7 @@ class Chunk:
             "known": max(shadow.known, step.delivery.stamp),
             "clock_ms": self.now_ms,
             "old": None,
-            "new": {"entity": step.delivery.entity} if op == LINK else None,
+            "new": {"entity": step.delivery.entity},
         }
 
     # -- recording -------------------------------------------------------------------------------
@@ -316,8 +319,9 @@ class Chunk:
         store.save_entities(self.db, [step.entity for step in steps])
         self._merge([step for step in steps if step.delivery.operation == "merged"])
         later = [step.put_off for step in steps if step.put_off is not None]
-        retries.put_off(self.db, self.record, later, before, self.now_ms)
-        retries.settle(self.db, self.record, [s.delivery for s in steps if s.put_off is None], before)
+        self.news = retries.put_off(self.db, self.record, later, before, self.now_ms)
+        settled = [step.delivery for step in steps if step.put_off is None]
+        self.news = retries.settle(self.db, self.record, settled, before) or self.news
 
     def _point(self, step: Step, repointed: list[tuple[str, str]]) -> None:
         """The entity's row: its version, and the local record that stands for it now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -148,11 +148,11 @@ class Database(ABC):
         """Create the bookkeeping tables where they are missing."""
 
     @abstractmethod
-    def install_capture(self, record: RecordMap, agency: str) -> None:
+    def install_capture(self, record: RecordMap) -> None:
         """Put the triggers on the tables of a record type, or renew them."""
 
     @abstractmethod
-    def uninstall(self, tables: Iterable[str]) -> None:
+    def uninstall(self) -> None:
         """Remove triggers, functions and bookkeeping tables."""
 
 

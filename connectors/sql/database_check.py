@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping as MappingType
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingType
 
 from connectors.sql.database import Column, Database
 from connectors.sql.mapping import FieldMap, Mapping, Place, RecordMap, TableMap

@@ -6,8 +6,8 @@ from 1), so that every complaint can name its place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping as MappingType
 import dataclasses
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path

@@ -1,12 +1,15 @@
 """The PostgreSQL dialect (14 or later), on psycopg."""
 
+# Identifiers are quoted and texts escaped by the functions in `postgresql_capture`; values are parameters.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -183,13 +186,13 @@ class PostgreSQL(Database):
     ) -> tuple[dict[str, Image], set[str]]:
         # A plain FOR UPDATE would also wait for those who only refer to the row by a foreign key.
         strength = "FOR UPDATE" if whole else "FOR NO KEY UPDATE"
-        rows = {key: row for key, row in self._select(table, keys, "", f" {strength} OF t SKIP LOCKED")}
+        rows: dict[str, Image] = dict(self._select(table, keys, "", f" {strength} OF t SKIP LOCKED"))
         missing = [key for key in keys if key not in rows]
         held = {row[0] for row in self._select(table, missing, "", "")} if missing else set()
         return rows, held
 
     def part_rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, Image]:
-        return {key: row for key, row in self._select(table, keys, "", " FOR NO KEY UPDATE OF t")}
+        return dict(self._select(table, keys, "", " FOR NO KEY UPDATE OF t"))
 
     def _modified(self, table: TableMap) -> str:
         if table.modified_at is None:
@@ -272,7 +275,7 @@ class PostgreSQL(Database):
             for statement in capture.create_tables(self._schema):
                 self._db.execute(statement)
 
-    def install_capture(self, record: RecordMap, agency: str) -> None:
+    def install_capture(self, record: RecordMap) -> None:
         """Renew only what differs: creating a trigger waits for everybody who writes to the table."""
         for table in record.tables:
             statements = capture.capture_statements(record, table, self._schema)
@@ -287,12 +290,10 @@ class PostgreSQL(Database):
                 for statement in (*statements, capture.mark(self._schema, name, digest)):
                     self._db.execute(statement)
 
-    def uninstall(self, tables: Iterable[str]) -> None:
-        found = "SELECT DISTINCT tgname::text FROM pg_trigger WHERE tgname LIKE 'jisr_capture_%'"
-        names = sorted({name.removesuffix("_t") for (name,) in self.query(found)})
-        present = [table for table in tables if self.has_table(table)]
+    def uninstall(self) -> None:
+        found = self.query(capture.FUNCTIONS, {"schema": self._schema})
         with self.transaction():
-            for statement in capture.drop_statements(present, names, self._schema):
+            for statement in capture.drop_statements([name for (name,) in found], self._schema):
                 self._db.execute(statement)
 
 

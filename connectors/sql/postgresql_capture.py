@@ -5,9 +5,12 @@ may write the table is captured; they fix their search path and date style, sinc
 writer. An error in capture becomes a warning and a dirty row: it never fails the agency's own write.
 """
 
+# Identifiers are quoted and texts escaped by the functions in `postgresql_capture`; values are parameters.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from connectors.sql.database import object_name
 from connectors.sql.mapping import RecordMap, TableMap
@@ -46,15 +49,20 @@ def image(row: str, columns: Sequence[str]) -> str:
 
 def create_tables(schema: str) -> list[str]:
     """Statements that create what is missing of the bookkeeping."""
+    own = f"{quoted(schema)}.jisr_"
     return [
         *(_create_table(schema, table) for table in TABLES),
-        f"CREATE INDEX IF NOT EXISTS jisr_changes_by_row ON {quoted(schema)}.jisr_changes (record, local_id)",
-        f"CREATE INDEX IF NOT EXISTS jisr_retry_by_time ON {quoted(schema)}.jisr_retry (next_at_ms)",
-        f"CREATE INDEX IF NOT EXISTS jisr_retry_by_target ON {quoted(schema)}.jisr_retry (waits_for)",
-        # A queue is emptied all the time: without this, reading it scans what was deleted.
-        f"ALTER TABLE {quoted(schema)}.jisr_changes SET "
-        "(autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000)",
+        f"CREATE INDEX IF NOT EXISTS jisr_changes_by_row ON {own}changes (record, local_id)",
+        f"CREATE INDEX IF NOT EXISTS jisr_retry_by_time ON {own}retry (next_at_ms)",
+        f"CREATE INDEX IF NOT EXISTS jisr_retry_by_target ON {own}retry (waits_for)",
+        _EAGER_VACUUM.format(own=own),
     ]
+
+
+# A queue is emptied all the time: without this, reading it scans what was deleted.
+_EAGER_VACUUM = """
+ALTER TABLE {own}changes SET (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000)
+"""
 
 
 def _create_table(schema: str, table: Bookkeeping) -> str:
@@ -102,15 +110,26 @@ def capture_statements(record: RecordMap, table: TableMap, schema: str) -> list[
         new_in=_fixed("NEW", table),
     )
     return [
-        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
-        "SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' "
-        f"SET extra_float_digits = 1 SET bytea_output = 'hex' AS {_dollar(truncate + filled)}",
+        _FUNCTION.format(function=function, body=_dollar(truncate + filled)),
         f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC",
-        f"CREATE OR REPLACE TRIGGER {quoted(name)} AFTER INSERT OR UPDATE OR DELETE ON {on} "
-        f"FOR EACH ROW EXECUTE FUNCTION {function}()",
-        f"CREATE OR REPLACE TRIGGER {quoted(name + '_t')} AFTER TRUNCATE ON {on} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+        _ROW_TRIGGER.format(name=quoted(name), on=on, function=function),
+        _TRUNCATE_TRIGGER.format(name=quoted(name + "_t"), on=on, function=function),
     ]
+
+
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC'
+  SET extra_float_digits = 1 SET bytea_output = 'hex' AS {body}
+"""
+_ROW_TRIGGER = """
+CREATE OR REPLACE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {on}
+  FOR EACH ROW EXECUTE FUNCTION {function}()
+"""
+_TRUNCATE_TRIGGER = """
+CREATE OR REPLACE TRIGGER {name} AFTER TRUNCATE ON {on}
+  FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+"""
 
 
 def _dollar(body: str) -> str:
@@ -125,15 +144,18 @@ def _fixed(row: str, table: TableMap) -> str:
     return " AND ".join(tests) or "true"
 
 
-def drop_statements(tables: Iterable[str], names: Sequence[str], schema: str) -> list[str]:
-    """Statements that remove triggers, functions and bookkeeping tables."""
-    statements = []
-    for table in tables:
-        for name in names:
-            statements.append(f"DROP TRIGGER IF EXISTS {quoted(name)} ON {qualified(table, schema)}")
-            statements.append(f"DROP TRIGGER IF EXISTS {quoted(name + '_t')} ON {qualified(table, schema)}")
-    statements += [f"DROP FUNCTION IF EXISTS {quoted(schema)}.{quoted(name)}()" for name in names]
-    return statements + [f"DROP TABLE IF EXISTS {quoted(schema)}.jisr_{table.name}" for table in TABLES]
+FUNCTIONS = """
+SELECT p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname = :schema AND p.proname ~ '^jisr_capture_[0-9a-f]+$'
+"""
+
+
+def drop_statements(functions: Sequence[str], schema: str) -> list[str]:
+    """Statements that remove the trigger functions, with them their triggers, and the bookkeeping."""
+    return [
+        *(f"DROP FUNCTION {quoted(schema)}.{quoted(name)}() CASCADE" for name in functions),
+        *(f"DROP TABLE IF EXISTS {quoted(schema)}.jisr_{table.name}" for table in TABLES),
+    ]
 
 
 _TRUNCATE = """
@@ -178,10 +200,11 @@ _BODY = (
     SELECT s.read_seq, s.cap INTO reading, cap FROM {jisr}state s;
     n := nextval({sequence});
     IF old_key IS NOT NULL AND old_key IS DISTINCT FROM new_key THEN
-      INSERT INTO {jisr}shadow AS s (record, local_id, incarnation, deleted, created_by_hub, known, last, born,
-          delivered, own, replaced, kept)
+      INSERT INTO {jisr}shadow AS s (record, local_id, incarnation, deleted, created_by_hub, known, last,
+          born, delivered, own, replaced, kept)
         VALUES ({record}, old_key, 1, true, false, 0, 0, 0, '{{}}', '{{}}', '{{}}', '{{}}')
-        ON CONFLICT (record, local_id) DO UPDATE SET incarnation = s.incarnation + 1, deleted = true
+        ON CONFLICT (record, local_id) DO UPDATE SET incarnation = s.incarnation + 1, deleted = true,
+          created_by_hub = false
         RETURNING s.known, s.incarnation - 1 INTO seen_known, life;
       IF n - reading > cap THEN
         INSERT INTO {jisr}dirty AS d VALUES ({record}, old_key, life, 1)

@@ -70,19 +70,20 @@ def prior(db: Database, record: str, entities: Collection[str]) -> dict[str, Pri
     return {entity: Prior(attempts, state, code) for entity, attempts, state, code in rows}
 
 
-def settle(db: Database, record: str, settled: Sequence[Delivery], before: Mapping[str, Prior]) -> None:
-    """Forget the earlier attempts of deliveries that are settled now, and tell the hub."""
+def settle(db: Database, record: str, settled: Sequence[Delivery], before: Mapping[str, Prior]) -> bool:
+    """Forget the earlier attempts of deliveries that are settled now; whether there is news for the hub."""
     over = [delivery for delivery in settled if delivery.entity in before]
     if not over:
-        return
+        return False
     db.execute(_SETTLED, {"record": record, "entities": [delivery.entity for delivery in over]})
     tell(db, [(d, Unsettled(d.entity, d.version, RESOLVED)) for d in over])
+    return True
 
 
 def put_off(
     db: Database, record: str, items: Sequence[PutOff], before: Mapping[str, Prior], now_ms: int
-) -> None:
-    """Keep deliveries for another attempt; the hub is told what is new."""
+) -> bool:
+    """Keep deliveries for another attempt; whether there is news for the hub."""
     rows, news = [], []
     for item in items:
         delivery, earlier = item.delivery, before.get(item.delivery.entity)
@@ -109,6 +110,7 @@ def put_off(
             news.append((delivery, exception))
     db.upsert(RETRY, rows)
     tell(db, news)
+    return bool(news)
 
 
 def tell(db: Database, news: Sequence[tuple[Delivery, Unsettled]]) -> None:

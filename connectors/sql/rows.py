@@ -8,8 +8,9 @@ from typing import Any
 
 from connectors.sql.convert import Local
 
-# Operations of a captured row: a trigger's three, a row made by the sink, a truncated table.
-INSERT, UPDATE, DELETE, LINK, TRUNCATE = "I", "U", "D", "L", "T"
+# Operations of a captured row: a trigger's three, a row made or removed again by the sink, a truncated
+# table.
+INSERT, UPDATE, DELETE, LINK, UNLINK, TRUNCATE = "I", "U", "D", "L", "X", "T"
 
 Columns = Mapping[str, Local]
 # A field's local columns as `convert.fingerprint` shows them, in the order of its slot.

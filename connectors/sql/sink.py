@@ -119,8 +119,8 @@ class SqlSink:
                 counts[REFUSED if isinstance(error, Refusal) else WAITING] += 1
             return
         counts.update(step.outcome for step in steps)
-        if any(step.put_off is not None or step.delivery.entity in retried for step in steps):
-            self._waits = self._news = True
+        self._news = self._news or chunk.news
+        self._waits = self._waits or any(step.put_off is not None for step in steps)
 
     def _refuse(self, record: str, delivery: Delivery, error: Refusal | Locked) -> None:
         """Keep a delivery that the database refuses; its version counts as seen."""

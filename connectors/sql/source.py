@@ -33,7 +33,7 @@ class SqlSource:
         mapping: AgencyMapping,
         converters: Mapping[str, Converter],
         published: Mapping[str, Collection[str]],
-        report: ProblemReport = lambda record, field, code: None,
+        report: ProblemReport = lambda *_: None,
     ) -> None:
         self.db = database
         self.mapping = mapping
@@ -48,7 +48,7 @@ class SqlSource:
         self.db.claim("source")
         store.prepare(self.db)
         for record in self.mapping.records.values():
-            self.db.install_capture(record, self.mapping.agency)
+            self.db.install_capture(record)
         self.epoch, progress = store.state(self.db)
         self._snapshots = snapshot.pending(self.mapping, progress)
 

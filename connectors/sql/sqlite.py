@@ -1,5 +1,8 @@
 """The SQLite dialect, on the standard library. One writer at a time: a write transaction is the lock."""
 
+# Identifiers are quoted and texts escaped by the functions in `sqlite_capture`; values are parameters.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import contextlib
@@ -8,7 +11,7 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -169,7 +172,7 @@ class SQLite(Database):
                 return True
         return False
 
-    def may_capture(self, table: str) -> bool:
+    def may_capture(self, table: str) -> bool:  # noqa: ARG002 — who may write the file may write all of it
         return bool(self._db.execute("PRAGMA query_only").fetchone()[0] == 0)
 
     def _select(self, table: TableMap, keys: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -187,7 +190,11 @@ class SQLite(Database):
         return "".join(f", t.{quoted(column)}" for column in table.columns)
 
     def lock_rows(
-        self, table: TableMap, keys: Sequence[str], *, whole: bool
+        self,
+        table: TableMap,
+        keys: Sequence[str],
+        *,
+        whole: bool,  # noqa: ARG002 — the transaction has locked the whole file
     ) -> tuple[dict[str, Image], set[str]]:
         return self.part_rows(table, keys), set()
 
@@ -246,10 +253,8 @@ class SQLite(Database):
         return [became.get(key) for key, _ in rows]
 
     def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None:
-        sql = (
-            f"DELETE FROM {quoted(table.table)} AS t WHERE {quoted(table.key)} IN (SELECT value FROM json_each(?))"
-            f"{_fixed(table)}"
-        )
+        named = f"{quoted(table.key)} IN (SELECT value FROM json_each(?))"
+        sql = f"DELETE FROM {quoted(table.table)} AS t WHERE {named}{_fixed(table)}"
         with translated():
             self._db.execute(sql, (json.dumps(list(keys)),))
 
@@ -258,7 +263,7 @@ class SQLite(Database):
             for statement in capture.create_tables():
                 self._db.execute(statement)
 
-    def install_capture(self, record: RecordMap, agency: str) -> None:
+    def install_capture(self, record: RecordMap) -> None:
         """Renew only triggers that differ: a change of the schema makes every program prepare anew."""
         present = dict(self.query("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
         for table in record.tables:
@@ -270,7 +275,7 @@ class SQLite(Database):
                     self._db.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
                     self._db.execute(statement)
 
-    def uninstall(self, tables: Iterable[str]) -> None:
+    def uninstall(self) -> None:
         names = self.query(
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'jisr_capture_%'"
         )

@@ -5,6 +5,9 @@ SQLite 3 has (no JSON functions, no upsert). Columns travel as SQL literals made
 clause inside a trigger would be overridden by the writer's own INSERT OR REPLACE, so there is none.
 """
 
+# Identifiers are quoted and texts escaped by the functions in `sqlite_capture`; values are parameters.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import json
@@ -126,58 +129,69 @@ class _Statements:
         )
         both = f"({old}) AND ({new}) AND {same}"
         return [
-            *self.note("NEW", "U", f"{both} AND ({differs or '0'})", "OLD", "NEW"),
+            self.note("NEW", "U", f"{both} AND ({differs or '0'})", "OLD", "NEW"),
             *self.vanishes(f"({old}) AND NOT (({new}) AND {same})"),
             *self.appears(f"({new}) AND NOT (({old}) AND {same})"),
         ]
 
     def appears(self, when: str) -> list[str]:
-        reset = (
-            "UPDATE jisr_shadow SET deleted = 0, entity = NULL, created_by_hub = 0, born = 0, delivered = '{}', "
-            "own = '{}', replaced = '{}', kept = '{}' "
-            f"WHERE record = {self.record} AND local_id = {self.key('NEW')} AND deleted = 1 AND ({when});"
-        )
         noted = self.note("NEW", "I", when, None, "NEW")
-        return noted if self.table.part else [reset, *noted]
+        if self.table.part:
+            return [noted]
+        return [_NEW_LIFE.format(record=self.record, key=self.key("NEW"), when=when), noted]
 
     def vanishes(self, when: str) -> list[str]:
         noted = self.note("OLD", "D", when, "OLD", None)
         if self.table.part:
-            return noted
-        here = f"record = {self.record} AND local_id = {self.key('OLD')}"
-        return [
-            *noted,
-            "UPDATE jisr_shadow SET incarnation = incarnation + 1, deleted = 1, created_by_hub = 0 "
-            f"WHERE {here} AND ({when});",
-            "INSERT INTO jisr_shadow (record, local_id, incarnation, deleted, created_by_hub, known, last, born, "
-            f"delivered, own, replaced, kept) SELECT {self.record}, {self.key('OLD')}, 1, 1, 0, 0, 0, 0, "
-            f"'{{}}', '{{}}', '{{}}', '{{}}' WHERE ({when}) AND NOT EXISTS (SELECT 1 FROM jisr_shadow WHERE {here});",
-        ]
+            return [noted]
+        return [noted, _END_OF_LIFE.format(record=self.record, key=self.key("OLD"), when=when)]
 
-    def note(self, row: str, op: str, when: str, old: str | None, new: str | None) -> list[str]:
+    def note(self, row: str, op: str, when: str, old: str | None, new: str | None) -> str:
         """A queue row; beyond the cap, a mark that the row is dirty."""
         key, columns = self.key(row), self.table.columns
-        shadow = f"FROM jisr_shadow WHERE record = {self.record} AND local_id = {key}"
         # A part that vanishes with its record belongs to the life that just ended.
-        life = (
-            "CASE WHEN deleted = 1 THEN incarnation - 1 ELSE incarnation END"
-            if self.table.part
-            else "incarnation"
+        part_life = "CASE WHEN deleted = 1 THEN incarnation - 1 ELSE incarnation END"
+        shadow = f"FROM jisr_shadow WHERE record = {self.record} AND local_id = {key}"
+        life = f"coalesce((SELECT {part_life if self.table.part else 'incarnation'} {shadow}), 0)"
+        return _NOTE.format(
+            record=self.record,
+            part=self.table.part,
+            key=key,
+            op=op,
+            life=life,
+            known=f"coalesce((SELECT known {shadow}), 0)",
+            now=NOW_MS,
+            old=image(old, columns) if old else "NULL",
+            new=image(new, columns) if new else "NULL",
+            when=when,
+            full=_FULL,
+            mark=f"record = {self.record} AND local_id = {key} AND incarnation = {life}",
         )
-        incarnation = f"coalesce((SELECT {life} {shadow}), 0)"
-        full = (
-            "(SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jisr_changes'), 0) - read_seq > cap "
-            "FROM jisr_state)"
-        )
-        mark = f"record = {self.record} AND local_id = {key} AND incarnation = {incarnation}"
-        return [
-            f"UPDATE jisr_dirty SET times = times + 1 WHERE {mark} AND ({when}) AND {full};",
-            f"INSERT INTO jisr_dirty (record, local_id, incarnation, times) "
-            f"SELECT {self.record}, {key}, {incarnation}, 1 "
-            f"WHERE ({when}) AND {full} AND NOT EXISTS (SELECT 1 FROM jisr_dirty WHERE {mark});",
-            "INSERT INTO jisr_changes (txid, record, part, local_id, op, incarnation, known, clock_ms, old, new) "
-            f"SELECT 0, {self.record}, {self.table.part}, {key}, '{op}', {incarnation}, "
-            f"coalesce((SELECT known {shadow}), 0), {NOW_MS}, "
-            f"{image(old, columns) if old else 'NULL'}, {image(new, columns) if new else 'NULL'} "
-            f"WHERE ({when}) AND NOT {full};",
-        ]
+
+
+_FULL = """(
+  SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jisr_changes'), 0) - read_seq > cap
+    FROM jisr_state)"""
+_NOTE = """
+  UPDATE jisr_dirty SET times = times + 1 WHERE {mark} AND ({when}) AND {full};
+  INSERT INTO jisr_dirty (record, local_id, incarnation, times)
+    SELECT {record}, {key}, {life}, 1
+     WHERE ({when}) AND {full} AND NOT EXISTS (SELECT 1 FROM jisr_dirty WHERE {mark});
+  INSERT INTO jisr_changes (txid, record, part, local_id, op, incarnation, known, clock_ms, old, new)
+    SELECT 0, {record}, {part}, {key}, '{op}', {life}, {known}, {now}, {old}, {new}
+     WHERE ({when}) AND NOT {full};
+"""
+_NEW_LIFE = """
+  UPDATE jisr_shadow SET deleted = 0, entity = NULL, created_by_hub = 0, born = 0,
+      delivered = '{{}}', own = '{{}}', replaced = '{{}}', kept = '{{}}'
+   WHERE record = {record} AND local_id = {key} AND deleted = 1 AND ({when});
+"""
+_END_OF_LIFE = """
+  UPDATE jisr_shadow SET incarnation = incarnation + 1, deleted = 1, created_by_hub = 0
+   WHERE record = {record} AND local_id = {key} AND ({when});
+  INSERT INTO jisr_shadow (record, local_id, incarnation, deleted, created_by_hub, known, last, born,
+      delivered, own, replaced, kept)
+    SELECT {record}, {key}, 1, 1, 0, 0, 0, 0, '{{}}', '{{}}', '{{}}', '{{}}'
+     WHERE ({when}) AND NOT EXISTS (
+       SELECT 1 FROM jisr_shadow WHERE record = {record} AND local_id = {key});
+"""

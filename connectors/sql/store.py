@@ -9,8 +9,6 @@ from connectors.sql.database import Database
 from connectors.sql.rows import Captured, EntityRow, Shadow
 from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
 
-_SHADOW_COLUMNS = ", ".join(SHADOW.columns)
-
 READ_QUEUE = """
 SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new
   FROM {changes} ORDER BY seq LIMIT :limit
@@ -23,11 +21,16 @@ PENDING_DIRTY = "SELECT local_id FROM {dirty} WHERE record = :record AND local_i
 FORGET = "DELETE FROM {changes} WHERE seq IN_LIST(:seqs)"
 # Backwards as well: a sequence that a restore set back must not look like a full queue.
 READ_UP_TO = "UPDATE {state} SET read_seq = :seq"
-SHADOWS = f"SELECT {_SHADOW_COLUMNS} FROM {{shadow}} WHERE record = :record AND local_id IN_LIST(:ids)"
+SHADOWS = f"SELECT {', '.join(SHADOW.columns)} " + (
+    "FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)"
+)
 ENTITIES = """
 SELECT record, entity, version, local_id, merged_into
   FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
 """
+
+# Merges upon merges that a reference is followed through: more would be a circle.
+MERGE_CHAIN = 20
 
 
 def captured(rows: Iterable[tuple[Any, ...]]) -> list[Captured]:
@@ -73,14 +76,20 @@ def save_entities(db: Database, rows: Iterable[EntityRow]) -> None:
 
 def resolve(db: Database, record: str, names: Sequence[str]) -> Mapping[str, str]:
     """Local ids of entities, where a live local record stands for them; follows merges."""
-    rows = entities(db, record, set(names))
-    taken_in = {row.merged_into for row in rows.values() if row.local_id is None and row.merged_into}
-    successors = entities(db, record, taken_in)
+    now = {name: name for name in names}
     found: dict[str, str] = {}
-    for name, row in rows.items():
-        final = row if row.local_id else successors.get(row.merged_into or "")
-        if final is not None and final.local_id is not None:
-            found[name] = final.local_id
+    for _ in range(MERGE_CHAIN):
+        rows = entities(db, record, set(now.values()))
+        merged = {}
+        for name, entity in now.items():
+            row = rows.get(entity)
+            if row is not None and row.local_id is not None:
+                found[name] = row.local_id
+            elif row is not None and row.merged_into is not None:
+                merged[name] = row.merged_into
+        now = merged
+        if not now:
+            break
     gone = {local_id for local_id, row in shadows(db, record, set(found.values())).items() if row.deleted}
     return {name: local_id for name, local_id in found.items() if local_id not in gone}
 
@@ -105,12 +114,19 @@ def new_epoch(db: Database) -> None:
         db.execute("UPDATE {state} SET epoch = epoch + 1, snapshot = :snapshot", {"snapshot": "{}"})
 
 
+_COUNTS = """
+SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty}), (SELECT count(*) FROM {shadow})
+"""
+_PROBLEMS = """
+SELECT record, state, code, column_name, count(*)
+  FROM {retry} GROUP BY record, state, code, column_name ORDER BY record, state, code, column_name
+"""
+
+
 def summary(db: Database) -> list[str]:
     """How an agency's side is, for a person."""
     epoch, snapshot = state(db)
-    queue, marked, held = db.query(
-        "SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty}), (SELECT count(*) FROM {shadow})"
-    )[0]
+    queue, marked, held = db.query(_COUNTS)[0]
     lines = [
         f"captured and not sent: {queue} rows, and {marked} rows of which only is known that they changed",
         f"records known: {held}; epoch {epoch}",
@@ -122,9 +138,6 @@ def summary(db: Database) -> list[str]:
         "SELECT topic, part, next_offset FROM {position} ORDER BY topic, part"
     ):
         lines.append(f"{topic}[{part}]: read up to {offset}")
-    problems = db.query(
-        "SELECT record, state, code, column_name, count(*) FROM {retry} GROUP BY record, state, code, column_name"
-    )
-    for record, word, code, column, count in problems:
+    for record, word, code, column, count in db.query(_PROBLEMS):
         lines.append(f"{record}: {count} deliveries {word}: {code}{f' ({column})' if column else ''}")
     return lines

@@ -99,7 +99,11 @@ def count_rewrites(state: RecordState, change: Change, lost: list[Lost]) -> list
     newly = []
     oldest = change.effective - at(REWRITE_WINDOW_MS)
     for name, _ in lost:
-        stamps = [stamp for stamp in state.asserts.rewrites.get(name, []) if stamp > oldest]
+        known = state.asserts.rewrites.get(name, [])
+        if len(known) >= REWRITE_LIMIT:
+            # In dispute until a steward has spoken; a pause does not begin it all again.
+            continue
+        stamps = [stamp for stamp in known if stamp > oldest]
         state.asserts.rewrites[name] = [*stamps, change.effective][-REWRITE_LIMIT:]
         if len(stamps) == REWRITE_LIMIT - 1:
             newly.append(name)

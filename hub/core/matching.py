@@ -184,8 +184,9 @@ def _name(state: RecordState, matched: Mapping[str, str], script: str) -> str | 
     given = _value(state, matched.get(f"name_{script}_given"))
     if family is None or given is None:
         return None
-    # Families and given names are often typed into each other's box.
-    return " ".join(sorted(f"{_folded(family)} {_folded(given)}".split()))
+    # Families and given names are often typed into each other's box. Names without a letter ("-", "…") are
+    # what a form demanded of somebody who knew no name: two of them do not agree.
+    return " ".join(sorted(f"{_folded(family)} {_folded(given)}".split())) or None
 
 
 # Letters that Moroccan registers use for one another.

@@ -158,7 +158,8 @@ def _settle_one(
     led_to = reference_targets(policy, golden, targets)
     moved = merged_into(world, entity.id) if not members else None
     contents = _contents(entity, members, golden, encoded, led_to, rules, moved, policy)
-    digest = Content(UPSERT if live else DELETE, None, moved, tuple(golden), encoded).digest()
+    references = {name: target.entity if target else None for name, target in led_to.items()}
+    digest = _golden_digest(golden, encoded, references, moved, live=live)
     golden_changed = digest != entity.golden
     answered = {a.key.agency for a in answers}
     told = {
@@ -178,7 +179,7 @@ def _settle_one(
         entity=entity,
         golden=golden,
         encoded=encoded,
-        references={name: target.entity if target else None for name, target in led_to.items()},
+        references=references,
         live=live,
         merged_into=moved,
         deliveries=_deliveries(entity, told, golden, _seen(members)),
@@ -187,6 +188,20 @@ def _settle_one(
         holders_changed=before != _holders(entity),
         due_day=_due_day(entity, rules),
     )
+
+
+def _golden_digest(
+    golden: Golden,
+    encoded: Mapping[str, bytes],
+    references: Mapping[str, bytes | None],
+    moved: bytes | None,
+    *,
+    live: bool,
+) -> bytes:
+    """What the golden record says, not who says it. A reference says which entity it leads to, so that it is
+    published again when that one is heard of or merged; an unknown one is not the same as an empty one."""
+    values = {**encoded, **{name: target or b"" for name, target in references.items()}}
+    return Content(UPSERT if live else DELETE, None, moved, tuple(golden), values).digest()
 
 
 def _deliveries(
@@ -269,11 +284,17 @@ def _contents(
             contents[agency] = content
         elif agency in entity.held:
             # Also when it was told before: the message may have died with the worker that had to send it.
-            contents[agency] = _ended(policy, members, moved)
+            contents[agency] = _ended(policy, members, moved, entity.held[agency].operation)
     return contents
 
 
-def _ended(policy: TypePolicy, members: list[RecordState], moved: bytes | None) -> Content:
+def _ended(policy: TypePolicy, members: list[RecordState], moved: bytes | None, told: str) -> Content:
+    """What ends the holding of an agency that was last told `told`.
+
+    What was retracted or deleted stays so: what happens to the entity later is not the agency's to know.
+    """
+    if told in (RETRACT, DELETE):
+        return Content(told)
     if moved is not None:
         return Content(MERGED, merged_into=moved)
     propagates = policy.delete == "propagate" and not any(member.speaks for member in members)
@@ -303,9 +324,11 @@ def _seen(members: Iterable[RecordState]) -> dict[str, int]:
 def _due_day(entity: Entity, rules: Rules) -> int | None:
     if not entity.consents:
         return None
+    # Of every record type: what refers to a person is held under the person's consents too.
     days = [
         day
-        for terms in rules.terms.get(entity.record_type, ())
+        for those in rules.terms.values()
+        for terms in those
         if any(grant.needs_consent for grant in terms.grants)
         and (day := next_due_day(terms, entity.consents.values(), rules.day)) is not None
     ]

@@ -6,7 +6,7 @@ changed; then `settle` says what is told to whom. The caller loads and stores in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -76,13 +76,14 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
         done.holds.append(Hold(record, change, IDENTIFIER_CHANGED, fields))
         return
     news = change.stamp > state.seen
-    was_linked = state.linked
+    before = state.linked, state.born
     taken = absorb(policy, state, change)
     if change.stale and news:
         done.holds.append(Hold(record, change, STALE_FORM, tuple(sorted(change.stale))))
     if taken or news:
         done.edits.setdefault(record, []).append(change)
-    if taken & policy.evidence or state.linked != was_linked:
+    if taken & policy.evidence or (state.linked, state.born) != before:
+        # Also an older word than any so far: the oldest record of an entity is its founder.
         done.evidence.add(record)
 
 
@@ -93,10 +94,14 @@ class Linked:
     moves: list[Move]
     reviews: list[Review]
 
-    @property
-    def concerned(self) -> frozenset[bytes]:
-        """All entities of a merge or split."""
-        return frozenset(entity for move in self.moves for entity in (move.before, move.after))
+    def concerned(self, created: Collection[bytes]) -> frozenset[bytes]:
+        """All entities of a merge or split, but for records in `created`, which merely found theirs."""
+        return frozenset(
+            entity
+            for move in self.moves
+            if move.record not in created
+            for entity in (move.before, move.after)
+        )
 
 
 def link(

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hub.core.assertions import Assertion, Change, RecordKey, RecordState
+from hub.contracts.records import HUB
+from hub.core.assertions import Change, RecordKey
 from hub.core.crosswalk import World
 from hub.core.matching import identity_values
 from hub.core.policy import TypePolicy
-from hub.core.step import Absorbed, Linked, link
+from hub.core.settle import Reference
+from hub.core.step import Absorbed, Linked, absorb_all, link
 from hub.store.transaction import Transaction
 
 Claim = tuple[bytes, bytes]
 
 
+# Links are kept among the references, under a field name that no record type has.
+LINK = ""
+
+
+def link_reference(record_type: str, founder: bytes) -> Reference:
+    """How a record refers to the founding record of the entity that it was created for."""
+    return HUB, record_type, founder.hex()
+
+
 @dataclass
 class Block:
-    """Records connected by identity values, and the entities to lock for them."""
+    """Records connected by identity values and links, and the entities to lock for them.
+
+    `waits`: one of them was created for an entity that nobody knows yet.
+    """
 
     records: set[bytes] = field(default_factory=set)
     entities: set[bytes] = field(default_factory=set)
+    waits: bool = False
 
 
 def find_block(
@@ -31,27 +46,33 @@ def find_block(
     guess: World,
     record_id: Callable[[RecordKey], bytes],
 ) -> Block:
-    """Claim the identity values that the changes speak of, and find everyone connected to them.
+    """Claim the identity values that the changes leave their records with, and find everyone connected.
 
-    Locks those values until the commit, so that two workers cannot each miss the other's newcomer.
+    Locks those values until the commit, so that two workers cannot each miss the other's newcomer. What the
+    changes will do is found out by absorbing them; the states in `guess` are used up by that.
     """
+    foreseen = World(dict(guess.records), dict(guess.entity_of))
+    absorbed = absorb_all(foreseen, changes, record_id, {policy.name: policy})
+    states = [foreseen.records[record] for record in absorbed.evidence]
+    links = {state.linked for state in states if state.linked is not None}
+    claims = {
+        (_identity_key(policy.name, *identity), state.id)
+        for state in states
+        for identity in identity_values(policy, state)
+    }
+    frontier = (absorbed.evidence & guess.records.keys()) | links
+    # Who was created for an entity whose founding record comes only now (R27).
+    waiting = tx.dependents({link_reference(policy.name, record) for record in absorbed.created})
+    frontier |= tx.members(waiting).records.keys()
+    block = Block(waits=bool(links - foreseen.records.keys() - tx.records(links).records.keys()))
+    _close(tx, policy, block, claims, frontier, set(foreseen.records))
+    return block
+
+
+def find_block_around(tx: Transaction, policy: TypePolicy, records: Collection[bytes]) -> Block:
+    """Everyone connected to `records` as they stand; locks their identity values like `find_block`."""
     block = Block()
-    claims: set[Claim] = set()
-    frontier: set[bytes] = set()
-    own = {record_id(change.key) for change in changes}
-    for change in changes:
-        record = record_id(change.key)
-        if change.entity is not None:
-            block.entities.add(change.entity)
-            frontier |= {change.entity, record}
-        if not policy.evidence.isdisjoint(change.values):
-            known = guess.records.get(record)
-            frontier |= {record} if known else set()
-            claims |= {
-                (_identity_key(policy.name, *identity), record)
-                for identity in _identities_after(policy, known, change)
-            }
-    _close(tx, policy, block, claims, frontier, own)
+    _close(tx, policy, block, set(), set(records), set())
     return block
 
 
@@ -102,17 +123,6 @@ def link_block(tx: Transaction, policy: TypePolicy, world: World, absorbed: Abso
 
 def _identity_key(record_type: str, name: str, value: bytes) -> bytes:
     return hashlib.blake2b(f"{record_type}\0{name}\0".encode() + value, digest_size=16).digest()
-
-
-def _identities_after(
-    policy: TypePolicy, state: RecordState | None, change: Change
-) -> list[tuple[str, bytes]]:
-    """The identity values of a record once `change` is absorbed, or more: a claim too many is harmless."""
-    values: dict[str, Assertion] = dict(state.asserts.values) if state else {}
-    values |= {name: (0, value) for name, value in change.values.items() if value is not None}
-    overlaid = RecordState(id=b"", key=change.key)
-    overlaid.asserts.values = values
-    return identity_values(policy, overlaid)
 
 
 def _meet(policy: TypePolicy, world: World, records: Iterable[bytes]) -> bool:

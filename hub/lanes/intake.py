@@ -25,7 +25,7 @@ from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.consents import CONSENT, PERSON, consent_of
 from hub.lanes.converged import Converged
-from hub.lanes.identify import find_block, link_block
+from hub.lanes.identify import LINK, find_block, link_block, link_reference
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.errors import LockSetGrew
 from hub.store.transaction import Advance, Transaction
@@ -82,7 +82,7 @@ class Intake:
 
         def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
             tx.advance(LANE, advances)
-            if alone or any(self._joins_references(name) for name in by_type):
+            if by_type:
                 tx.lock_references(alone=alone)
             done.dead += read.dead
             done.changes = len(read.changes)
@@ -175,12 +175,16 @@ class Intake:
         changes = [change for change, _ in batch]
         guess = tx.records({self._record_id(change.key) for change in changes})
         block = find_block(tx, policy, changes, guess, self._record_id)
+        if block.waits and not alone:
+            raise _ReferencesUnknown("a record was created for an entity that nobody knows yet")
         wanted = set(guess.entity_of.values()) | grown | block.entities
         world = tx.lock_entities(wanted)
         missing = (guess.records.keys() | block.records) - world.records.keys()
-        if missing:
+        # Who joined meanwhile may have to stand for itself again: its own entity is needed too.
+        joined = {record for record, entity in world.entity_of.items() if entity in block.entities} - wanted
+        if missing or joined:
             now = tx.records(missing)
-            raise LockSetGrew(frozenset(wanted | set(now.entity_of.values())))
+            raise LockSetGrew(frozenset(wanted | joined | set(now.entity_of.values())))
         absorbed = absorb_all(world, changes, self._record_id, self._types)
         linked = link_block(tx, policy, world, absorbed, block)
         self._after(tx, done, record_type, world, absorbed, linked, alone)
@@ -200,15 +204,17 @@ class Intake:
         for record, changes in absorbed.edits.items():
             state = world.records[record]
             edits.setdefault(world.entity_of[record], []).extend((c, state) for c in changes)
-        dirty = {world.entity_of[record] for record in absorbed.touched} | linked.concerned
-        settled = self._settle(tx, world, dirty, edits, linked.concerned, {}, alone)
+        # A newcomer that finds its entity at once was never told of to anybody as one of its own.
+        merged = linked.concerned(absorbed.created)
+        dirty = {world.entity_of[record] for record in absorbed.touched} | merged
+        settled = self._settle(tx, world, dirty, edits, merged, {}, alone)
         moved = {move.record for move in linked.moves}
         touched = absorbed.touched | moved
         tx.save_records(world, touched)
         tx.save_entities(one.entity for one in settled)
         self._save_references(tx, world, absorbed.touched)
         self._save_findings(tx, world, absorbed.holds, linked.reviews, settled)
-        self._dependents(tx, done, world, settled, linked.concerned)
+        self._dependents(tx, done, world, settled, merged, absorbed.created)
         done.add(world, settled, touched, absorbed.created | moved)
         done.add_holds(world, absorbed.holds)
         if record_type == CONSENT:
@@ -247,10 +253,14 @@ class Intake:
             tx.lock_references(alone=True)
         world = tx.lock_entities(entities)
         present = world.entities.keys() & set(entities)
+        # Where the founding record of a merged entity stands now says what it was merged into.
+        founders = tx.records(present - set(world.entity_of.values()))
+        world.records |= founders.records
+        world.entity_of |= founders.entity_of
         settled = self._settle(tx, world, present, {}, frozenset(), restated, alone)
         tx.save_entities(one.entity for one in settled)
         tx.save_due({one.entity.id: one.due_day for one in settled if one.due_day is not None})
-        self._dependents(tx, done, world, settled, frozenset())
+        self._dependents(tx, done, world, settled)
         done.add(world, settled)
         self._consents(tx, done, [one for one in settled if one.entity.record_type == CONSENT])
 
@@ -278,7 +288,7 @@ class Intake:
         again = self._settle(tx, world, world.entities.keys(), {}, frozenset(), {}, alone=True)
         tx.save_entities(one.entity for one in again)
         tx.save_due({one.entity.id: one.due_day for one in again if one.due_day is not None})
-        self._dependents(tx, done, world, again, frozenset())
+        self._dependents(tx, done, world, again)
         done.add(world, again)
 
     def _dependents(
@@ -287,33 +297,32 @@ class Intake:
         done: Converged,
         world: World,
         settled: Iterable[Settled],
-        concerned: frozenset[bytes],
+        merged: frozenset[bytes] = frozenset(),
+        created: Collection[bytes] = (),
     ) -> None:
-        """Have those settled again that refer to an entity which moved, or which others hold now (R20)."""
+        """Have those settled again that refer to a record which is new, moved or now held by others (R20)."""
         changed = {
             one.entity.id
             for one in settled
-            if one.entity.record_type in self._referenced
-            and (one.holders_changed or one.entity.id in concerned)
+            if one.entity.record_type in self._referenced and (one.holders_changed or one.entity.id in merged)
         }
+        records = {record for record, entity in world.entity_of.items() if entity in changed}
+        keys = (world.records[record].key for record in records.union(created))
         targets = {
-            (key.agency, key.record_type, key.local_id)
-            for record, entity in world.entity_of.items()
-            if entity in changed
-            for key in (world.records[record].key,)
+            (key.agency, key.record_type, key.local_id) for key in keys if key.record_type in self._referenced
         }
         due = tx.dependents(targets)
         tx.save_due(dict.fromkeys(due, 0))
         done.due_now += len(due)
 
     def _save_references(self, tx: Transaction, world: World, touched: Iterable[bytes]) -> None:
-        tx.save_references(
-            [
-                (record, name, reference)
-                for record in sorted(touched)
-                for name, reference in _references_of(world.records[record], self._types)
-            ]
-        )
+        rows = []
+        for record in sorted(touched):
+            state = world.records[record]
+            rows += [(record, name, reference) for name, reference in _references_of(state, self._types)]
+            if state.linked is not None:
+                rows.append((record, LINK, link_reference(state.key.record_type, state.linked)))
+        tx.save_references(rows)
 
     def _save_findings(
         self,

@@ -88,7 +88,7 @@ class DataFolder:
             return {}
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        write_privately(self.state, json.dumps(state, indent=1) + "\n")
+        write_privately(self.state, json.dumps(state, indent=1) + "\n", durable=False)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -127,14 +127,18 @@ def _flock(file: IO[str]) -> bool:
     return False
 
 
-def write_privately(path: Path, text: str) -> None:
-    """Replace the file in one step, mode 0600 from its first byte: a reader sees old or new."""
+def write_privately(path: Path, text: str, durable: bool = True) -> None:
+    """Replace the file in one step, mode 0600 from its first byte: a reader sees old or new.
+
+    `durable`: it survives a loss of power, for which this waits for the disk.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -45,6 +45,7 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._changed = threading.Condition()
         self._commands: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._stopping = False
         self._open = True
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._thread.start()
@@ -61,21 +62,29 @@ class Supervisor:
         assert not unknown, f"processes start after unknown ones: {unknown}"
         for child in children:
             child.rotate_log()
-        self._do(lambda: self._children.update({child.spec.name: child for child in children}))
+        self._do(lambda: self._adopt(children))
         with self._changed:
             self._changed.wait_for(
-                lambda: any(c.failure for c in children) or all(c.was_ready for c in children)
+                lambda: (
+                    self._stopping
+                    or any(child.failure for child in children)
+                    or all(child.was_ready for child in children)
+                )
             )
         for child in children:
             if child.failure:
                 raise StartError(child.explain())
+        self._refuse_if_stopping()
 
     def stop(self) -> None:
-        """Stop everything, dependants first: the stop signal, a grace, then SIGKILL. Idempotent."""
-        if not self._open:
+        """Stop everything, dependants first: the stop signal, a grace, then SIGKILL. Idempotent.
+
+        A `start` that waits in another thread raises StartError.
+        """
+        if not self._thread.is_alive():
             return
+        self._do(self._begin_to_stop)
         remaining = dict(self._children)
-        self._do(lambda: self._expect_end(list(remaining.values())))
         while remaining:
             needed = {name for child in remaining.values() for name in child.spec.after}
             leaves = [child for name, child in remaining.items() if name not in needed]
@@ -83,7 +92,8 @@ class Supervisor:
             self._stop_together(leaves)
             for child in leaves:
                 del remaining[child.spec.name]
-        self._open = False
+        with self._changed:
+            self._open = False
         self._thread.join()
 
     def kill(self, name: str) -> None:
@@ -116,15 +126,16 @@ class Supervisor:
         child = self._children[name]
         limit_s = child.spec.ready_within_s
         with self._changed:
-            if not self._changed.wait_for(lambda: child.state is State.READY, limit_s):
+            if not self._changed.wait_for(lambda: self._stopping or child.state is State.READY, limit_s):
                 child.failure = f"not ready within {limit_s:.0f} s"
                 raise StartError(child.explain())
+        self._refuse_if_stopping()
 
     def processes(self) -> list[ProcessStatus]:
         """All processes, in the order of their start."""
         return [
             ProcessStatus(name, child.state, child.pid, child.created, child.restarts, child.paused)
-            for name, child in list(self._children.items())
+            for name, child in self._children.items()
         ]
 
     # In the supervisor's thread.
@@ -133,8 +144,19 @@ class Supervisor:
         while self._open:
             with suppress(queue.Empty):
                 self._commands.get(timeout=_WATCH_EVERY_S)()
-            for child in list(self._children.values()):
+            for child in self._children.values():
                 self._watch(child)
+        while not self._commands.empty():  # none is put any more; whoever waits for one must be let go
+            self._commands.get()()
+
+    def _adopt(self, children: Sequence[Child]) -> None:
+        self._refuse_if_stopping()
+        # A new dictionary: other threads may be reading the old one.
+        self._children = {**self._children, **{child.spec.name: child for child in children}}
+
+    def _begin_to_stop(self) -> None:
+        self._stopping = True
+        self._expect_end(list(self._children.values()))
 
     def _watch(self, child: Child) -> None:
         if child.pid is not None:
@@ -177,8 +199,10 @@ class Supervisor:
             self._set(child, State.BACKING_OFF)
 
     def _expect_end(self, children: Sequence[Child]) -> None:
-        for child in children:
-            self._set(child, State.STOPPED if child.pid is None else State.STOPPING)
+        with self._changed:
+            for child in children:
+                child.state = State.STOPPED if child.pid is None else State.STOPPING
+            self._changed.notify_all()
 
     # In a thread of its own, one per start.
 
@@ -190,8 +214,10 @@ class Supervisor:
                 ready = child.spec.ready()
             except Exception as error:
                 ready, child.probe_error = False, f"{type(error).__name__}: {error}"
-            if ready and self._became_ready(child, process):
+            if ready and process.returncode is None:
+                # Told before it counts, so that nothing that waits for it is told of earlier.
                 self._tell(child, "ready")
+                self._became_ready(child)
                 return
             if not child.was_ready and child.uptime_s > child.spec.ready_within_s:
                 child.failure = f"not ready within {child.spec.ready_within_s:.0f} s"
@@ -200,14 +226,11 @@ class Supervisor:
             time.sleep(pause_s)
             pause_s = min(_LONGEST_PROBE_S, pause_s * _PROBE_GROWTH)
 
-    def _became_ready(self, child: Child, process: subprocess.Popen[bytes]) -> bool:
+    def _became_ready(self, child: Child) -> None:
         with self._changed:
-            # Not if it died or is being stopped meanwhile.
-            if process.returncode is not None or child.state is not State.STARTING:
-                return False
-            child.was_ready, child.state = True, State.READY
-            self._changed.notify_all()
-            return True
+            if child.state is State.STARTING:  # not if it is being stopped meanwhile
+                child.was_ready, child.state = True, State.READY
+                self._changed.notify_all()
 
     # In the caller's thread.
 
@@ -236,8 +259,15 @@ class Supervisor:
             except BaseException as error:
                 done.set_exception(error)
 
-        self._commands.put(run)
+        with self._changed:
+            if not self._open:
+                raise StartError("the supervisor has stopped")
+            self._commands.put(run)
         done.result()
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping:
+            raise StartError("the supervisor is being stopped")
 
     def _pid(self, name: str) -> int:
         child = self._children[name]

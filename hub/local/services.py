@@ -46,11 +46,12 @@ _COMMAND_WITHIN_S = 120
 
 
 def bring_up(stack: Stack) -> None:
-    """From a running core to a running hub: tables, topics, registry, schemas, workers, connectors."""
+    """From the databases to a running hub: tables, registry, schemas, topics, workers, connectors."""
     stack.step("store migrated", partial(_migrate, stack.endpoints.store))
-    stack.step("topics provisioned", partial(_provision, stack))
     stack.run([registry(stack)])
     stack.step("schemas registered", partial(_register_schemas, stack))
+    stack.await_kafka()
+    stack.step("topics provisioned", partial(_provision, stack))
     ours = [hub_worker(stack, number) for number in range(stack.options.hub_workers)]
     ours += [connector(stack, agency) for agency in stack.options.agencies if _is_served(stack, agency)]
     metrics = [f"{_web(stack, spec.name)}/metrics" for spec in ours]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,8 +63,8 @@ class StackOptions:
     """What to start. `core` is Kafka and PostgreSQL with their databases; `full` is all of it.
 
     `home` is the data folder, `cache` the folder of the broker's jars. `populate` is called once the
-    databases exist, before anything of ours runs: agencies' tables are made there. `environment` is
-    added to that of all our processes. `report` is called from several threads.
+    databases exist, while Kafka starts and before anything of ours runs: agencies' tables are made there.
+    `environment` is added to that of all our processes. `report` is called from several threads.
     """
 
     home: Path
@@ -94,6 +95,7 @@ class Stack:
         self._ports: dict[str, int] = {}
         self._endpoints: Endpoints | None = None
         self._phase = "starting"
+        self._saving = threading.Lock()
 
     def __enter__(self) -> Self:
         self.start()
@@ -132,9 +134,11 @@ class Stack:
             if self.options.populate is not None:
                 self.step("agencies populated", partial(self.options.populate, self.endpoints))
             if self.options.processes == "full":
+                # Here, since it imports much of the hub, which a mere core does not need.
                 from hub.local import services
 
                 services.bring_up(self)
+            self.await_kafka()
             self._phase = "ready"
             self._save()
         except OSError as error:  # a full disk, a folder of somebody else's
@@ -151,6 +155,10 @@ class Stack:
     def run(self, specs: Sequence[ProcessSpec]) -> None:
         """Start more processes and return when they are ready. Raises StartError."""
         self.supervisor.start(specs)
+
+    def await_kafka(self) -> None:
+        """Return when Kafka is ready, which starts while other things are done; raises what it raised."""
+        self._kafka_start.result()
 
     def step(self, what: str, action: Callable[[], object]) -> None:
         """Do something between two groups of processes, and report how long it took."""
@@ -217,31 +225,37 @@ class Stack:
     # Starting and stopping.
 
     def _start_core(self) -> None:
+        """PostgreSQL and the databases; Kafka, which takes longest, gets ready in the meantime."""
         known = self.folder.read_state().get("ports", {})
         self._ports = ports.assign(["kafka", "kafka-controller", "postgres"], known)
         self._save()
-        with ThreadPoolExecutor(2, thread_name_prefix="prepare") as pool:
-            specs = [pool.submit(self._kafka), pool.submit(self._postgres)]
-            prepared = [spec.result() for spec in specs]
-        self.supervisor.start(prepared)
+        pool = ThreadPoolExecutor(1, thread_name_prefix="kafka")
+        self._kafka_start = pool.submit(self._start_kafka)
+        pool.shutdown(wait=False)
+        self._start_postgres()
         self.step("databases ready", self._make_databases)
 
-    def _kafka(self) -> ProcessSpec:
+    def _start_kafka(self) -> None:
         pinned = jars.read_lock()
         if jars.missing(pinned, self.options.cache):
             what = f"Kafka's {len(pinned)} jars fetched and verified"
-            self.step(what, lambda: jars.ensure(pinned, self.options.cache))
+            self.step(what, lambda: jars.ensure(pinned, self.options.cache, self._go_on))
         paths = [self.options.cache / jar.file_name for jar in pinned]
         broker, controller = self._ports["kafka"], self._ports["kafka-controller"]
         profile, data = self.options.kafka_profile, self.folder.kafka
         program = kafka.prepare(data, paths, profile, broker, controller)
-        return kafka.spec(program, data, broker)
+        self.run([kafka.spec(program, data, broker)])
 
-    def _postgres(self) -> ProcessSpec:
+    def _go_on(self, _: jars.PinnedJar) -> None:
+        """Raise once the stack is being stopped: Ctrl-C need not wait for the rest of a download."""
+        if self._phase != "starting":
+            raise Fatal("the stack was stopped during its start")
+
+    def _start_postgres(self) -> None:
         account = postgres.account_for(self.folder.postgres)
         password = self._superuser_password
         data = postgres.prepare(self.folder.postgres, account, password)
-        return postgres.spec(data, account, self._ports["postgres"], password)
+        self.run([postgres.spec(data, account, self._ports["postgres"], password)])
 
     def _make_databases(self) -> None:
         self.endpoints = Endpoints(
@@ -275,16 +289,18 @@ class Stack:
             self.options.report(Progress(f"{event.name} {event.kind}", event.seconds, event.detail))
 
     def _save(self) -> None:
-        self.folder.write_state(
-            {
-                "phase": self._phase,
-                "supervisor": {"pid": os.getpid(), "created": process_tree.created(os.getpid())},
-                "ports": self._ports,
-                "endpoints": self._endpoints and asdict(self._endpoints),
-                "processes": [
-                    {**asdict(status), "state": status.state.value}
-                    for status in self.supervisor.processes()
-                    if status.pid is not None
-                ],
-            }
-        )
+        with self._saving:  # several threads tell of events, and the last word must be the newest
+            processes = [
+                {"name": status.name, "pid": status.pid, "created": status.created}
+                for status in self.supervisor.processes()
+                if status.pid is not None
+            ]
+            self.folder.write_state(
+                {
+                    "phase": self._phase,
+                    "supervisor": {"pid": os.getpid(), "created": process_tree.created(os.getpid())},
+                    "ports": self._ports,
+                    "endpoints": self._endpoints and asdict(self._endpoints),
+                    "processes": processes,
+                }
+            )

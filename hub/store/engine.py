@@ -36,7 +36,9 @@ class HubStore:
         """
         try:
             with self.engine.begin() as connection:
-                yield Transaction(connection)
+                tx = Transaction(connection)
+                yield tx
+                tx.save_holdings()
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN:
                 raise Retriable("the store rolled a transaction back to let another pass") from error

@@ -60,6 +60,16 @@ entity = Table(
     comment="one row per entity: its lock, its version, and what each agency was told",
 )
 
+holding = Table(
+    "holding",
+    metadata,
+    Column("agency", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True, comment="spreads the writers; sum over it"),
+    Column("entities", BigInteger, nullable=False),
+    comment="how many entities each agency was last told to hold: entity.held counted, kept with it",
+)
+
 identity = Table(
     "identity",
     metadata,
@@ -143,6 +153,9 @@ hold = Table(
     Column("change", LargeBinary, nullable=False, comment="MessagePack: the whole change"),
     Column("state", Text, nullable=False, server_default="held"),
     _now("created_at"),
+    Column("who", Text),
+    Column("why", Text),
+    Column("decided_at", DateTime(timezone=True)),
     UniqueConstraint("record", "event_id", "reason", name="uq_hold_event"),
     comment="changes that wait for a person's word (R13, R14)",
 )

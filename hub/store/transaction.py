@@ -6,11 +6,12 @@ Locks are taken in one order: positions, references, identities, entities; each 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from hub.core.assertions import RecordKey, RecordState, pack, unpack
 from hub.core.crosswalk import Entity, Held, World
@@ -71,10 +72,12 @@ _CLAIM_IDENTITIES = text("""
     RETURNING value, records
 """)
 
-_LOCK_ENTITIES = text("""
+_ENTITIES = """
     SELECT id, record_type, version, golden, held, consents, about FROM entity
-    WHERE id = ANY(CAST(:ids AS bytea[])) ORDER BY id FOR UPDATE
-""")
+    WHERE id = ANY(CAST(:ids AS bytea[])) ORDER BY id
+"""
+_LOOK_AT_ENTITIES = text(_ENTITIES)
+_LOCK_ENTITIES = text(_ENTITIES + " FOR UPDATE")
 
 _TARGETS = """
     SELECT r.agency, r.record_type, r.local_id, r.entity, e.held, e.consents
@@ -82,10 +85,11 @@ _TARGETS = """
          AS v(agency, record_type, local_id)
     JOIN record r USING (agency, record_type, local_id)
     JOIN entity e ON e.id = r.entity
-    ORDER BY e.id, r.incarnation FOR {lock} OF e
+    ORDER BY e.id, r.incarnation
 """
-_TARGETS_SHARED = text(_TARGETS.format(lock="SHARE"))
-_TARGETS_LOCKED = text(_TARGETS.format(lock="UPDATE"))
+_LOOK_AT_TARGETS = text(_TARGETS)
+_TARGETS_SHARED = text(_TARGETS + " FOR SHARE OF e")
+_TARGETS_LOCKED = text(_TARGETS + " FOR UPDATE OF e")
 
 _DEPENDENTS = text("""
     SELECT DISTINCT r.entity
@@ -121,6 +125,16 @@ _SAVE_ENTITIES = text("""
     ON CONFLICT (id) DO UPDATE SET
         version = excluded.version, golden = excluded.golden, held = excluded.held,
         consents = excluded.consents, about = excluded.about
+""")
+
+# Each connection counts in a row of its own (nearly): one row for all would let workers pass one by one.
+_COUNT_HOLDINGS = text("""
+    INSERT INTO holding (agency, record_type, slot, entities)
+    SELECT agency, record_type, pg_backend_pid() % 64, entities
+    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:entities AS bigint[]))
+         AS v(agency, record_type, entities)
+    ORDER BY agency, record_type
+    ON CONFLICT (agency, record_type, slot) DO UPDATE SET entities = holding.entities + excluded.entities
 """)
 
 _SAVE_REFERENCES = text("""
@@ -181,6 +195,9 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        # Who held the locked entities, and by how many more (or fewer) each agency holds them now.
+        self._holders: dict[bytes, frozenset[str]] = {}
+        self._holdings: Counter[tuple[str, str]] = Counter()
 
     # Positions
 
@@ -236,7 +253,17 @@ class Transaction:
         for row in self.connection.execute(_LOCK_ENTITIES, order):
             entity = _entity(row)
             world.entities[entity.id] = entity
+            self._holders[entity.id] = _holders(entity)
         _read_records(world, self.connection.execute(_MEMBERS, order))
+        return world
+
+    def entities(self, ids: Collection[bytes]) -> World:
+        """These entities with all their members; nothing is locked."""
+        world = self.members(ids)
+        if ids:
+            for row in self.connection.execute(_LOOK_AT_ENTITIES, {"ids": sorted(ids)}):
+                entity = _entity(row)
+                world.entities[entity.id] = entity
         return world
 
     def members(self, entities: Collection[bytes]) -> World:
@@ -248,10 +275,16 @@ class Transaction:
 
     def targets(self, references: Collection[Reference], *, locked: bool) -> dict[Reference, Target]:
         """What references lead to; the targets' entities stay as they are until the commit."""
+        return self._targets(_TARGETS_LOCKED if locked else _TARGETS_SHARED, references)
+
+    def look_at_targets(self, references: Collection[Reference]) -> dict[Reference, Target]:
+        """What references lead to; nothing is locked."""
+        return self._targets(_LOOK_AT_TARGETS, references)
+
+    def _targets(self, statement: TextClause, references: Collection[Reference]) -> dict[Reference, Target]:
+        found: dict[Reference, Target] = {}
         if not references:
-            return {}
-        statement = _TARGETS_LOCKED if locked else _TARGETS_SHARED
-        found = {}
+            return found
         for agency, kind, local_id, entity, held, consents in self.connection.execute(
             statement, _columns(references)
         ):
@@ -308,6 +341,7 @@ class Transaction:
         rows = sorted(entities, key=lambda entity: entity.id)
         if not rows:
             return
+        self._count_holders(rows)
         self.connection.execute(
             _SAVE_ENTITIES,
             {
@@ -320,6 +354,31 @@ class Transaction:
                 "about": [e.about for e in rows],
             },
         )
+
+    def _count_holders(self, entities: Iterable[Entity]) -> None:
+        for entity in entities:
+            before, now = self._holders.get(entity.id, frozenset()), _holders(entity)
+            if now != before:
+                for agency in now ^ before:
+                    self._holdings[agency, entity.record_type] += 1 if agency in now else -1
+                self._holders[entity.id] = now
+
+    def save_holdings(self) -> None:
+        """Count how many entities each agency holds; the last statement before the commit.
+
+        These rows are locked after all others, so that whoever waits for them keeps nobody else waiting.
+        """
+        counts = sorted((place, count) for place, count in self._holdings.items() if count)
+        self._holdings.clear()
+        if counts:
+            self.connection.execute(
+                _COUNT_HOLDINGS,
+                {
+                    "agencies": [agency for (agency, _), _ in counts],
+                    "types": [record_type for (_, record_type), _ in counts],
+                    "entities": [count for _, count in counts],
+                },
+            )
 
     def save_references(self, rows: Sequence[tuple[bytes, str, Reference]]) -> None:
         """Keep what records refer to: (record, field, reference)."""
@@ -429,6 +488,11 @@ def _read_records(world: World, rows: Iterable[Any]) -> None:
         )
         world.records[state.id] = state
         world.entity_of[state.id] = bytes(entity)
+
+
+def _holders(entity: Entity) -> frozenset[str]:
+    """The agencies that were last told to hold the entity."""
+    return frozenset([agency for agency, held in entity.held.items() if held.operation == UPSERT])
 
 
 def _entity(row: Any) -> Entity:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from sql_agency import PERSON, Agency, empty_database
 
+from connectors.sdk import Arrivals
+
 
 @pytest.fixture(params=["postgresql", "sqlite"])
 def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
@@ -62,3 +64,303 @@ def test_only_what_differs_is_written_and_nothing_is_captured(agency: Agency) ->
     shadow = agency.shadow(key)
     assert set(shadow.delivered) == {"sex", "commune"}
     assert shadow.entity == "E1"
+
+
+def test_a_local_edit_that_the_hub_has_not_seen_is_left_alone(agency: Agency) -> None:
+    key = agency.add(cin="SH1", الجنس="أ")
+    first = agency.change()
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH2' WHERE \"المعرف\" = {key}")
+    # Captured, not sent: the field waits, the others go on.
+    outcome = agency.deliver("E1", {"cin": "SH9", "sex": "male"}, local_id=key, seen=first.stamp)
+    assert outcome == {"applied": 1}
+    assert [str(v).strip() for v in agency.row(key, "cin", "الجنس")] == ["SH2", "ذ"]
+    assert agency.refusals() == [("E1", "waiting", "local_edit", "")]
+    edit = agency.change()
+    # Sent, not seen by the hub: left alone for good; the hub will answer.
+    agency.retry_now()
+    assert agency.row(key, "cin") == ("SH2",)
+    assert agency.refusals() == [("E1", "resolved", "", "")]
+    # Seen: the hub's word holds.
+    agency.deliver("E1", {"cin": "SH9"}, local_id=key, seen=edit.stamp)
+    assert agency.row(key, "cin") == ("SH9",)
+
+
+def test_a_correction_of_what_the_hub_wrote_beats_it(agency: Agency) -> None:
+    key = agency.add(cin="SH1")
+    agency.changes()
+    far = (2**47) << 10  # a stamp far in the future: another agency's clock runs ahead
+    agency.deliver("E1", {"cin": "SH2"}, local_id=key, stamp=far)
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH3' WHERE \"المعرف\" = {key}")
+    change = agency.change()
+    assert change.stamp > far
+    assert change.entity == "E1"
+
+
+def test_an_edit_that_puts_back_what_the_hub_replaced_is_said_to_be_stale(agency: Agency) -> None:
+    key = agency.add("Alami, Zineb", cin="SH1")
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH2", "given_name_fr": "Zohra"}, local_id=key)
+    # A form that was opened before: it writes the whole row, and one correction.
+    agency.sql(
+        f"UPDATE {PERSON} SET cin = 'SH1', names = 'Alaoui, Zineb', indicatif = '+212', numero = '612345678'"
+    )
+    change = agency.change()
+    assert sorted(change.stale) == ["cin", "given_name_fr"]
+    assert sorted(change.changed) == ["family_name_fr", "phone"]
+    assert (change.values["cin"], change.values["given_name_fr"]) == ("SH1", "Zineb")
+    # The hub answers with its value; the edit was seen, so the answer is written.
+    agency.deliver("E1", {"cin": "SH2"}, local_id=key, seen=change.stamp)
+    assert agency.row(key, "cin") == ("SH2",)
+
+
+def test_what_the_hub_no_longer_lists_is_taken_back(agency: Agency) -> None:
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH1", "phone": "+212612345678", "commune": "11.321.01.03"}, local_id=key)
+    agency.deliver("E1", {"cin": "SH1"}, local_id=key)
+    # The agency's own `cin` stays; what came from the hub goes.
+    assert agency.row(key, "cin", "indicatif", "numero") == ("SH1", None, None)
+    assert agency.sql("SELECT commune FROM contact") == [(None,)]
+    assert agency.changes() == []
+    agency.deliver("E1", {}, local_id=key)
+    assert agency.row(key, "cin") == ("SH1",)
+
+
+def test_what_is_taken_back_gives_the_agency_its_own_value_again(agency: Agency) -> None:
+    key = agency.add(indicatif="+212", numero="600000001", تاريخ="07/03/1990")
+    agency.changes()
+    values = {"phone": "+212600000002", "birth_date": datetime.date(1991, 1, 1), "family_name_fr": "Alaoui"}
+    agency.deliver("E1", values, local_id=key)
+    agency.deliver("E1", {**values, "phone": "+212600000003"}, local_id=key)
+    agency.deliver("E1", {}, local_id=key, operation="retract")
+    assert agency.row(key, "indicatif", "numero", "تاريخ", "names") == (
+        "+212",
+        "600000001",
+        "07/03/1990",
+        "Alami, Zineb",
+    )
+    assert agency.shadow(key).delivered == {}
+
+
+def test_an_edit_over_the_hubs_value_is_not_taken_back(agency: Agency) -> None:
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH2", "given_name_fr": "Zohra"}, local_id=key)
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH3', names = 'Alaoui, Zohra'")
+    agency.changes()
+    agency.deliver("E1", {}, local_id=key)
+    # Its own part of the joined column stays, the hub's part goes.
+    assert agency.row(key, "cin", "names") == ("SH3", "Alaoui, Zineb")
+
+
+def test_a_retracted_row_that_the_hub_made_goes_and_may_come_again(agency: Agency) -> None:
+    agency.deliver("E1", FULL)
+    key = agency.change().local_id
+    agency.deliver("E1", operation="retract", local_id=key)
+    assert (agency.count(), agency.count("contact")) == (0, 0)
+    end = agency.change()
+    assert (end.operation, end.local_id, end.incarnation) == ("unlink", key, 0)
+    agency.deliver("E1", FULL)
+    assert agency.count() == 1
+    link = agency.change()
+    assert (link.operation, link.entity) == ("link", "E1")
+
+
+def test_a_retracted_row_with_something_of_the_agencys_own_stays(agency: Agency) -> None:
+    agency.deliver("E1", FULL)
+    key = agency.change().local_id
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH2'")
+    agency.changes()
+    agency.deliver("E1", operation="retract", local_id=key)
+    # `names` may not be empty: it stays, and the hub is told.
+    assert agency.row(key, "cin", "تاريخ", "names") == ("SH2", None, "El Idrissi, Fatima Zahra")
+    assert agency.refusals() == [("E1", "refused", "not_null", "names")]
+
+
+def test_what_the_agency_deleted_is_not_made_again(agency: Agency) -> None:
+    agency.deliver("E1", FULL)
+    key = agency.change().local_id
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    agency.deliver("E1", FULL | {"sex": "male"})
+    agency.changes()
+    agency.retry_now()
+    agency.deliver("E1", FULL)
+    agency.deliver("E1", FULL, local_id=key)
+    assert agency.count() == 0
+
+
+def test_a_key_used_again_is_not_mistaken_for_the_one_before(agency: Agency) -> None:
+    key = agency.add(cin="SH1")
+    first = agency.change()
+    agency.deliver("E1", {"cin": "SH1", "phone": "+212612345678"}, local_id=key)
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    agency.add("Other, Person", **{"المعرف": int(key)})
+    # The hub has heard neither of the delete nor of the insert.
+    agency.deliver("E1", {"cin": "SH1", "phone": "+212712345678"}, local_id=key, seen=first.stamp)
+    assert agency.row(key, "cin", "numero", "names") == (None, None, "Other, Person")
+    agency.changes()
+    agency.retry_now()
+    agency.deliver("E1", {"cin": "SH1", "phone": "+212712345678"}, local_id=key, seen=first.stamp)
+    assert agency.row(key, "cin", "numero", "names") == (None, None, "Other, Person")
+    agency.deliver("E1", {"cin": "SH1"})
+    assert agency.row(key, "cin") == (None,)
+
+
+def test_a_deletion_takes_the_row_and_its_parts(agency: Agency) -> None:
+    agency.deliver("E1", FULL)
+    key = agency.change().local_id
+    agency.deliver("E1", operation="delete", local_id=key)
+    assert (agency.count(), agency.count("contact")) == (0, 0)
+    assert [c.operation for c in agency.changes()] == ["unlink"]
+
+
+def test_a_deletion_waits_for_an_edit_and_yields_to_it(agency: Agency) -> None:
+    agency.deliver("E1", FULL)
+    link = agency.change()
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH2'")
+    agency.deliver("E1", operation="delete", local_id=link.local_id, seen=link.stamp)
+    assert agency.count() == 1
+    agency.changes()
+    agency.retry_now()
+    assert agency.count() == 1
+
+
+def test_a_merge_repoints_and_deletes_nothing(agency: Agency) -> None:
+    first, second = agency.add("Alami, Zineb"), agency.add("Alami, Zineb")
+    agency.changes()
+    agency.deliver("E1", {"given_name_fr": "Zineb"}, local_id=first)
+    agency.deliver("E2", {"given_name_fr": "Zineb"}, local_id=second)
+    agency.deliver("E2", operation="merged", merged_into="E1")
+    agency.deliver("E1", {"cin": "SH1"}, local_id=first)
+    assert (agency.row(first, "cin"), agency.row(second, "cin")) == (("SH1",), (None,))
+    # Without a record of its own, the other entity takes this one's over.
+    agency.deliver("E1", operation="merged", merged_into="E3")
+    agency.deliver("E3", {"cin": "SH3"})
+    assert agency.count() == 2
+    assert agency.row(first, "cin") == ("SH3",)
+    # A reference to an entity that was merged finds the record that stands for it now.
+    agency.deliver("N1", {"number": "INS-2026-000001", "person": "E2"}, record_type="enrolment")
+    assert agency.sql("SELECT qui FROM inscription") == [(int(first),)]
+
+
+def test_a_split_points_the_row_to_another_entity(agency: Agency) -> None:
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH1", "phone": "+212612345678"}, local_id=key)
+    agency.deliver("E2", {"cin": "SH2"}, local_id=key)
+    assert agency.row(key, "cin", "numero") == ("SH2", None)
+    # The other is somebody else now: it does not write here any more.
+    agency.deliver("E1", {"cin": "SH1"})
+    assert agency.row(key, "cin") == ("SH2",)
+
+
+def test_a_reference_waits_for_what_it_refers_to(agency: Agency) -> None:
+    number = {"number": "INS-2026-000001", "person": "E1", "centre": "C1", "status": "active"}
+    agency.deliver("N1", number, record_type="enrolment")
+    assert agency.count("inscription") == 0
+    assert agency.refusals() == [("N1", "waiting", "missing_reference", "qui")]
+    agency.deliver("E1", FULL)
+    agency.sink.apply(Arrivals())
+    # It waits for the other one now, which is no news.
+    assert agency.refusals() == []
+    agency.deliver("C1", {"code": "CS-11-00001", "name_fr": "Centre"}, record_type="centre")
+    agency.sink.apply(Arrivals())
+    assert agency.refusals() == [("N1", "resolved", "", "")]
+    person, centre = agency.sql("SELECT qui, ou FROM inscription")[0]
+    assert agency.sql(f'SELECT "المعرف" FROM {PERSON}') == [(person,)]
+    assert agency.sql("SELECT code_local FROM centre") == [(centre,)]
+    assert len(centre) == 36
+
+
+def test_what_arrives_together_is_applied_in_the_order_of_its_references(agency: Agency) -> None:
+    number = agency.delivery("N1", {"number": "INS-2026-000001", "person": "E1"}, record_type="enrolment")
+    assert agency.apply(number, agency.delivery("E1", FULL)) == {"applied": 2}
+    assert agency.count("inscription") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "column"),
+    [
+        ({"birth_date": datetime.date(1900, 1, 1)}, "check", None),
+        ({"cin": "SH123456"}, "unique", None),
+        ({"education_level": "vocational"}, "unknown_code", "niveau"),
+        ({"family_name_fr": None, "given_name_fr": None}, "not_null", "names"),
+    ],
+)
+def test_a_refused_row_does_not_hold_up_its_neighbours(
+    agency: Agency, values: dict[str, object], code: str, column: str | None
+) -> None:
+    agency.deliver("E0", FULL)
+    good = [{"family_name_fr": f"Nom {n}", "commune": "11.321.01.03"} for n in range(20)]
+    deliveries = [agency.delivery(f"G{n}", value) for n, value in enumerate(good)]
+    bad = agency.delivery("B", {"family_name_fr": "Mauvais", **values})
+    outcome = agency.apply(*deliveries[:7], bad, *deliveries[7:])
+    assert outcome["refused"] == 1
+    assert agency.sql(f"SELECT count(*) FROM {PERSON} WHERE names LIKE 'Nom %'") == [(20,)]
+    refusal = agency.refusals()
+    assert [r[:3] for r in refusal] == [("B", "refused", code)]
+    assert column in (None, refusal[0][3])
+    # Tried again, it is refused again, and not told twice.
+    agency.retry_now()
+    assert agency.refusals() == []
+    # A version that fits ends it.
+    agency.deliver("B", {"family_name_fr": "Bon"})
+    assert agency.refusals() == [("B", "resolved", "", "")]
+    assert agency.sql(f"SELECT count(*) FROM {PERSON} WHERE names = 'Bon'") == [(1,)]
+
+
+def test_a_field_that_is_refused_leaves_the_others(agency: Agency) -> None:
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH2", "education_level": "vocational"}, local_id=key)
+    assert agency.row(key, "cin") == ("SH2",)
+    assert agency.refusals() == [("E1", "refused", "unknown_code", "niveau")]
+
+
+def test_what_the_database_makes_of_a_value_is_not_written_again(agency: Agency) -> None:
+    if agency.kind == "postgresql":
+        agency.sql(
+            "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN NEW.names := upper(NEW.names); RETURN NEW; END$$"
+        )
+        agency.sql(
+            f"CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON {PERSON} FOR EACH ROW EXECUTE FUNCTION shout()"
+        )
+    else:
+        agency.sql(
+            f"CREATE TRIGGER shout AFTER UPDATE ON {PERSON} WHEN NEW.names <> upper(NEW.names) "
+            'BEGIN UPDATE "المستفيدون" SET names = upper(NEW.names) WHERE "المعرف" = NEW."المعرف"; END'
+        )
+    key = agency.add("ALAMI, ZINEB")
+    agency.changes()
+    agency.deliver("E1", {"family_name_fr": "Bennani"}, local_id=key)
+    assert agency.row(key, "names") == ("BENNANI, ZINEB",)
+    agency.changes()
+    assert agency.deliver("E1", {"family_name_fr": "Bennani"}, local_id=key) == {"unchanged": 1}
+    agency.sql(f"UPDATE {PERSON} SET notes = 'x'")
+    assert agency.changes() == []
+    agency.deliver("E1", {}, local_id=key)
+    assert agency.row(key, "names")[0].startswith("ALAMI,")
+
+
+def test_receipts_are_given_until_they_are_confirmed(agency: Agency) -> None:
+    agency.deliver("B", {"education_level": "vocational", "family_name_fr": "X"})
+    (first,) = agency.sink.receipts()
+    assert (first.topic, first.partition, first.offset) == ("entraide.person.inbox", 0, 1)
+    assert [e.code for e in first.exceptions] == ["unknown_code"]
+    agency.sink.close()
+    agency.sink = agency.new_sink()
+    assert agency.sink.connect() == {("entraide.person.inbox", 0): 1}
+    (again,) = agency.sink.receipts()
+    assert again.exceptions == first.exceptions
+    agency.sink.confirm([again])
+    assert agency.sink.receipts() == []
+
+
+def test_hostile_values_are_only_values(agency: Agency) -> None:
+    name = "Robert'); DROP TABLE contact; -- \" \\ %s :x {y} $1"
+    agency.deliver("E1", {"family_name_fr": name, "languages": ["ar", "ber"]})
+    key = agency.change().local_id
+    assert agency.row(key, "names") == (name,)
+    agency.deliver("E1", {"family_name_fr": name + "2"}, local_id=key)
+    assert agency.row(key, "names") == (name + "2",)

@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from hub.contracts.topics import TopicSpec
 from hub.errors import Fatal
+from hub.local import services
 from hub.local.stack import AgencyDatabase, Stack, StackOptions
 from hub.ops.provision import provision_topics
 
@@ -100,6 +101,22 @@ def test_one_stack_per_data_folder(stack: Stack) -> None:
     with pytest.raises(Fatal, match="a stack already runs"):
         Stack(StackOptions(home=stack.folder.home)).start()
     assert {status.name for status in stack.processes()} == {"kafka", "postgres"}
+
+
+def test_a_process_is_told_only_what_it_may_know(stack: Stack) -> None:
+    before = stack.endpoints
+    try:
+        services.registry(stack)
+        agency, worker = services.connector(stack, AgencyDatabase("ads")), services.hub_worker(stack, 0)
+    finally:
+        stack.endpoints = before
+    assert before.store in worker.env.values()
+    assert before.agencies["ads"] in agency.env.values()
+    to_agency, to_worker = (" ".join([*spec.env.values(), *spec.argv]) for spec in (agency, worker))
+    assert stack.folder.secret("database-jisr_hub") not in to_agency
+    assert str(stack.folder.secret_file("hub")) not in to_agency
+    assert stack.folder.secret("database-agency_ads") not in to_worker
+    assert stack.folder.secret("postgres-superuser") not in to_agency + to_worker
 
 
 # PostgreSQL

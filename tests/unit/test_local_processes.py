@@ -224,6 +224,25 @@ def test_stop_is_idempotent_and_ends_its_thread(bench: Bench) -> None:
     assert "supervisor" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_stop_lets_go_of_a_start_that_waits(bench: Bench) -> None:
+    failures: list[Exception] = []
+
+    def start() -> None:
+        try:
+            bench.supervisor.start([bench.spec("slow", ready=lambda: False)])
+        except StartError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    eventually(lambda: ("slow", "started") in bench.happened(), "a process")
+    bench.supervisor.stop()
+    thread.join(DEADLINE_S)
+    assert [str(failure) for failure in failures] == ["the supervisor is being stopped"]
+    with pytest.raises(StartError, match="has stopped"):
+        bench.supervisor.start([bench.spec("late")])
+
+
 def test_faults_for_what_does_not_run_are_refused(bench: Bench) -> None:
     bench.supervisor.start([bench.spec("worker")])
     bench.supervisor.stop()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from psycopg import sql
 from sqlalchemy import create_engine
@@ -19,8 +19,9 @@ from hub.local.demo.agencies import ads, entraide, health, region_laayoune
 from hub.local.demo.agencies.tables import Table
 from hub.local.demo.copies import Copy, Population
 
+Kind = Literal["postgresql", "sqlite"]
 # Agency → (kind of database, tables so that each comes after those that it refers to).
-AGENCY_DATABASES: Mapping[str, tuple[str, tuple[Table, ...]]] = {
+AGENCY_DATABASES: Mapping[str, tuple[Kind, tuple[Table, ...]]] = {
     "entraide": ("postgresql", entraide.TABLES),
     "ads": ("postgresql", ads.TABLES),
     "region-laayoune": ("sqlite", region_laayoune.TABLES),

@@ -14,12 +14,18 @@ Encoder = Callable[[Values], object]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: the hub's fields that it holds, and how. `codes`: hub code → the agency's own."""
+    """A column: the hub's fields that it holds, and how.
+
+    `codes`: hub code → the agency's own. `separator`: between the fields that share it, or between the
+    elements of a list. `form`: of a date kept as text, or the part of it that this column keeps.
+    """
 
     name: str
     fields: tuple[str, ...]
     encode: Encoder
     codes: Mapping[str, str | int] = field(default_factory=dict)
+    separator: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def joined(name: str, hub_fields: tuple[str, ...], separator: str) -> Column:
             return None
         return separator.join(str(values[hub_field]) for hub_field in hub_fields)
 
-    return Column(name, hub_fields, encode)
+    return Column(name, hub_fields, encode, separator=separator)
 
 
 def listed(name: str, hub_field: str) -> Column:
@@ -78,7 +84,7 @@ def listed(name: str, hub_field: str) -> Column:
         items = values.get(hub_field)
         return ",".join(items) if isinstance(items, list) else None
 
-    return Column(name, (hub_field,), encode)
+    return Column(name, (hub_field,), encode, separator=",")
 
 
 def day(name: str, hub_field: str, form: str) -> Column:
@@ -88,4 +94,4 @@ def day(name: str, hub_field: str, form: str) -> Column:
         value = values.get(hub_field)
         return value.strftime(form) if isinstance(value, date) else None
 
-    return Column(name, (hub_field,), encode)
+    return Column(name, (hub_field,), encode, form=form)

@@ -1,0 +1,244 @@
+"""One agency's side without our connector: Confluent's own Python client, and nothing of ours.
+
+    pip install "confluent-kafka[avro]"
+    export JISR_BOOTSTRAP=… JISR_REGISTRY_URL=… JISR_AGENCY_KEY_FILE=…
+    python stock_client.py AGENCY say person 17 insert family_name_fr=Alaoui given_name_fr=Leila
+    python stock_client.py AGENCY join
+    python stock_client.py AGENCY read person
+
+`Agency` keeps what it knows in memory. A real system keeps `rows` and `versions` in its own database, in
+the same transaction as the rows that they describe. docs/agencies.md explains each step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import hmac
+import os
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+TIMEOUT_S = 30
+
+
+@dataclass
+class Row:
+    """What this side knows of one local record.
+
+    `stamp`: the highest that the hub has shown or we have sent; `delivered`: the values that are the hub's;
+    `created`: only the hub's word put the row here.
+    """
+
+    entity: str | None = None
+    stamp: int = 0
+    delivered: dict[str, Any] = field(default_factory=dict)
+    created: bool = False
+
+
+class Agency:
+    """Says what changed here, and holds what it may know."""
+
+    def __init__(self, name: str, bootstrap: str, registry_url: str, key: bytes) -> None:
+        self.name, self.key = name, key
+        self.rows: dict[tuple[str, str], Row] = {}  # (record type, local id)
+        self.versions: dict[tuple[str, str], int] = {}  # (record type, entity)
+        registry = SchemaRegistryClient({"url": registry_url})
+        # The hub's release registers schemas; an agency only looks them up.
+        self.encode = AvroSerializer(
+            registry, conf={"auto.register.schemas": False, "use.latest.version": True}
+        )
+        self.decode = AvroDeserializer(registry)
+        self.producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "acks": "all",
+                "enable.idempotence": True,
+                # Java's partitioner: librdkafka's own default puts the same key elsewhere (R4).
+                "partitioner": "murmur2_random",
+            }
+        )
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"{name}-stock-client",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+            }
+        )
+
+    # Out: what people here changed
+
+    def say(
+        self, record_type: str, local_id: str, operation: str, values: dict[str, Any], **more: Any
+    ) -> dict[str, Any]:
+        """Tell the hub of an edit; `values` are the fields that it touched. Returns the change as sent.
+
+        A field merged by union lists the elements added; `removed` those taken away, by field.
+        """
+        row = self.rows.setdefault((record_type, local_id), Row())
+        # The echo rule: what the hub delivered, and nobody here has changed, is not ours to assert (R12).
+        news = {name: value for name, value in values.items() if row.delivered.get(name, ...) != value}
+        # Later than everything that whoever edited had been shown, whatever our clock says (R10).
+        row.stamp = max(int(time.time() * 1000) << 16, row.stamp + 1)
+        change = {
+            "event_id": f"{self.name}:{record_type}:{uuid.uuid4().hex}",
+            "local_id": local_id,
+            "operation": operation,
+            "stamp": row.stamp,
+            "changed": sorted(news),
+            "record": news or None,
+            "entity": row.entity,
+            **more,
+        }
+        self._send(f"{self.name}.{record_type}.changes", self._token(record_type, local_id), change)
+        for name in news:
+            row.delivered.pop(name, None)
+        return change
+
+    def _token(self, record_type: str, local_id: str) -> str:
+        """A key that is always the same for this record and says nothing to anybody else (R4)."""
+        digest = hmac.digest(self.key, f"{record_type}\0{local_id}".encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+    def _send(self, topic: str, key: str, value: dict[str, Any]) -> None:
+        failures: list[str] = []
+
+        def delivered(error: object, _: Message) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        payload = self.encode(value, SerializationContext(topic, MessageField.VALUE))
+        self.producer.produce(topic, key=key, value=payload, on_delivery=delivered)
+        if self.producer.flush(TIMEOUT_S) or failures:
+            raise RuntimeError(f"{topic}: not acknowledged: {failures or 'no answer'}")
+
+    # In: what this agency may know
+
+    def read(self, record_types: list[str], idle_s: float = 5) -> list[dict[str, Any]]:
+        """Read the inboxes until nothing came for `idle_s`; returns the projections applied, in order."""
+        self.consumer.subscribe([f"{self.name}.{record_type}.inbox" for record_type in record_types])
+        applied = []
+        until = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < until:
+            message = self.consumer.poll(0.5)
+            if message is None:
+                continue
+            if message.error():
+                raise RuntimeError(str(message.error()))
+            until = time.monotonic() + idle_s
+            # A message without value is a tombstone: it only makes room (R29).
+            if message.value() is not None:
+                context = SerializationContext(message.topic(), MessageField.VALUE)
+                projection = self.decode(message.value(), context)
+                if self.apply(message.topic().split(".")[1], projection):
+                    applied.append(projection)
+            self._acknowledge(message)
+        return applied
+
+    def apply(self, record_type: str, projection: dict[str, Any]) -> bool:
+        """Hold what the projection lists, and nothing else of the hub's; False if it is an old one."""
+        entity, record = projection["entity"], projection["record"] or {}
+        if projection["version"] <= self.versions.get((record_type, entity), -1):
+            return False  # Readers ignore what is not newer: messages come twice, and late (R18).
+        self.versions[record_type, entity] = projection["version"]
+        local_id = projection["local_id"] or self._local_id(record_type, entity)
+        if projection["operation"] == "upsert":
+            place = (record_type, local_id or uuid.uuid4().hex)
+            row = self.rows.setdefault(place, Row(created=local_id is None))
+            row.entity, row.stamp = entity, max(row.stamp, projection["stamp"])
+            # The whole of what we may hold from the hub: what is no longer listed goes (R17).
+            row.delivered = {name: record.get(name) for name in projection["fields"]}
+            if local_id is None:
+                self.say(*place, "link", {})
+        elif local_id and (record_type, local_id) in self.rows:
+            self._end(record_type, local_id, projection)
+        return True
+
+    def _end(self, record_type: str, local_id: str, projection: dict[str, Any]) -> None:
+        row = self.rows[record_type, local_id]
+        if projection["operation"] == "merged":
+            row.entity = projection["merged_into"]  # Re-point; delete nothing (R21).
+            return
+        row.delivered = {}
+        if row.created:
+            # Removed because the hub said so: nobody here deleted it, so it may come back.
+            self.say(record_type, local_id, "unlink", {})
+            del self.rows[record_type, local_id]
+
+    def _local_id(self, record_type: str, entity: str) -> str | None:
+        known = (key for key, row in self.rows.items() if key[0] == record_type and row.entity == entity)
+        return next(known, ("", None))[1]
+
+    def _acknowledge(self, message: Message) -> None:
+        """Tell the hub how far we are: everything before this offset is applied and safe (R29)."""
+        topic, partition = message.topic(), message.partition()
+        self._receipt(topic, partition, message.offset() + 1)
+        self.consumer.commit(message=message, asynchronous=False)
+
+    def _receipt(self, topic: str, partition: int, offset: int) -> None:
+        receipt = {
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "committed_ms": int(time.time() * 1000),
+            "exceptions": [],
+        }
+        self._send(f"{self.name}.receipts", f"{topic}-{partition}", receipt)
+
+    # Joining
+
+    def join(self, record_types: list[str]) -> None:
+        """All that we had before is said: from here on the hub may create records at our side."""
+        for record_type in record_types:
+            topic = f"{self.name}.{record_type}.changes"
+            for partition in self.consumer.list_topics(topic, TIMEOUT_S).topics[topic].partitions:
+                place = TopicPartition(topic, partition)
+                _, end = self.consumer.get_watermark_offsets(place, TIMEOUT_S)
+                self._receipt(topic, partition, end)
+
+    def close(self) -> None:
+        self.consumer.close()
+        self.producer.flush(TIMEOUT_S)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description="Speak with the hub as one agency.")
+    parser.add_argument("agency")
+    commands = parser.add_subparsers(dest="command", required=True)
+    say = commands.add_parser("say", help="tell of an edit")
+    say.add_argument("record_type")
+    say.add_argument("local_id")
+    say.add_argument("operation", choices=("insert", "update", "delete", "snapshot"))
+    say.add_argument("values", nargs="*", metavar="field=text")
+    commands.add_parser("join", help="the snapshot is complete").add_argument("record_type", nargs="+")
+    commands.add_parser("read", help="read the inboxes").add_argument("record_type", nargs="+")
+    asked = parser.parse_args(arguments)
+
+    key = Path(os.environ["JISR_AGENCY_KEY_FILE"]).read_bytes()
+    agency = Agency(asked.agency, os.environ["JISR_BOOTSTRAP"], os.environ["JISR_REGISTRY_URL"], key)
+    try:
+        if asked.command == "say":
+            values = dict(pair.split("=", 1) for pair in asked.values)
+            print(agency.say(asked.record_type, asked.local_id, asked.operation, values))
+        elif asked.command == "join":
+            agency.join(asked.record_type)
+        else:
+            for projection in agency.read(asked.record_type):
+                print(projection)
+    finally:
+        agency.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,75 @@
+"""Intake as a steward uses it: what was held is applied, who is who is looked at again (R13, R14, R16)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from hub.contracts import topics
+from hub.core.assertions import Change
+from hub.core.step import Absorbed
+from hub.lanes.converged import Converged
+from hub.lanes.identify import find_block_around, link_block
+from hub.lanes.intake import Finish, Intake
+from hub.lanes.reading import Message
+from hub.store.errors import LockSetGrew
+from hub.store.transaction import Transaction
+
+
+class StewardsIntake(Intake):
+    """The same intake, for what comes from a person instead of a topic; it has no positions to move."""
+
+    def apply(self, take: Callable[[Transaction], Sequence[Change]], finish: Finish) -> Converged:
+        """Apply changes that no topic carries; `finish` runs last inside the transaction.
+
+        `take` gives them inside that transaction, and is asked again if it has to restart: what it writes is
+        committed with the effects, or not at all. A change that can never be applied is in the result's
+        `dead`: `finish` may raise to undo everything. Blocks.
+        """
+
+        def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
+            changes = take(tx)
+            kinds = {change.key.record_type for change in changes}
+            if alone or any(map(self._joins_references, kinds)):
+                tx.lock_references(alone=alone)
+            done.changes = len(changes)
+            for record_type in self._order:
+                batch = [(c, _no_message(c)) for c in changes if c.key.record_type == record_type]
+                if batch:
+                    self._pass(tx, done, record_type, batch, grown, alone)
+
+        return self._attempt(work, finish)
+
+    def reidentify(
+        self,
+        record_type: str,
+        records: Collection[bytes],
+        decide: Callable[[Transaction], bool],
+        finish: Finish,
+    ) -> Converged:
+        """Work out again who is who among `records` and all connected to them (R16).
+
+        `decide` writes, inside the transaction, what a steward decided; where it returns False nothing is
+        looked at. Blocks.
+        """
+
+        def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
+            if not decide(tx):
+                return
+            if alone or self._joins_references(record_type):
+                tx.lock_references(alone=alone)
+            policy = self._types[record_type]
+            block = find_block_around(tx, policy, records)
+            wanted = block.entities | grown
+            world = tx.lock_entities(wanted)
+            missing = block.records - world.records.keys()
+            if missing:
+                raise LockSetGrew(frozenset(wanted | set(tx.records(missing).entity_of.values())))
+            absorbed = Absorbed(evidence=set(records))
+            linked = link_block(tx, policy, world, absorbed, block)
+            self._after(tx, done, record_type, world, absorbed, linked, alone)
+
+        return self._attempt(work, finish)
+
+
+def _no_message(change: Change) -> Message:
+    return Message(topics.changes(change.key.agency, change.key.record_type), -1, -1, 0, None, None)

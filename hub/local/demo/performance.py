@@ -1,0 +1,162 @@
+"""The performance: load, story, proof; and what is reported of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.local.demo.audit import audit
+from hub.local.demo.loading import Load, converge
+from hub.local.demo.proof.verdict import Verdict
+from hub.local.demo.quiet import Quiet
+from hub.local.demo.region import Region
+from hub.local.demo.screen import Screen
+from hub.local.demo.story.scene import Outcome, Scene
+from hub.local.demo.story.steps import STEPS
+
+_SETTLE_WITHIN_S = 60.0
+_SHOWN_PROBLEMS = 12
+
+
+@dataclass
+class Report:
+    """What came of it."""
+
+    load: Load
+    verdict: Verdict
+    people: int
+    seed: int
+    steps: list[Outcome] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict.proven and all(step.ok for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: plain values only."""
+        agencies: dict[str, dict[str, Any]] = {}
+        for sheet in self.verdict.sheets:
+            agencies.setdefault(sheet.agency, {})[sheet.record_type] = {
+                "rows": sheet.rows,
+                "entitled": sheet.entitled,
+                "duplicates": sheet.duplicates,
+                "held_digest": sheet.held_digest,
+                "entitled_digest": sheet.entitled_digest,
+                "equal": sheet.equal,
+            }
+        return {
+            "converged": self.verdict.proven,
+            "ok": self.ok,
+            "people": self.people,
+            "seed": self.seed,
+            "changes": self.load.changes,
+            "seconds": round(self.load.seconds, 2),
+            "changes_per_s": round(self.load.changes_per_s),
+            "values_compared": self.verdict.compared,
+            "problems": self.verdict.problems(),
+            "steps": [step.as_json() for step in self.steps],
+            "agencies": agencies,
+        }
+
+
+def perform(region: Region, screen: Screen) -> Report:
+    """All of the demonstration; leaves everything running. Blocks; may be interrupted anywhere."""
+    population = region.population
+    screen.heading(f"Four agencies, {population.people} people (seed {population.seed})")
+    region.start()
+    quiet = Quiet(region)
+    try:
+        load = converge(region, quiet, screen)
+        _show_load(load, screen)
+        steps = _tell(region, screen)
+        settled = quiet.wait(_SETTLE_WITHIN_S)
+        if not settled:
+            screen.verdict(False, f"something is still under way after {_SETTLE_WITHIN_S:.0f} s")
+        verdict = audit(region.site)
+    finally:
+        quiet.close()
+    report = Report(load, verdict, population.people, population.seed, steps)
+    _show_proof(report, screen)
+    return report
+
+
+def _tell(region: Region, screen: Screen) -> list[Outcome]:
+    scene = Scene(region, screen.line)
+    screen.heading("The story")
+    outcomes = []
+    try:
+        for number, step in enumerate(STEPS, 1):
+            outcome = scene.play(step)
+            outcomes.append(outcome)
+            delay = "" if outcome.delay_ms is None else f"  ({outcome.delay_ms:.0f} ms)"
+            screen.verdict(outcome.ok, f"{number:>2}. {step.sentence}{delay}")
+            for remark in outcome.remarks:
+                screen.line(f"      {remark}", "dim")
+            if not outcome.ok:
+                screen.line(f"      {outcome.problem}", "red")
+    finally:
+        scene.close()
+    return outcomes
+
+
+def _show_load(load: Load, screen: Screen) -> None:
+    screen.verdict(
+        True,
+        f"{load.changes} records converged in {load.seconds:.1f} s: {load.changes_per_s:,.0f} changes/s, "
+        "from the start of the connectors to the last commit in the last database entitled to them",
+    )
+
+
+def _show_proof(report: Report, screen: Screen) -> None:
+    verdict = report.verdict
+    screen.heading("The proof: what each agency holds, and what it may hold")
+    columns = (
+        "agency",
+        "record type",
+        "rows",
+        "duplicates",
+        "entitled",
+        "digest held",
+        "digest entitled",
+        "",
+    )
+    screen.table(
+        columns,
+        [
+            (
+                sheet.agency,
+                sheet.record_type,
+                str(sheet.rows),
+                str(sheet.duplicates),
+                str(sheet.entitled),
+                sheet.held_digest,
+                sheet.entitled_digest,
+                "✓" if sheet.equal else "✗",
+            )
+            for sheet in verdict.sheets
+        ],
+    )
+    screen.verdict(
+        not verdict.disagreeing,
+        f"{verdict.compared:,} pairs of values that two agencies share were compared: "
+        f"{len(verdict.disagreeing)} differ",
+    )
+    screen.verdict(
+        not verdict.golden_differs,
+        f"{verdict.golden_published:,} golden records published: "
+        f"{len(verdict.golden_differs)} are not what the agencies' assertions amount to",
+    )
+    problems = verdict.problems()
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        screen.line(f"  {problem}", "red")
+    if len(problems) > _SHOWN_PROBLEMS:
+        screen.line(f"  … and {len(problems) - _SHOWN_PROBLEMS} more", "red")
+    steps = sum(step.ok for step in report.steps)
+    screen.line()
+    screen.verdict(report.ok, f"{steps} of {len(report.steps)} steps came true; " + _last_word(verdict))
+
+
+def _last_word(verdict: Verdict) -> str:
+    if verdict.proven:
+        return "every agency holds exactly what it may hold, and all that they share is the same"
+    return f"NOT converged: {len(verdict.problems())} differences"

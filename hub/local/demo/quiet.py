@@ -1,0 +1,90 @@
+"""Whether anything is still under way between the agencies: asked of queues and positions, never slept.
+
+Only to know *when* to look, and how fast it went; *what* the agencies then hold is proven without it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from kafka import KafkaConsumer, TopicPartition
+from sqlalchemy import text
+
+from hub.contracts import topics
+from hub.local.demo.region import Region
+
+_POLL_S = 0.1
+_UNDER_WAY_AT_AGENCY = """
+    SELECT (SELECT count(*) FROM jisr_changes) + (SELECT count(*) FROM jisr_dirty)
+         + (SELECT count(*) FROM jisr_retry WHERE state = 'waiting')
+"""
+_INBOX_POSITIONS = "SELECT topic, part, next_offset, committed_ms FROM jisr_position"
+_AT_HUB = text("""
+    SELECT (SELECT count(*) FROM publication) + (SELECT count(*) FROM due WHERE day = 0),
+           (SELECT count(*) FROM setting WHERE name LIKE 'joined:%')
+""")
+_HUB_POSITIONS = text("SELECT topic, partition, next_offset FROM position WHERE lane = 'intake'")
+
+
+class Quiet:
+    """Looks at every queue on the way. Blocks; close it at the end."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=region.bootstrap, group_id=None, enable_auto_commit=False
+        )
+        self._changes = self._partitions(topics.changes, topics.CHANGES_PARTITIONS)
+        self._inboxes = self._partitions(topics.inbox, topics.INBOX_PARTITIONS)
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False)
+
+    def wait(self, within_s: float) -> bool:
+        """Return as soon as nothing is under way any more; False if that takes longer than `within_s`."""
+        deadline = time.monotonic() + within_s
+        before = None
+        while time.monotonic() < deadline:
+            now = self.look()
+            # Twice with nothing new in between: what was looked at first may have moved on meanwhile.
+            if now is not None and now == before:
+                return True
+            before = now
+            time.sleep(_POLL_S)
+        return False
+
+    def look(self) -> dict[TopicPartition, int] | None:
+        """How much was ever written to all topics, if nothing is under way; else None."""
+        if any(desk.one(_UNDER_WAY_AT_AGENCY) for desk in self._region.desks.values()):
+            return None
+        with self._region.store.connect() as store:
+            waiting, joined = store.execute(_AT_HUB).one()
+            read = {TopicPartition(row[0], row[1]): row[2] for row in store.execute(_HUB_POSITIONS)}
+        if waiting or joined < sum(one.snapshot for one in self._region.agreements.values()):
+            return None
+        written = self._consumer.end_offsets([*self._changes, *self._inboxes])
+        applied = {place: offset for place, (offset, _) in self._inbox_positions().items()}
+        arrived = all(read.get(place, 0) == written[place] for place in self._changes)
+        if arrived and all(applied.get(place, 0) == written[place] for place in self._inboxes):
+            return dict(written)
+        return None
+
+    def last_commit_s(self) -> float:
+        """When an agency's database last committed something from the hub, in seconds since 1970."""
+        return max((at_ms for _, at_ms in self._inbox_positions().values()), default=0) / 1000
+
+    def _inbox_positions(self) -> dict[TopicPartition, tuple[int, int]]:
+        return {
+            TopicPartition(topic, part): (int(offset), int(at_ms))
+            for desk in self._region.desks.values()
+            for topic, part, offset, at_ms in desk.ask(_INBOX_POSITIONS)
+        }
+
+    def _partitions(self, name: object, count: int) -> list[TopicPartition]:
+        assert callable(name)
+        return [
+            TopicPartition(name(agency, record_type), number)
+            for agency, agreement in self._region.agreements.items()
+            for record_type in agreement.record_types
+            for number in range(count)
+        ]

@@ -1,0 +1,144 @@
+"""The whole case of one entity: the store's explanation, what the log shows, and what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hub.contracts import topics
+from hub.core.assertions import RecordKey
+from hub.errors import JisrError
+from hub.lanes.messages import hub_id
+from hub.ops import troubles
+from hub.ops.explain import Explanation, explain
+from hub.ops.finding import find
+from hub.ops.log_reader import LogReader
+from hub.ops.parts import Parts
+from hub.ops.traces import NoticeSeen, Sent, Traces
+from hub.ops.troubles import DeadLetterSeen, Undelivered, Watermark
+from hub.ops.veil import Veil
+from hub.store.stewardship import HeldChange, Pair, holds, reviews
+
+_NOTICES = 5
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one agency was sent last, and what its side made of it.
+
+    `state`: acknowledged, pending, refused or waiting; unknown while the log cannot be read.
+    """
+
+    sent: Sent | None
+    state: str
+    undelivered: Undelivered | None
+    acknowledged_ms: int | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that the hub can tell of one entity; `problems`: what could not be looked up."""
+
+    explanation: Explanation
+    deliveries: dict[str, Delivery]
+    holds: tuple[HeldChange, ...]
+    reviews: tuple[Pair, ...]
+    dead_letters: tuple[DeadLetterSeen, ...]
+    notices: tuple[NoticeSeen, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What is read from the store at one moment."""
+
+    explanation: Explanation
+    undelivered: dict[str, Undelivered]
+    watermarks: dict[tuple[str, int], Watermark]
+    holds: list[HeldChange]
+    reviews: list[Pair]
+    dead_letters: list[DeadLetterSeen]
+
+
+class CaseReader:
+    """Puts cases together. Blocks; goes on without what does not answer, and says so."""
+
+    def __init__(self, parts: Parts, veil: Veil) -> None:
+        self._parts = parts
+        self._veil = veil
+        self._problems: list[str] = []
+
+    def read(self, name: str, agency: str | None, record_type: str) -> Case:
+        """The case of whom `name` means (`hub.ops.finding.find`); raises `NotFound`."""
+        self._problems = []
+        stored = self._stored(name, agency, record_type)
+        nothing: tuple[dict[str, Delivery], list[NoticeSeen]] = ({}, [])
+        deliveries, notices = self._try(lambda: self._logged(stored), nothing)
+        unknown = Delivery(None, "unknown", None, None)
+        return Case(
+            explanation=stored.explanation,
+            deliveries={
+                one.agency: deliveries.get(one.agency, unknown) for one in stored.explanation.agencies
+            },
+            holds=tuple(stored.holds),
+            reviews=tuple(stored.reviews),
+            dead_letters=tuple(stored.dead_letters),
+            notices=tuple(notices),
+            problems=tuple(self._problems),
+        )
+
+    def _stored(self, name: str, agency: str | None, record_type: str) -> _Stored:
+        with self._parts.looking() as tx:
+            sought = find(self._parts, tx, name, agency, record_type)
+            found = explain(self._parts, tx, sought, self._veil)
+            members = [hub_id(member.record) for member in found.members]
+            keys = [
+                RecordKey(one.agency, found.record_type, one.local_id, one.incarnation)
+                for one in found.members
+            ]
+            inboxes = [topics.inbox(one.agency, found.record_type) for one in found.agencies]
+            return _Stored(
+                explanation=found,
+                undelivered=troubles.undelivered(tx, sought.entity),
+                watermarks=troubles.watermarks(tx, inboxes),
+                holds=holds(tx, records=members),
+                reviews=reviews(tx, records=members),
+                dead_letters=self._try(lambda: troubles.dead_letters(self._parts, tx, keys), []),
+            )
+
+    def _logged(self, stored: _Stored) -> tuple[dict[str, Delivery], list[NoticeSeen]]:
+        explanation = stored.explanation
+        entities = [hub_id(explanation.entity), *(hub_id(one.record) for one in explanation.members)]
+        deliveries, notices = {}, []
+        with closing(LogReader(self._parts.settings.bootstrap)) as log:
+            traces = Traces(log, self._parts.registry)
+            for one in explanation.agencies:
+                sent = traces.last_sent(one.agency, explanation.record_type, one.name)
+                deliveries[one.agency] = _delivery(stored, one.agency, sent)
+                pairwise = self._parts.ids.pairwise(one.agency)
+                names = {pairwise.name(entity) for entity in entities}
+                notices += traces.notices(one.agency, names, _NOTICES)
+        return deliveries, notices
+
+    def _try(self, look: Callable[[], T], otherwise: T) -> T:
+        try:
+            return look()
+        except JisrError as error:
+            self._problems.append(str(error))
+            return otherwise
+
+
+def _delivery(stored: _Stored, agency: str, sent: Sent | None) -> Delivery:
+    trouble = stored.undelivered.get(agency)
+    if sent is None:
+        return Delivery(None, "nothing sent", trouble, None)
+    mark = stored.watermarks.get((sent.topic, sent.partition))
+    reached = mark is not None and mark.next_offset > sent.offset
+    state = "acknowledged" if reached else "pending"
+    if trouble is not None and trouble.version == sent.version:
+        state = trouble.state
+    return Delivery(sent, state, trouble, mark.committed_ms if mark and reached else None)

@@ -1,0 +1,166 @@
+"""Looking into Kafka without taking part: offsets, and messages at or with something. Commits nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError
+
+from hub.errors import Fatal, Retriable
+
+Place = tuple[str, int]
+
+_BLOCK_MS = 10_000
+_POLL_MS = 200
+_SCAN_BYTES = 1024 * 1024
+# Who wants only the first message of each of many partitions.
+PEEK_BYTES = 128 * 1024
+_FIRST_WINDOW, _LARGEST_WINDOW = 2_000, 200_000
+
+
+class Found(NamedTuple):
+    """A message as it stands in the log; `timestamp_ms` is the broker's append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+class LogReader:
+    """Reads what is in Kafka now. Every call blocks, and raises `Retriable` while Kafka is away."""
+
+    def __init__(self, bootstrap: str, fetch_bytes: int = _SCAN_BYTES) -> None:
+        """`fetch_bytes`: how much of one partition is fetched at a time."""
+        self._bootstrap = bootstrap
+        with self._translated():
+            self._consumer: Any = KafkaConsumer(
+                bootstrap_servers=bootstrap.split(","),
+                client_id="jisr-ops",
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                allow_auto_create_topics=False,
+                bootstrap_timeout_ms=_BLOCK_MS,
+                request_timeout_ms=_BLOCK_MS + 5_000,
+                max_partition_fetch_bytes=fetch_bytes,
+                max_poll_records=5_000,
+                metrics_enabled=False,
+            )
+
+    def places(self, topics: Iterable[str]) -> tuple[list[Place], list[str]]:
+        """(All partitions of the topics that exist, the topics that do not)."""
+        found: list[Place] = []
+        missing = []
+        with self._translated():
+            existing = self._consumer.topics()
+            for topic in topics:
+                numbers = self._consumer.partitions_for_topic(topic) if topic in existing else None
+                found += [(topic, number) for number in sorted(numbers or ())]
+                if not numbers:
+                    missing.append(topic)
+        return found, missing
+
+    def ends(self, places: Collection[Place]) -> dict[Place, int]:
+        """The offset after the last message of each partition."""
+        with self._translated():
+            return _by_place(self._consumer.end_offsets(_partitions(places))) if places else {}
+
+    def beginnings(self, places: Collection[Place]) -> dict[Place, int]:
+        """The offset of the oldest message that each partition still has."""
+        with self._translated():
+            return _by_place(self._consumer.beginning_offsets(_partitions(places))) if places else {}
+
+    def timestamps(self, offsets: Mapping[Place, int]) -> dict[Place, int]:
+        """When the first message at or after each offset was appended (Unix ms).
+
+        Compaction may have removed the message itself. A partition where nothing comes is left out.
+        """
+        found: dict[Place, int] = {}
+        if not offsets:
+            return found
+        for records in self._read(offsets, lambda place: place in found):
+            for message in records:
+                found.setdefault((message.topic, message.partition), message.timestamp_ms)
+        return found
+
+    def newest(
+        self, place: Place, keys: Collection[bytes], count: int = 1, depth: int | None = None
+    ) -> list[Found]:
+        """The newest messages of one partition with one of these keys, newest first, at most `count`.
+
+        Reads backwards, in growing steps, since a topic has no index by key; `depth`: how many messages
+        back at most. Time is that of reading: about a second for 100 thousand messages.
+        """
+        found: list[Found] = []
+        first, end = self.beginnings([place])[place], self.ends([place])[place]
+        if depth is not None:
+            first = max(first, end - depth)
+        window = _FIRST_WINDOW
+        while end > first and len(found) < count:
+            start = max(first, end - window)
+            found = found[:count] + self._between(place, start, end, keys)
+            end, window = start, min(window * 4, _LARGEST_WINDOW)
+        return found[:count]
+
+    def close(self) -> None:
+        with contextlib.suppress(KafkaError, OSError):
+            self._consumer.close(autocommit=False, timeout_ms=1_000)
+
+    def _between(self, place: Place, start: int, end: int, keys: Collection[bytes]) -> list[Found]:
+        matching = [
+            message
+            for records in self._read({place: start}, lambda _: self._position(place) >= end)
+            for message in records
+            if message.offset < end and message.key in keys
+        ]
+        return matching[::-1]
+
+    def _position(self, place: Place) -> int:
+        return int(self._consumer.position(TopicPartition(*place)))
+
+    def _read(self, offsets: Mapping[Place, int], done: Any) -> Iterator[list[Found]]:
+        """Read on from `offsets` until `done(place)` of every partition, or nothing has come for long."""
+        with self._translated():
+            self._consumer.assign(_partitions(offsets))
+            for place, offset in offsets.items():
+                self._consumer.seek(TopicPartition(*place), offset)
+            waiting = set(offsets)
+            deadline = time.monotonic() + _BLOCK_MS / 1000
+            while waiting and time.monotonic() < deadline:
+                for partition, records in self._consumer.poll(timeout_ms=_POLL_MS).items():
+                    deadline = time.monotonic() + _BLOCK_MS / 1000
+                    yield [_found(partition, record) for record in records]
+                over = {place for place in waiting if done(place)}
+                if over:
+                    waiting -= over
+                    self._consumer.pause(*_partitions(over))
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (AuthorizationError, KafkaConfigurationError) as error:
+            raise Fatal(f"Kafka at {self._bootstrap} refuses: {error}; check the user's rights") from error
+        except (KafkaError, OSError) as error:
+            raise Retriable(f"Kafka at {self._bootstrap} does not answer: {error!r}") from error
+
+
+def _partitions(places: Iterable[Place]) -> list[TopicPartition]:
+    return [TopicPartition(*place) for place in places]
+
+
+def _by_place(offsets: Mapping[Any, int]) -> dict[Place, int]:
+    return {(partition.topic, partition.partition): offset for partition, offset in offsets.items()}
+
+
+def _found(partition: Any, record: Any) -> Found:
+    return Found(
+        partition.topic, partition.partition, record.offset, record.timestamp, record.key, record.value
+    )

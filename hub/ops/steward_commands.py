@@ -1,0 +1,156 @@
+"""`jisr hold` and `jisr review`: what waits for a person, and the person's word."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from hub.ops import explain_view
+from hub.ops.commands import as_json, note_reveal, opened, reveal
+from hub.ops.holds import HeldField, HeldStory, Holds
+from hub.ops.reviews import Reviews
+from hub.ops.veil import Veil
+
+_who = click.option("--who", required=True, metavar="NAME", help="Who decides; kept with the decision.")
+_why = click.option("--why", required=True, metavar="TEXT", help="Why; kept with the decision.")
+_all = click.option("--all", "all_states", is_flag=True, help="Also those that are decided.")
+_record_type = click.option(
+    "--record-type", default="person", show_default=True, help="What A and B are, given as agency:local_id."
+)
+
+# Published by the next worker that sweeps, every few seconds.
+_SOON = "the workers publish what follows within seconds"
+
+
+@click.group()
+def hold() -> None:
+    """Changes that wait for a person: stale forms and changed identifiers."""
+
+
+@hold.command("list")
+@click.option("--agency", metavar="AGENCY", help="Only this agency's.")
+@_all
+@as_json
+def list_holds(agency: str | None, all_states: bool, as_json: bool) -> None:
+    """List holds, oldest first, without values."""
+    with opened() as parts:
+        found = Holds(parts).list(agency, all_states=all_states)
+    if as_json:
+        click.echo(json.dumps([explain_view.hold_json(one) for one in found], ensure_ascii=False))
+        return
+    for one in found:
+        click.echo(explain_view.hold_line(one))
+    if not found:
+        click.echo("nothing is held")
+
+
+@hold.command("show")
+@click.argument("number", type=int)
+@as_json
+@reveal
+def show_hold(number: int, as_json: bool, reveal: bool) -> None:
+    """Show one hold: the values that wait, what the record says now, and what stands."""
+    with opened() as parts:
+        story = Holds(parts).show(number, Veil(reveal=reveal))
+    if reveal:
+        note_reveal(f"hold {number}")
+    if as_json:
+        click.echo(json.dumps(_hold_story(story), indent=1, ensure_ascii=False))
+        return
+    click.echo(explain_view.hold_line(story.hold))
+    click.echo(f"  said {story.said} by {story.hold.change.operation}; the record stands for {story.entity}")
+    for one in story.fields:
+        click.echo(f"  {_held_field(one)}")
+
+
+@hold.command("release")
+@click.argument("number", type=int)
+@_who
+@_why
+def release_hold(number: int, who: str, why: str) -> None:
+    """Apply a held change: a person has confirmed it."""
+    with opened() as parts:
+        released = Holds(parts).release(number, who, why)
+    click.echo(f"hold {number} released; {_SOON}" if released else f"hold {number} had been released before")
+
+
+@hold.command("reject")
+@click.argument("number", type=int)
+@_who
+@_why
+def reject_hold(number: int, who: str, why: str) -> None:
+    """Drop a held change: what stands stays."""
+    with opened() as parts:
+        rejected = Holds(parts).reject(number, who, why)
+    click.echo(f"hold {number} rejected" if rejected else f"hold {number} had been rejected before")
+
+
+@click.group()
+def review() -> None:
+    """Pairs of records that may be one person, or may not: nobody is linked by that alone."""
+
+
+@review.command("list")
+@_all
+@as_json
+def list_reviews(all_states: bool, as_json: bool) -> None:
+    """List reviews, oldest first, without values; `jisr explain` tells more of each side."""
+    with opened() as parts:
+        found = Reviews(parts).list(all_states=all_states)
+    if as_json:
+        click.echo(json.dumps([explain_view.pair_json(one) for one in found], ensure_ascii=False))
+        return
+    for one in found:
+        click.echo(explain_view.pair_line(one))
+    if not found:
+        click.echo("nothing is to be reviewed")
+
+
+@review.command("same")
+@click.argument("a")
+@click.argument("b")
+@_who
+@_why
+@_record_type
+def same(a: str, b: str, who: str, why: str, record_type: str) -> None:
+    """Decide that records A and B are the same; each as `jisr review list` names it, or agency:local_id."""
+    _decide(a, b, record_type, same=True, who=who, why=why)
+
+
+@review.command("different")
+@click.argument("a")
+@click.argument("b")
+@_who
+@_why
+@_record_type
+def different(a: str, b: str, who: str, why: str, record_type: str) -> None:
+    """Decide that records A and B are not the same; what was linked is parted."""
+    _decide(a, b, record_type, same=False, who=who, why=why)
+
+
+def _decide(a: str, b: str, record_type: str, *, same: bool, who: str, why: str) -> None:
+    with opened() as parts:
+        verdict = Reviews(parts).decide(a, b, record_type, same=same, who=who, why=why)
+    word = "same" if same else "different"
+    click.echo(f"decided: {word}; {_SOON}" if verdict.new else f"{word} had been decided before")
+    if verdict.together != same:
+        click.echo("they stand for one entity all the same: other decisions join them", err=True)
+
+
+def _hold_story(story: HeldStory) -> dict[str, object]:
+    return {
+        **explain_view.hold_json(story.hold),
+        "entity": story.entity,
+        "said": story.said,
+        "operation": story.hold.change.operation,
+        "values": {one.name: one.__dict__ for one in story.fields},
+    }
+
+
+def _held_field(one: HeldField) -> str:
+    own = f"the record says {one.own} ({one.own_when})" if one.own_when else "the record says nothing"
+    won = (
+        f"golden is {one.golden} ({one.golden_by}, {one.golden_when})" if one.golden_by else "none is golden"
+    )
+    return f"{one.name}: {one.held} waits; {own}; {won}"

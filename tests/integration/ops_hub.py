@@ -1,0 +1,291 @@
+"""A hub without workers, for tests of operations: its store, its registry, its topics, and agencies' words.
+
+Agencies have names of their own in every test module, since topics outlive a test; the release's contracts
+are copied with those names in their authorities.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import httpx
+from kafka import KafkaProducer
+from support.changes import key
+from support.contracts import SCHEMAS
+
+from hub.contracts import topics
+from hub.contracts.registry_client import RegistryClient
+from hub.contracts.subjects import event_subjects
+from hub.contracts.topics import agency_topics, hub_topics
+from hub.contracts.wire import frame, write
+from hub.core.assertions import Change, RecordKey
+from hub.lanes.converged import Converged
+from hub.lanes.log import partition_of
+from hub.lanes.publication import Outbound, outbound
+from hub.local.ports import LOOPBACK, assign
+from hub.local.stack import Stack
+from hub.ops.parts import Parts
+from hub.ops.provision import provision_topics
+from hub.settings import HubSettings
+from hub.store.migrate import migrate
+from hub.store.transaction import Transaction
+
+JISR = [sys.executable, "-c", "from hub.cli import main; main()"]
+PURPOSE = "social-integration"
+# What ads may hold of a person: neither the pupil's code nor, without consent, the disability.
+NOT_FOR_ADS = ("massar_code", "disability")
+
+
+@dataclass
+class OpsHub:
+    """A hub's parts with everything that they talk to. `name`: what an agency is called here."""
+
+    parts: Parts
+    environment: Mapping[str, str]
+    suffix: str
+    bootstrap: str
+    outs: list[Outbound] = field(default_factory=list)
+
+    def name(self, agency: str) -> str:
+        return f"{agency}-{self.suffix}"
+
+    def key(self, agency: str, local_id: str, record_type: str = "person", incarnation: int = 0) -> RecordKey:
+        return key(self.name(agency), local_id, record_type, incarnation)
+
+    def take(self, *changes: Change) -> Converged:
+        """Converge a batch as if a topic had carried it; `outs` gets what would be published."""
+        encoder = self.parts.encoder()
+
+        def finish(_: Transaction, done: Converged) -> None:
+            self.outs.append(outbound(encoder, done)[0])
+
+        return self.parts.intake.apply(lambda _: changes, finish)
+
+    def settle_due(self) -> None:
+        """Settle what is due, and keep what would be published."""
+        encoder = self.parts.encoder()
+
+        def finish(_: Transaction, done: Converged) -> None:
+            self.outs.append(outbound(encoder, done)[0])
+
+        while self.parts.intake.settle_due(100, finish).due_taken:
+            pass
+
+    def publish(self) -> None:
+        """Publish what has been kept, in order, as a worker would."""
+        with producing(self.bootstrap) as send:
+            for out in self.outs:
+                for message in out.messages:
+                    send(message.topic, message.key, message.value)
+        self.outs.clear()
+
+    def acknowledge(self, agency: str, record_type: str, partition: int, offset: int) -> None:
+        """Note a receipt's watermark, as the receipts lane does."""
+        with self.parts.store.begin() as tx:
+            tx.connection.exec_driver_sql(
+                "INSERT INTO receipt VALUES (%s, %s, %s, %s, 1000)"
+                " ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
+                (topics.inbox(self.name(agency), record_type), partition, self.name(agency), offset),
+            )
+
+    def rows(self, statement: str, *values: Any) -> list[Any]:
+        with self.parts.store.begin() as tx:
+            return list(tx.connection.exec_driver_sql(statement, values or None))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `jisr` as a person would."""
+        return subprocess.run(
+            [*JISR, *arguments],
+            env={**_plain_environment(), **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def say(self, record: RecordKey, stamp: int, operation: str = "insert", **values: Any) -> bytes:
+        """A change as an agency's connector frames it; `values` are Python values of its mask."""
+        spec = self.parts.catalogue.records[record.record_type]
+        schema = self.parts.events.change(spec)
+        subject = topics.subject(topics.changes(record.agency, record.record_type))
+        event = {
+            "event_id": f"{record.local_id}-{stamp}",
+            "local_id": record.local_id,
+            "incarnation": record.incarnation,
+            "operation": operation,
+            "stamp": stamp,
+            "changed": list(values),
+            "record": {one.name: values.get(one.name) for one in spec.fields},
+        }
+        body = write(fastavro.parse_schema(schema), event)
+        return frame(self.parts.registry.lookup(subject, schema), body)
+
+
+@contextmanager
+def producing(bootstrap: str) -> Iterator[Callable[[str, bytes, bytes | None], None]]:
+    """Sends (topic, key, value) to the key's own partition; all are acknowledged at the end."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    counts: dict[str, int] = {}
+
+    def send(topic: str, key: bytes, value: bytes | None) -> None:
+        if topic not in counts:
+            counts[topic] = len(producer.partitions_for(topic))
+        producer.send(topic, key=key, value=value, partition=partition_of(key, counts[topic]))
+
+    try:
+        yield send
+        producer.flush(timeout=30)
+    finally:
+        producer.close()
+
+
+@contextmanager
+def ops_hub(stack: Stack, folder: Path, joining: Sequence[str] = ()) -> Iterator[OpsHub]:
+    """A hub with agencies ads, entraide, health and region; those in `joining` begin with a snapshot."""
+    suffix = secrets.token_hex(3)
+    database = f"ops_{suffix}"
+    store_url = stack.create_database(database)
+    _copy_schemas(folder / "schemas", suffix)
+    _write_agreements(folder / "agreements", suffix, joining)
+    (folder / "secret").write_bytes(secrets.token_bytes(32))
+    with _registry(store_url, folder) as registry_url:
+        environment = {
+            "JISR_BOOTSTRAP": stack.endpoints.bootstrap,
+            "JISR_REGISTRY_URL": registry_url,
+            "JISR_STORE_URL": store_url,
+            "JISR_SECRET_FILE": str(folder / "secret"),
+            "JISR_SCHEMAS": str(folder / "schemas"),
+            "JISR_AGREEMENTS": str(folder / "agreements"),
+            "JISR_GROUP": f"ops-{suffix}",
+        }
+        settings = HubSettings(
+            **{name.removeprefix("JISR_").lower(): value for name, value in environment.items()}  # type: ignore[arg-type]
+        )
+        parts = Parts(settings)
+        try:
+            migrate(parts.store.engine)
+            _register(parts, registry_url)
+            provision_topics(settings.bootstrap, _topics(parts))
+            yield OpsHub(parts, environment, suffix, settings.bootstrap)
+        finally:
+            parts.close()
+    stack.drop_database(database)
+
+
+def _copy_schemas(folder: Path, suffix: str) -> None:
+    for path in SCHEMAS.rglob("*.avsc"):
+        copied = folder / path.relative_to(SCHEMAS)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8")
+        for agency in ("entraide", "health"):
+            text = text.replace(f'"{agency}"', f'"{agency}-{suffix}"')
+        copied.write_text(text, encoding="utf-8")
+
+
+def _write_agreements(folder: Path, suffix: str, joining: Sequence[str]) -> None:
+    person = "[cin, family_name_fr, given_name_fr, birth_date, sex, commune, phone, languages]"
+    everything = person.replace("]", ", massar_code, disability, education_level, received_on]")
+    grant = "{{fields: {}, purpose: " + PURPOSE + ", legal_basis: {}, create: {}}}"
+    public = "public-mission"
+    enrolment, consent = "[number, person, status]", "[person, purpose, recipients, status]"
+    others = {
+        "enrolment": f"[{grant.format(enrolment, public, 'true')}]",
+        "consent": f"[{grant.format(consent, public, 'true')}]",
+    }
+    receives = {
+        "ads": {
+            "person": f"[{grant.format(person, public, 'true')}, "
+            f"{grant.format('[disability]', 'consent', 'false')}]",
+            **others,
+        },
+        "entraide": {"person": f"[{grant.format(everything, public, 'true')}]", **others},
+        "health": {"person": f"[{grant.format(everything, public, 'false')}]"},
+        "region": {"person": f"[{grant.format(person, public, 'true')}]"},
+    }
+    folder.mkdir()
+    for agency, those in receives.items():
+        publishes = {"person": everything, "enrolment": enrolment, "consent": consent}
+        lines = [
+            f"agency: {agency}-{suffix}",
+            "name: {ar: وكالة, fr: Agence, en: Agency}",
+            "until: 2099-12-31",
+            f"snapshot: {'true' if agency in joining else 'false'}",
+            "publishes:",
+            *(f"  {kind}: {fields}" for kind, fields in publishes.items() if kind in those),
+            "receives:",
+            *(f"  {kind}: {grants}" for kind, grants in those.items()),
+        ]
+        (folder / f"{agency}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _topics(parts: Parts) -> list[topics.TopicSpec]:
+    specs = list(hub_topics(parts.catalogue.records))
+    for one in parts.agreements.values():
+        specs += agency_topics(one.agency, one.record_types)
+    return specs
+
+
+def _register(parts: Parts, url: str) -> None:
+    client = RegistryClient(url, token=_TOKEN)
+    for subject, schema in event_subjects(parts.catalogue, parts.events, parts.agreements).items():
+        client.register(subject, schema)
+    client.close()
+
+
+_TOKEN = "a token of the tests, which nobody else knows"
+
+
+@contextmanager
+def _registry(database: str, folder: Path) -> Iterator[str]:
+    (folder / "token").write_text(_TOKEN)
+    port = assign(["registry"], {})["registry"]
+    arguments = ["registry", "serve", "--port", str(port), "--database", database]
+    with running([*arguments, "--token-file", str(folder / "token")], {}) as process:
+        url = f"http://{LOOPBACK}:{port}"
+        wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200, process)
+        yield url
+
+
+@contextmanager
+def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """`jisr` with these arguments, until the end."""
+    process = subprocess.Popen([*JISR, *arguments], env={**_plain_environment(), **environment})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until(
+    condition: Callable[[], object], process: subprocess.Popen[bytes] | None = None, within_s: float = 60
+) -> None:
+    """Return when it holds; fails when the process ends first, or after a time that only a fault takes."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        assert process is None or process.poll() is None, "the process that was waited for has ended"
+        try:
+            if condition():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("it did not come to be so")
+
+
+def _plain_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("JISR_")}
