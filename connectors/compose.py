@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def connect(file: Path, schemas: Path, agreements: Path, url: str) -> Iterator[t
     """A checked mapping and its open database."""
     catalogue = Catalogue.load(schemas / "records")
     mapping, _ = read_mapping(file)
-    mapping = load_mapping(file, catalogue, agreement_of(mapping.agency, agreements, catalogue))
+    agreement = agreement_of(mapping.agency, agreements, catalogue)
+    mapping = covered(load_mapping(file, catalogue, agreement), agreement)
     db = open_database(url)
     try:
         yield db, mapping
@@ -94,13 +96,12 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     key = read_agency_key(settings.agency_key_file)
     named, _ = read_mapping(file)
     agreement = agreement_of(named.agency, settings.agreements, catalogue)
-    mapping = load_mapping(file, catalogue, agreement)
+    mapping = covered(load_mapping(file, catalogue, agreement), agreement)
     metrics = Metrics()
     registry = RegistryClient(settings.registry_url, settings.registry_token)
     converters = {
         name: Converter(catalogue.records[name], record, mapping.timezone)
         for name, record in mapping.records.items()
-        if name in agreement.record_types
     }
     source = SqlSource(
         database(settings.database_url),
@@ -112,10 +113,7 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     sink = SqlSink(
         database(settings.database_url), mapping, converters, catalogue.dependency_order(), creates(agreement)
     )
-    inboxes = [
-        topics.inbox(mapping.agency, name) for name in mapping.records if name in agreement.record_types
-    ]
-
+    inboxes = [topics.inbox(mapping.agency, name) for name in mapping.records]
     outgoing = [topics.changes(mapping.agency, name) for name in agreement.publishes]
 
     def writer() -> Writer:
@@ -126,6 +124,12 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
         SinkSide(sink, inboxes, Reader(registry), writer(), settings.bootstrap, metrics),
     )
     return Runner(sides, metrics), metrics
+
+
+def covered(mapping: Mapping, agreement: Agreement) -> Mapping:
+    """The part of a mapping that the agreement speaks of: nothing else is even captured."""
+    records = {n: record for n, record in mapping.records.items() if n in agreement.record_types}
+    return dataclasses.replace(mapping, records=records)
 
 
 def creates(agreement: Agreement) -> frozenset[str]:

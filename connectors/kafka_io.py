@@ -90,23 +90,13 @@ class Consumer:
     def ends(self, topics: Sequence[str]) -> dict[Partition, int]:
         """The offset after the last message of every partition of `topics`."""
         with translated():
-            partitions = [
-                TopicPartition(topic, number)
-                for topic in topics
-                for number in sorted(self._consumer.partitions_for_topic(topic) or ())
-            ]
-            ends = self._consumer.end_offsets(partitions)
+            ends = self._consumer.end_offsets(self._partitions(topics))
         return {(partition.topic, partition.partition): offset for partition, offset in ends.items()}
 
     def assign(self, topics: Sequence[str], positions: Mapping[Partition, int]) -> None:
         """Read all partitions of `topics`, from their positions or their beginning."""
         with translated():
-            partitions = []
-            for topic in topics:
-                numbers = self._consumer.partitions_for_topic(topic)
-                if not numbers:
-                    raise Retriable(f"topic {topic} does not exist yet; the hub makes it when it starts")
-                partitions += [TopicPartition(topic, number) for number in sorted(numbers)]
+            partitions = self._partitions(topics)
             self._consumer.assign(partitions)
             for partition in partitions:
                 offset = positions.get((partition.topic, partition.partition))
@@ -114,6 +104,15 @@ class Consumer:
                     self._consumer.seek_to_beginning(partition)
                 else:
                     self._consumer.seek(partition, offset)
+
+    def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        found = []
+        for topic in topics:
+            numbers = self._consumer.partitions_for_topic(topic)
+            if not numbers:
+                raise Retriable(f"topic {topic} does not exist yet; the hub makes it when it starts")
+            found += [TopicPartition(topic, number) for number in sorted(numbers)]
+        return found
 
     def poll(self, limit: int) -> dict[Partition, list[Any]]:
         """Records by partition; waits for some, up to `POLL_MS`.

@@ -166,7 +166,7 @@ class SinkSide:
             delivery = self._reader.delivery(partition, record.value, record.timestamp)
             arrivals.deliveries.append(delivery)
         except SkipRecord as error:
-            log.error("%s[%s]@%s: %s", *partition, record.offset, error)
+            log.warning("%s[%s]@%s is passed over: %s", *partition, record.offset, error)
             entity = (record.key or b"").decode("utf-8", "replace")
             exception = Unsettled(entity, 0, "refused", error.code)
             arrivals.unreadable.setdefault(partition, []).append(exception)

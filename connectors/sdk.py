@@ -107,7 +107,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A delivery that is not settled, or no longer unsettled. `code` is a stable word, never a driver's text."""
+    """A delivery that is not settled, or no longer unsettled.
+
+    `code` is a stable word, never a driver's text.
+    """
 
     entity: str
     version: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+import logging
 import time
 import zoneinfo
 from typing import Any
@@ -235,6 +236,9 @@ def serve(loglevel: str) -> None:
 
     Settings come from the environment: see docs/operators.md.
     """
+    for name in ("aiokafka", "kafka", "httpx"):
+        # Their debug messages are costly to make: 8% of a worker's time.
+        logging.getLogger(name).setLevel(logging.WARNING)
     application = make_app(load_settings())
     application.finalize()
     worker = application.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True)

@@ -135,6 +135,10 @@ def _compare(
     for spec in slot.fields:
         name, value = spec.name, now[spec.name]
         if name not in published:
+            # Not the agency's to say, so no value leaves; but the hub's own value was written over, and
+            # without a word it would stay so: the hub answers with it (R19).
+            if edit.operation == "update" and _overwrites(shadow, name, held(slot, name, new)):
+                change.changed = (*change.changed, name)
             continue
         if isinstance(value, Unmappable):
             result.problems[name] = value
@@ -185,6 +189,11 @@ def _echo(shadow: Shadow | None, name: str, value: Any, after: list[Any]) -> boo
         return False
     sent, became = shadow.delivered[name]
     return bool(became == after) or bool(sent == plain(value))
+
+
+def _overwrites(shadow: Shadow | None, name: str, after: list[Any]) -> bool:
+    """Whether the row no longer holds what the hub delivered."""
+    return shadow is not None and name in shadow.delivered and bool(shadow.delivered[name][1] != after)
 
 
 def plain(value: Any) -> Any:

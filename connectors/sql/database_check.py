@@ -120,7 +120,10 @@ def _creatable(record_map: RecordMap, agreement: Agreement, db: Database) -> Ite
             if column.nullable or column.has_default or column.generated or column.name in filled:
                 continue
             if column.name == main.key and table is main:
-                message = f"the database makes no key for {table.table}; say how: {{column: {column.name}, generated: uuid}}"
+                message = (
+                    f"the database makes no key for {table.table}; "
+                    f"say how: {{column: {column.name}, generated: uuid}}"
+                )
             else:
                 message = (
                     f"column {column.name!r} may not be empty, has no default, and no received field fills it"

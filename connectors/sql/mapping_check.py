@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from connectors.sql.mapping import FieldMap, JoinMap, Mapping, RecordMap, TableMap
@@ -36,7 +36,7 @@ def check_mapping(mapping: Mapping, catalogue: Catalogue, agreement: Agreement |
             hint = suggestion(name, catalogue.records)
             problems.append(Problem(record_map.at, f"no record type {name!r}{hint}"))
             continue
-        problems += _record(record_map, record)
+        problems += _record(record_map, record, mapping.records)
         if agreement is not None:
             problems += _agreed(record_map, agreement)
     return problems
@@ -51,7 +51,13 @@ def _timezone(mapping: Mapping) -> Iterator[Problem]:
         )
 
 
-def _record(record_map: RecordMap, record: RecordType) -> Iterator[Problem]:
+def _reference(item: FieldMap, spec: FieldSpec, mapped: Collection[str]) -> Iterator[Problem]:
+    if spec.reference and spec.reference not in mapped:
+        message = f"{item.field} refers to a {spec.reference}, which this file does not map"
+        yield Problem(item.at, f"{message}: such records would wait for ever")
+
+
+def _record(record_map: RecordMap, record: RecordType, mapped: Collection[str]) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for table in record_map.tables:
         if not table.field_names:
@@ -61,6 +67,7 @@ def _record(record_map: RecordMap, record: RecordType) -> Iterator[Problem]:
             yield from _known(item.field, item.at, record, seen, table)
             if item.field in record.by_name:
                 yield from _field(item, record.by_name[item.field])
+                yield from _reference(item, record.by_name[item.field], mapped)
         for join in table.joined:
             yield from _joined(join, record, seen, table)
 

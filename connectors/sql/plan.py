@@ -38,7 +38,6 @@ class RowPlan:
     before: dict[str, list[Any]] = field(default_factory=dict)
     own_before: dict[str, Any] = field(default_factory=dict)
     troubles: list[Trouble] = field(default_factory=list)
-    references: dict[str, str] = field(default_factory=dict)
     pending: bool = False
 
 
@@ -143,9 +142,7 @@ class Planner:
     def _columns(self, plan: RowPlan, slot: Slot, values: Mapping[str, Any]) -> dict[str, Local] | None:
         """Local values by column; None, with the trouble noted, if the columns cannot hold them."""
         try:
-            columns = slot.write(values)
-            for name, value in columns.items():
-                self._check(slot, name, value)
+            columns = {name: self._fitting(slot, name, value) for name, value in slot.write(values).items()}
         except Unmappable as error:
             plan.troubles.append((error.code, error.column))
             return None
@@ -159,15 +156,19 @@ class Planner:
                 return column.name
         return None
 
-    def _check(self, slot: Slot, name: str, value: Local) -> None:
-        """What the catalogue already tells: found here, it does not cost the neighbours a retry."""
+    def _fitting(self, slot: Slot, name: str, value: Local) -> Local:
+        """What the catalogue already tells: found here, a misfit does not cost the neighbours a retry."""
         column = self.columns.get(slot.part, {}).get(name)
         if column is None:
-            return
+            return value
         if value is None and not column.nullable:
+            # `NOT NULL DEFAULT ''` is how many systems write "unknown"; it reads back as that.
+            if column.has_default and column.kind in ("text", "array"):
+                return [] if column.kind == "array" else ""
             raise Unmappable("not_null", slot.fields[0].name, name, "may not be empty")
         if isinstance(value, str) and column.max_length is not None and len(value) > column.max_length:
             raise Unmappable("too_long", slot.fields[0].name, name, f"at most {column.max_length} characters")
+        return value
 
 
 def listed(delivery: Delivery, name: str) -> bool:

@@ -15,6 +15,7 @@ from connectors.sql import retries, store
 from connectors.sql.chunk import Chunk
 from connectors.sql.convert import Converter
 from connectors.sql.database import Database, Locked, Refusal
+from connectors.sql.decide import Decider
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.plan import Planner
 from connectors.sql.retries import REFUSED, WAITING, PutOff
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 # Rows of one transaction: locks are to be held for less than 100 ms (R28).
 CHUNK_ROWS = 200
 DUE_LIMIT = 200
+_REMOVES = ("retract", "delete")
 _POSITIONS = "SELECT topic, part, next_offset, committed_ms FROM {position} ORDER BY topic, part"
 _OUTBOX = """
 SELECT id, topic, part, entity, version, state, code, column_name FROM {outbox} ORDER BY id LIMIT 1000
@@ -53,7 +55,7 @@ class SqlSink:
         self.converters = converters
         self.order = [name for name in order if name in mapping.records]
         self.creates = creates
-        self._planners: dict[str, Planner] = {}
+        self._deciders: dict[str, Decider] = {}
         self._unconfirmed: set[Partition] = set()
         self._told: dict[Partition, int] = {}
         self._news = self._waits = False
@@ -62,17 +64,16 @@ class SqlSink:
         self.db.connect()
         self.db.claim("sink")
         store.prepare(self.db)
-        self._planners = {
-            name: Planner(
-                self.converters[name],
-                {table.part: self.db.columns(table.table) for table in self.mapping.records[name].tables},
-            )
-            for name in self.order
-        }
+        self._deciders = {name: self._decider(name) for name in self.order}
         retries.retry_refused(self.db)
         positions = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
         self._unconfirmed, self._news, self._waits = set(positions), True, True
         return positions
+
+    def _decider(self, record: str) -> Decider:
+        record_map = self.mapping.records[record]
+        columns = {table.part: self.db.columns(table.table) for table in record_map.tables}
+        return Decider(record_map, Planner(self.converters[record], columns), record in self.creates)
 
     def close(self) -> None:
         self.db.close()
@@ -82,13 +83,25 @@ class SqlSink:
         wanted = coalesce((*due, *arrivals.deliveries))
         retried = {(delivery.record_type, delivery.entity) for delivery in due}
         counts: Counter[str] = Counter(superseded=len(due) + len(arrivals.deliveries) - len(wanted))
+        # What refers to a record comes after it, and goes before it.
         for record in self.order:
-            of_record = [delivery for delivery in wanted if delivery.record_type == record]
-            names = {entity for kind, entity in retried if kind == record}
-            for start in range(0, len(of_record), CHUNK_ROWS):
-                self._chunk(record, of_record[start : start + CHUNK_ROWS], names, counts)
+            self._of_record(record, [d for d in wanted if d.operation not in _REMOVES], retried, counts)
+        for record in reversed(self.order):
+            self._of_record(record, [d for d in wanted if d.operation in _REMOVES], retried, counts)
         self._advance(arrivals)
         return +counts
+
+    def _of_record(
+        self,
+        record: str,
+        deliveries: Sequence[Delivery],
+        retried: Collection[tuple[str, str]],
+        counts: Counter[str],
+    ) -> None:
+        mine = [delivery for delivery in deliveries if delivery.record_type == record]
+        names = {entity for kind, entity in retried if kind == record}
+        for start in range(0, len(mine), CHUNK_ROWS):
+            self._chunk(record, mine[start : start + CHUNK_ROWS], names, counts)
 
     def _due(self) -> list[Delivery]:
         if not self._waits:
@@ -102,7 +115,7 @@ class SqlSink:
         self, record: str, deliveries: Sequence[Delivery], retried: Collection[str], counts: Counter[str]
     ) -> None:
         """Apply all in one transaction; what one row's refusal undoes is tried again without it."""
-        chunk = Chunk(self.db, self.mapping.records[record], self._planners[record], record in self.creates)
+        chunk = Chunk(self.db, self._deciders[record])
         try:
             with self.db.transaction(by_hub=True):
                 steps = chunk.apply(deliveries, retried)

@@ -232,7 +232,7 @@ class SQLite(Database):
     def _made(
         self, table: TableMap, columns: Sequence[str], row: Sequence[Local], number: int | None
     ) -> NewRow:
-        """The row as it became, triggers included; found by its key where it was given, else by its number."""
+        """The row as it became, triggers included; found by its key, or by the number made."""
         if table.key in columns:
             key = as_text(row[list(columns).index(table.key)]) or ""
         else:

@@ -21,9 +21,11 @@ PENDING_DIRTY = "SELECT local_id FROM {dirty} WHERE record = :record AND local_i
 FORGET = "DELETE FROM {changes} WHERE seq IN_LIST(:seqs)"
 # Backwards as well: a sequence that a restore set back must not look like a full queue.
 READ_UP_TO = "UPDATE {state} SET read_seq = :seq"
-SHADOWS = f"SELECT {', '.join(SHADOW.columns)} " + (
-    "FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)"
-)
+SHADOWS = """
+SELECT record, local_id, entity, incarnation, deleted, created_by_hub, known, last, born,
+       delivered, own, replaced, kept
+  FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
+"""
 ENTITIES = """
 SELECT record, entity, version, local_id, merged_into
   FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
@@ -57,7 +59,7 @@ def locked_shadows(db: Database, record: str, ids: Collection[str]) -> dict[str,
 
 def _shadows(db: Database, sql: str, record: str, ids: Collection[str]) -> dict[str, Shadow]:
     rows = db.query(sql, {"record": record, "ids": list(ids)}) if ids else []
-    return {row[1]: Shadow(**dict(zip(SHADOW.columns, row, strict=True))) for row in rows}
+    return {row[1]: Shadow(*row) for row in rows}
 
 
 def save_shadows(db: Database, rows: Iterable[Shadow], *, keep: bool = False) -> None:

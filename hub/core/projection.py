@@ -140,8 +140,6 @@ def project(
     encoded: Mapping[str, bytes],
     references: Mapping[str, bytes | None],
     disputed: frozenset[str] = frozenset(),
-    *,
-    may_create: bool = True,
 ) -> Content | None:
     """What the agency with the records `mine` may hold of `entity`; None: nothing.
 
@@ -153,7 +151,7 @@ def project(
         return None
     target = primary(mine)
     deleted_there = any(not record.asserts.returned for record in mine)
-    if target is None and (deleted_there or not (may_create and allowed.create)):
+    if target is None and (deleted_there or not allowed.create):
         # Not re-created where it was deleted (R15); or the agency only updates what it has.
         return None
     if references and any(references.get(name, b"") is None for name in fields):

@@ -77,7 +77,7 @@ class Rules:
 
     `terms`: record type → the agreements that receive it. `join`: encodes a union field from its elements;
     `name`: an agency's encoded name of an entity. `joining`: agencies whose own records are still coming
-    in; nothing is created there yet, or it would be there twice.
+    in; nothing is said to them yet, or what they have would be created there again.
     """
 
     types: Mapping[str, TypePolicy]
@@ -265,6 +265,8 @@ def _contents(
     consents = _consents(entity, led_to)
     for terms, allowed in rules.allowed(entity.record_type, consents):
         agency = terms.agency
+        if agency in rules.joining:
+            continue
         mine = [member for member in members if member.key.agency == agency]
         references = {
             name: rules.name(agency, target.entity) if target and agency in target.holders else None
@@ -278,7 +280,6 @@ def _contents(
             encoded,
             references,
             disputed_fields(primary(mine), golden),
-            may_create=agency not in rules.joining,
         )
         if content:
             contents[agency] = content

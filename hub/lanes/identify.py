@@ -55,16 +55,29 @@ def find_block(
     absorbed = absorb_all(foreseen, changes, record_id, {policy.name: policy})
     states = [foreseen.records[record] for record in absorbed.evidence]
     links = {state.linked for state in states if state.linked is not None}
+    known = tx.records(links)
+    block = Block(waits=bool(links - foreseen.records.keys() - known.records.keys()))
+    identities = {state.id: identity_values(policy, state) for state in states}
     claims = {
-        (_identity_key(policy.name, *identity), state.id)
-        for state in states
-        for identity in identity_values(policy, state)
+        (_identity_key(policy.name, *identity), record)
+        for record, those in identities.items()
+        for identity in those
     }
-    frontier = (absorbed.evidence & guess.records.keys()) | links
+    frontier = absorbed.evidence & guess.records.keys()
+    for state in states:
+        if state.linked is None:
+            continue
+        if state.id in absorbed.created and not identities[state.id] and state.linked in known.records:
+            # A row created for an entity, the most frequent case: it joins that entity's members and,
+            # saying nothing of who it is, connects them with nobody else.
+            block.records.add(state.linked)
+            block.entities.add(known.entity_of[state.linked])
+        else:
+            frontier.add(state.linked)
     # Who was created for an entity whose founding record comes only now (R27).
-    waiting = tx.dependents({link_reference(policy.name, record) for record in absorbed.created})
+    founders = {record for record in absorbed.created if foreseen.records[record].linked is None}
+    waiting = tx.dependents({link_reference(policy.name, record) for record in founders})
     frontier |= tx.members(waiting).records.keys()
-    block = Block(waits=bool(links - foreseen.records.keys() - tx.records(links).records.keys()))
     _close(tx, policy, block, claims, frontier, set(foreseen.records))
     return block
 

@@ -80,7 +80,7 @@ class LogReader:
     def timestamps(self, offsets: Mapping[Place, int]) -> dict[Place, int]:
         """When the first message at or after each offset was appended (Unix ms).
 
-        Compaction may have removed the message itself. A partition where nothing comes is left out.
+        Compaction may have removed the message itself; the last one of a partition it never removes.
         """
         found: dict[Place, int] = {}
         if not offsets:
@@ -126,14 +126,18 @@ class LogReader:
         return int(self._consumer.position(TopicPartition(*place)))
 
     def _read(self, offsets: Mapping[Place, int], done: Any) -> Iterator[list[Found]]:
-        """Read on from `offsets` until `done(place)` of every partition, or nothing has come for long."""
+        """Read on from `offsets` until `done(place)` of every partition."""
         with self._translated():
             self._consumer.assign(_partitions(offsets))
+            # A partition that was read to its end before is still paused.
+            self._consumer.resume(*_partitions(offsets))
             for place, offset in offsets.items():
                 self._consumer.seek(TopicPartition(*place), offset)
             waiting = set(offsets)
             deadline = time.monotonic() + _BLOCK_MS / 1000
-            while waiting and time.monotonic() < deadline:
+            while waiting:
+                if time.monotonic() > deadline:
+                    raise Retriable(f"Kafka at {self._bootstrap} sent nothing of {sorted(waiting)}")
                 for partition, records in self._consumer.poll(timeout_ms=_POLL_MS).items():
                     deadline = time.monotonic() + _BLOCK_MS / 1000
                     yield [_found(partition, record) for record in records]

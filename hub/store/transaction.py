@@ -80,12 +80,12 @@ _LOOK_AT_ENTITIES = text(_ENTITIES)
 _LOCK_ENTITIES = text(_ENTITIES + " FOR UPDATE")
 
 _TARGETS = """
-    SELECT r.agency, r.record_type, r.local_id, r.entity, e.held, e.consents
+    SELECT r.agency, r.record_type, r.local_id, r.incarnation, r.entity, e.held, e.consents
     FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
          AS v(agency, record_type, local_id)
     JOIN record r USING (agency, record_type, local_id)
     JOIN entity e ON e.id = r.entity
-    ORDER BY e.id, r.incarnation
+    ORDER BY e.id
 """
 _LOOK_AT_TARGETS = text(_TARGETS)
 _TARGETS_SHARED = text(_TARGETS + " FOR SHARE OF e")
@@ -285,10 +285,11 @@ class Transaction:
         found: dict[Reference, Target] = {}
         if not references:
             return found
-        for agency, kind, local_id, entity, held, consents in self.connection.execute(
-            statement, _columns(references)
+        rows = self.connection.execute(statement, _columns(references))
+        # Rows come in the order of their locks; the latest life of a local id is what a reference means now.
+        for agency, kind, local_id, _, entity, held, consents in sorted(
+            rows, key=lambda row: row.incarnation
         ):
-            # Rows come by incarnation: the latest life of a local id is what a reference means now.
             holders = frozenset(a for a, h in _HELD.decode(held).items() if h.operation == UPSERT)
             found[agency, kind, local_id] = Target(
                 bytes(entity), holders, tuple(_CONSENTS.decode(consents).values())

@@ -100,7 +100,7 @@ def test_values_are_covered_unless_revealed(hub: OpsHub) -> None:
 
 
 def test_agencies_tell_what_they_may_hold_and_why_not(hub: OpsHub) -> None:
-    entraide, ads = person(hub, 4)
+    _, ads = person(hub, 4)
     found = explained(hub, f"{ads.agency}:a4")
     at_ads = story(found, ads.agency)
     assert at_ads.fields["phone"] == f"{PURPOSE} (public mission)"
@@ -126,7 +126,7 @@ def test_a_merged_entity_leads_to_the_one_that_stands(hub: OpsHub) -> None:
 
 
 def test_a_deleted_record_is_shown_with_its_end(hub: OpsHub) -> None:
-    entraide, ads = person(hub, 6)
+    _, ads = person(hub, 6)
     hub.take(said(ads, 9, "delete"))
     found = explained(hub, "a6", ads.agency)
     gone = next(one for one in found.members if one.agency == ads.agency)
@@ -139,7 +139,7 @@ def test_a_deleted_record_is_shown_with_its_end(hub: OpsHub) -> None:
 
 
 def test_consent_is_a_ground(hub: OpsHub) -> None:
-    entraide, ads = person(hub, 7)
+    _, ads = person(hub, 7)
     health = hub.key("health", "h7")
     hub.take(said(health, 3, "insert", cin="SH7", birth_date=BORN, disability="motor"))
     assert story(explained(hub, "a7", ads.agency), ads.agency).withheld["disability"].startswith("no consent")

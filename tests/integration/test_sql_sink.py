@@ -194,7 +194,7 @@ def test_a_key_used_again_is_not_mistaken_for_the_one_before(agency: Agency) -> 
     first = agency.change()
     agency.deliver("E1", {"cin": "SH1", "phone": "+212612345678"}, local_id=key)
     agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
-    agency.add("Other, Person", **{"المعرف": int(key)})
+    agency.add("Other, Person", المعرف=int(key))
     # The hub has heard neither of the delete nor of the insert.
     agency.deliver("E1", {"cin": "SH1", "phone": "+212712345678"}, local_id=key, seen=first.stamp)
     assert agency.row(key, "cin", "numero", "names") == (None, None, "Other, Person")

@@ -72,7 +72,7 @@ def test_a_delete_ends_a_life_and_the_key_used_again_begins_one(agency: Agency) 
     agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
     end = agency.change()
     assert (end.operation, end.incarnation, end.changed) == ("delete", 0, ())
-    agency.add(**{"المعرف": int(key), "cin": "SH2"})
+    agency.add(المعرف=int(key), cin="SH2")
     again = agency.change()
     assert (again.operation, again.incarnation, again.values["cin"]) == ("insert", 1, "SH2")
     assert born.stamp < end.stamp < again.stamp
@@ -85,7 +85,7 @@ def test_a_delete_and_an_insert_before_the_source_looks_are_two_changes(agency: 
     agency.changes()
     agency.sql(f"UPDATE {PERSON} SET cin = 'SH4' WHERE \"المعرف\" = {key}")
     agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
-    agency.add(**{"المعرف": int(key), "cin": "SH2"})
+    agency.add(المعرف=int(key), cin="SH2")
     agency.sql(f"UPDATE {PERSON} SET cin = 'SH3' WHERE \"المعرف\" = {key}")
     changes = [c for c in agency.changes() if c.operation != "update" or c.incarnation]
     assert [(c.operation, c.incarnation) for c in changes[:2]] == [("delete", 0), ("insert", 1)]
@@ -265,9 +265,9 @@ def test_beyond_the_cap_only_dirty_rows_are_noted_and_said_as_they_are(agency: A
     for number in range(5):
         agency.sql(f"UPDATE {PERSON} SET cin = 'SH1{number}' WHERE \"المعرف\" = {kept}")
     agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {gone}')
-    new = agency.add(**{"المعرف": 900, "cin": "SH3"})
+    new = agency.add(المعرف=900, cin="SH3")
     agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {new}')
-    agency.add(**{"المعرف": int(new), "cin": "SH4"})
+    agency.add(المعرف=int(new), cin="SH4")
     agency.sql("INSERT INTO contact (qui, commune) VALUES (?, '11.321.01.03')", int(kept))
     assert agency.sql("SELECT count(*) FROM jisr_changes") == [(0,)]
     said = sorted(

@@ -134,7 +134,9 @@ def histories(draw: DrawFn, *, contradicting: bool = False) -> list[Life]:
     the order of its key, which a topic keeps (R14).
     """
     people = draw(st.lists(_places(["person"]), min_size=1, max_size=4, unique=True))
-    others = draw(st.lists(_places(_OTHERS), max_size=3, unique=True))
+    # Half of the time about papers rather than people: enrolments and consents must find their person.
+    kinds, least = draw(st.sampled_from([(_OTHERS, 0), (["enrolment", "consent"], 2)]))
+    others = draw(st.lists(_places(kinds), min_size=least, max_size=3, unique=True))
     places = [*people, *others]
     founders = [record_id(RecordKey(agency, "person", local, 0)) for _, agency, local in people]
     lives = []

@@ -26,11 +26,16 @@ class Report:
     verdict: Verdict
     people: int
     seed: int
+    settled: bool
     steps: list[Outcome] = field(default_factory=list)
 
     @property
+    def converged(self) -> bool:
+        return self.load.complete and self.settled and self.verdict.proven
+
+    @property
     def ok(self) -> bool:
-        return self.verdict.proven and all(step.ok for step in self.steps)
+        return self.converged and all(step.ok for step in self.steps)
 
     def as_json(self) -> dict[str, Any]:
         """For programs: plain values only."""
@@ -45,13 +50,14 @@ class Report:
                 "equal": sheet.equal,
             }
         return {
-            "converged": self.verdict.proven,
+            "converged": self.converged,
             "ok": self.ok,
             "people": self.people,
             "seed": self.seed,
             "changes": self.load.changes,
             "seconds": round(self.load.seconds, 2),
             "changes_per_s": round(self.load.changes_per_s),
+            "cpu_seconds": dict(self.load.cpu_s),
             "values_compared": self.verdict.compared,
             "problems": self.verdict.problems(),
             "steps": [step.as_json() for step in self.steps],
@@ -68,14 +74,14 @@ def perform(region: Region, screen: Screen) -> Report:
     try:
         load = converge(region, quiet, screen)
         _show_load(load, screen)
-        steps = _tell(region, screen)
+        steps = _tell(region, screen) if load.complete else _not_told()
         settled = quiet.wait(_SETTLE_WITHIN_S)
         if not settled:
             screen.verdict(False, f"something is still under way after {_SETTLE_WITHIN_S:.0f} s")
         verdict = audit(region.site)
     finally:
         quiet.close()
-    report = Report(load, verdict, population.people, population.seed, steps)
+    report = Report(load, verdict, population.people, population.seed, settled, steps)
     _show_proof(report, screen)
     return report
 
@@ -99,12 +105,22 @@ def _tell(region: Region, screen: Screen) -> list[Outcome]:
     return outcomes
 
 
+def _not_told() -> list[Outcome]:
+    """A story over records that have not converged would only wait for each of its deadlines."""
+    return [Outcome(step.name, ok=False, problem="not played: the load did not converge") for step in STEPS]
+
+
 def _show_load(load: Load, screen: Screen) -> None:
+    if not load.complete:
+        screen.verdict(False, f"the {load.changes} records do not converge; see the logs")
+        return
     screen.verdict(
         True,
         f"{load.changes} records converged in {load.seconds:.1f} s: {load.changes_per_s:,.0f} changes/s, "
         "from the start of the connectors to the last commit in the last database entitled to them",
     )
+    spent = ", ".join(f"{name} {seconds:.0f}" for name, seconds in load.cpu_s.items())
+    screen.line(f"  processor seconds by then, starts included: {spent}", "dim")
 
 
 def _show_proof(report: Report, screen: Screen) -> None:
@@ -153,10 +169,10 @@ def _show_proof(report: Report, screen: Screen) -> None:
         screen.line(f"  … and {len(problems) - _SHOWN_PROBLEMS} more", "red")
     steps = sum(step.ok for step in report.steps)
     screen.line()
-    screen.verdict(report.ok, f"{steps} of {len(report.steps)} steps came true; " + _last_word(verdict))
+    screen.verdict(report.ok, f"{steps} of {len(report.steps)} steps came true; " + _last_word(report))
 
 
-def _last_word(verdict: Verdict) -> str:
-    if verdict.proven:
+def _last_word(report: Report) -> str:
+    if report.converged:
         return "every agency holds exactly what it may hold, and all that they share is the same"
-    return f"NOT converged: {len(verdict.problems())} differences"
+    return f"NOT converged: {len(report.verdict.problems())} differences"

@@ -149,9 +149,10 @@ class Entitled:
             and (grant.legal_basis != CONSENT or grant.purpose in purposes)
         ]
         fields = frozenset(name for grant in grants for name in grant.fields if name in thing.values)
-        if thing.primary(agreement.agency) is None and (
-            thing.of(agreement.agency) or not any(grant.create for grant in grants)
-        ):
+        # What the agency deleted is not created again; what was retracted there may be (R15).
+        deleted = any(not record.asserts.returned for record in thing.of(agreement.agency))
+        creates = not deleted and any(grant.create for grant in grants)
+        if thing.primary(agreement.agency) is None and not creates:
             return frozenset()
         return fields if self._may_refer(thing, agreement.agency, fields) else frozenset()
 

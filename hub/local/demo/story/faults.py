@@ -71,12 +71,12 @@ def _invalid(scene: Scene, local_id: str) -> dict[str, object]:
 
 def killed(scene: Scene) -> None:
     """Edits flow at two agencies while a hub worker and a connector are killed with SIGKILL."""
-    people = [received(scene, phone=scene.phone(), commune="11.321.01.03") for _ in range(_PEOPLE)]
+    people = [received(scene, phone=scene.phone()) for _ in range(_PEOPLE)]
     for known in people:
         scene.find("ads", ADS_PHONE, id=known.ads)
     phones = [[scene.phone() for _ in people] for _ in range(_ROUNDS)]
     numbers = [[scene.number() for _ in people] for _ in range(_ROUNDS)]
-    communes = [f"11.321.01.{1 + round_ % 9:02d}" for round_ in range(_ROUNDS)]
+    communes = [scene.communes(1)[0] for _ in range(_ROUNDS)]
     edits = threading.Thread(
         target=lambda: _edit_on(scene, people, phones, numbers, communes), name="edits", daemon=True
     )

@@ -51,10 +51,11 @@ def one_person(scene: Scene) -> None:
 
 def an_edit_travels(scene: Scene) -> None:
     """ADS notes a removal: new telephone, new commune."""
-    known = received(scene, phone=scene.phone(), commune="11.321.01.03")
-    scene.see("ads", "11.321.01.03", ADS_COMMUNE, id=known.ads)
+    before, after = scene.communes(2)
+    known = received(scene, phone=scene.phone(), commune=before)
+    scene.see("ads", before, ADS_COMMUNE, id=known.ads)
     phone = scene.phone()
-    scene.edit("ads", _MOVE_AT_ADS, phone=phone, commune="12.066.01.01", id=known.ads)
+    scene.edit("ads", _MOVE_AT_ADS, phone=phone, commune=after, id=known.ads)
     scene.see("entraide", phone, ENTRAIDE_PHONE, id=known.entraide)
-    scene.see("entraide", "12.066.01.01", ENTRAIDE_COMMUNE, id=known.entraide)
-    scene.see("region-laayoune", "12.066.01.01", REGION_COMMUNE, id=known.region)
+    scene.see("entraide", after, ENTRAIDE_COMMUNE, id=known.entraide)
+    scene.see("region-laayoune", after, REGION_COMMUNE, id=known.region)

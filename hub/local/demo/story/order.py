@@ -83,10 +83,10 @@ def _enrolment(scene: Scene, local_id: str, number: str, person: str, centre: st
 
 def learned_late(scene: Scene) -> None:
     """ADS received somebody who had no identity card on them; now it has seen the card."""
-    who, phone = scene.newcomer(), scene.phone()
+    who, phone, (commune,) = scene.newcomer(), scene.phone(), scene.communes(1)
     keys: dict[str, int] = {}
     scene.at_once(
-        lambda: keys.update(entraide=at_entraide(scene, who, phone=None, commune="11.321.01.03")),
+        lambda: keys.update(entraide=at_entraide(scene, who, phone=None, commune=commune)),
         lambda: keys.update(ads=at_ads(scene, who, cin=None, phone=phone)),
     )
     for agency in ("entraide", "ads", "region-laayoune"):
@@ -94,7 +94,7 @@ def learned_late(scene: Scene) -> None:
 
     scene.edit("ads", _LEARN_CIN, cin=who.cin, id=keys["ads"])
     scene.see("entraide", phone, ENTRAIDE_PHONE, id=keys["entraide"])
-    scene.see("ads", "11.321.01.03", ADS_COMMUNE, id=keys["ads"])
+    scene.see("ads", commune, ADS_COMMUNE, id=keys["ads"])
     scene.until(
         lambda: scene.post.notices("entraide", "duplicate") or scene.post.notices("ads", "duplicate"),
         "a notice of a duplicate expected, none came",

@@ -42,11 +42,13 @@ ENTRAIDE_PHONE = 'SELECT "الهاتف" FROM "المستفيدون" WHERE "رق�
 ENTRAIDE_COMMUNE = 'SELECT "الجماعة" FROM "المستفيدون" WHERE "رقم_الملف" = :id'
 ADS_PHONE = "SELECT telephone FROM beneficiaire_contact WHERE id_beneficiaire = :id"
 ADS_COMMUNE = "SELECT code_commune FROM beneficiaire_contact WHERE id_beneficiaire = :id"
+ENTRAIDE_DISABILITY = 'SELECT "الإعاقة" FROM "المستفيدون" WHERE "رقم_الملف" = :id'
 REGION_COMMUNE = "SELECT code_commune FROM personne WHERE id = :id"
 
 SET_ENTRAIDE_PHONE = 'UPDATE "المستفيدون" SET "الهاتف" = :phone WHERE "رقم_الملف" = :id'
 SET_ENTRAIDE_COMMUNE = 'UPDATE "المستفيدون" SET "الجماعة" = :commune WHERE "رقم_الملف" = :id'
 SET_ADS_PHONE = "UPDATE beneficiaire_contact SET telephone = :phone WHERE id_beneficiaire = :id"
+SET_DISABILITY = "UPDATE patient SET disability_code = :code WHERE patient_id::text = :id"
 
 
 @dataclass(frozen=True)

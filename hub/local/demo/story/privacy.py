@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import date
 
-from hub.local.demo.story.people import FIND_AT_ADS, FIND_AT_ENTRAIDE, at_health, at_region
+from hub.local.demo.story.people import (
+    ENTRAIDE_DISABILITY,
+    FIND_AT_ADS,
+    FIND_AT_ENTRAIDE,
+    at_health,
+    at_region,
+)
 from hub.local.demo.story.scene import Scene
 
 _ASSESS = """
     UPDATE patient SET disability_code = 2, first_name = :given WHERE patient_id::text = :id
 """
-_ENTRAIDE_DISABILITY = 'SELECT "الإعاقة" FROM "المستفيدون" WHERE "رقم_الملف" = :id'
 _ADS_DISABILITY = "SELECT handicap FROM beneficiaire WHERE id_beneficiaire = :id"
 _ADS_NAME = "SELECT nom_complet FROM beneficiaire WHERE id_beneficiaire = :id"
 _CONSENT = """
@@ -30,7 +35,7 @@ def a_disability(scene: Scene) -> None:
 
     given = f"{who.given_fr} Bis"
     scene.edit("health", _ASSESS, given=given, id=patient)
-    scene.see("entraide", "بصرية", _ENTRAIDE_DISABILITY, id=entraide)
+    scene.see("entraide", "بصرية", ENTRAIDE_DISABILITY, id=entraide)
     # The name was changed in the same breath: where it has arrived, the disability would be, too.
     scene.see("ads", f"{who.family_fr}, {given}", _ADS_NAME, id=ads)
     scene.check(

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from hub.errors import JisrError
+from hub.local.demo import geography
 from hub.local.demo.desk import Desk
 from hub.local.demo.names import family_names, given_names
 from hub.local.demo.region import Region
@@ -208,11 +209,9 @@ class Scene:
         """A telephone number that nobody was given before."""
         return f"+2126{self._rng.randrange(10**8):08d}"
 
-    def commune(self) -> str:
-        """A commune's code, as the population's communes are written."""
-        from hub.local.demo.people import commune_code
-
-        return commune_code(self._rng)
+    def communes(self, count: int) -> list[str]:
+        """The codes of different communes of the region."""
+        return [commune.code for commune in self._rng.sample(geography.communes(), count)]
 
     def number(self) -> str:
         """A national number for an enrolment; the population's have six digits."""
