@@ -64,7 +64,7 @@ class Chunk:
             found = store.resolve(self.db, spec.reference or "", sorted(filter(None, targets)))
             for step in named:
                 target = step.delivery.values.get(spec.name)
-                if target in found:
+                if target is not None and target in found:
                     step.references[spec.name] = found[target]
                 elif target is not None and step.put_off is None:
                     column = converter.slot_of[spec.name].columns[0]

@@ -193,8 +193,10 @@ class Hub:
         self.producer.send(topic, key=entity.encode(), value=wire.frame(schema_id, body)).get(30)
 
     def receipts(self) -> dict[int, dict[str, Any]]:
-        """The last receipt of each partition."""
-        return {r["partition"]: r for r in self.decoded(topics.receipts(self.agency))}
+        """The last receipt of each partition of the inbox."""
+        inbox = topics.inbox(self.agency, "person")
+        receipts = self.decoded(topics.receipts(self.agency))
+        return {r["partition"]: r for r in receipts if r["topic"] == inbox}
 
 
 class PersonTable:

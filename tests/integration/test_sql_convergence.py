@@ -33,7 +33,7 @@ def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
 
 
 class ModelHub:
-    """The rules that matter here: the greatest stamp wins, every edit is answered, `seen` is the last stamp."""
+    """The rules that matter here: the greatest stamp wins, every edit is answered."""
 
     def __init__(self, agency: Agency) -> None:
         self._agency = agency

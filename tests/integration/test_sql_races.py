@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sql_agency import PERSON, Agency, empty_database
 from connectors.sdk import Arrivals, Change
 from connectors.sql import store
 from hub.errors import Retriable
+from hub.local.stack import Stack
 
 
 @pytest.fixture
@@ -159,17 +161,21 @@ def test_capture_never_fails_the_agencys_own_write(agency: Agency) -> None:
 
 
 def test_another_role_of_the_agency_is_captured_and_cannot_read_the_bookkeeping(
-    agency: Agency, new_database: Callable[[], str]
+    agency: Agency, stack: Stack
 ) -> None:
-    # The role that owns the other database has no rights here but what everybody has.
-    clerk = f"{new_database().rpartition('/')[0]}/{agency.url.rpartition('/')[2]}"
+    clerk = f"clerk_{uuid.uuid4().hex}"
     agency.sql(f"GRANT INSERT, UPDATE, SELECT ON {PERSON} TO PUBLIC")
-    with psycopg.connect("postgresql://" + clerk.partition("://")[2], autocommit=True) as session:
+    url = stack.superuser_url(agency.url.rpartition("/")[2])
+    with psycopg.connect("postgresql://" + url.partition("://")[2], autocommit=True) as session:
+        session.execute(f"CREATE ROLE {clerk}")
+        session.execute(f"SET ROLE {clerk}")
         session.execute("SET search_path = pg_temp, public")
         session.execute("SET datestyle = 'German'")
         session.execute(f"INSERT INTO {PERSON} (names, recu) VALUES ('Alami, Zineb', '2026-02-03')")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             session.execute("SELECT * FROM jisr_changes")
+        session.execute("RESET ROLE")
+        session.execute(f"DROP ROLE {clerk}")
     assert agency.change().values["received_on"].isoformat() == "2026-02-03"
 
 
