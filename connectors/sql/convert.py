@@ -26,6 +26,7 @@ Image = Mapping[str, Local]
 
 # An ISO instant: a date, then T or a space, a time, perhaps a zone.
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_MAX_DIGITS = 40
 _TRUE = frozenset({"true", "t", "1", "yes", "y"})
 _FALSE = frozenset({"false", "f", "0", "no", "n"})
 
@@ -46,9 +47,14 @@ def as_text(value: Local) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and _is_whole(value):
         return str(int(value))
     return str(value)
+
+
+def _is_whole(number: Decimal) -> bool:
+    """Whether it is a whole number of a sane size: 1E999999999 written out would fill the memory."""
+    return number.is_finite() and number.adjusted() < _MAX_DIGITS and number == number.to_integral_value()
 
 
 def fingerprint(value: Local) -> str | list[str | None] | None:
@@ -208,7 +214,7 @@ def _typed(spec: FieldSpec, column: str, text: str) -> Any:
         number = Decimal(text)
         if spec.kind == "double":
             return _checked(spec, column, float(number))
-        if number == number.to_integral_value():
+        if _is_whole(number):
             return _checked(spec, column, int(number))
     except (InvalidOperation, ValueError, OverflowError):
         pass

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from connectors.sql.convert import Image, Local
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.tables import Bookkeeping
 from hub.errors import JisrError, Retriable
+
+
+Answer = TypeVar("Answer")
 
 
 class Refusal(JisrError):
@@ -154,6 +157,20 @@ class Database(ABC):
     @abstractmethod
     def uninstall(self) -> None:
         """Remove triggers, functions and bookkeeping tables."""
+
+
+# Tries against people's locks before a side counts as away: each waits for the dialect's lock timeout.
+TRIES = 20
+
+
+def patiently(work: Callable[[], Answer]) -> Answer:
+    """The answer of a whole transaction, tried again while somebody at the agency is in the way."""
+    for _ in range(TRIES - 1):
+        try:
+            return work()
+        except Locked:
+            continue
+    return work()
 
 
 def object_name(*parts: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import YAMLError
 
 from connectors.sql.mapping import (
     DEFAULT_TIMEZONE,
@@ -58,7 +58,7 @@ def read_mapping(path: Path) -> tuple[Mapping, list[Problem]]:
     """
     try:
         document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, MarkedYAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(document, MappingType):
         raise ConfigurationError(f"{path}:1:1: a mapping file has the keys `agency` and `records`")

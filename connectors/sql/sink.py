@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from connectors.sdk import Arrivals, Delivery, Partition, Receipt, Unsettled
 from connectors.sql import retries, store
 from connectors.sql.chunk import Chunk
 from connectors.sql.convert import Converter
-from connectors.sql.database import Database, Locked, Refusal
+from connectors.sql.database import Database, Locked, Refusal, patiently
 from connectors.sql.decide import Decider
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.plan import Planner
@@ -128,7 +129,7 @@ class SqlSink:
                 self._chunk(record, deliveries[:middle], retried, counts)
                 self._chunk(record, deliveries[middle:], retried, counts)
             else:
-                self._refuse(record, deliveries[0], error)
+                patiently(partial(self._refuse, record, deliveries[0], error))
                 counts[REFUSED if isinstance(error, Refusal) else WAITING] += 1
             return
         counts.update(step.outcome for step in steps)
@@ -164,9 +165,13 @@ class SqlSink:
             for partition, exceptions in arrivals.unreadable.items()
             for exception in exceptions
         ]
-        with self.db.transaction():
-            self.db.upsert(POSITION, rows)
-            self.db.append(OUTBOX, unreadable)
+
+        def store_positions() -> None:
+            with self.db.transaction():
+                self.db.upsert(POSITION, rows)
+                self.db.append(OUTBOX, unreadable)
+
+        patiently(store_positions)
         self._unconfirmed |= set(arrivals.positions)
         self._news = self._news or bool(unreadable)
 
@@ -195,10 +200,13 @@ class SqlSink:
     def confirm(self, receipts: Sequence[Receipt]) -> None:
         ids = [number for receipt in receipts for number in receipt.token]
         if ids:
-            with self.db.transaction():
-                self.db.execute(_SENT, {"ids": ids})
+            patiently(partial(self._sent, ids))
         self._news = bool(ids)
         self._unconfirmed -= {(receipt.topic, receipt.partition) for receipt in receipts}
+
+    def _sent(self, ids: list[int]) -> None:
+        with self.db.transaction():
+            self.db.execute(_SENT, {"ids": ids})
 
     def waiting(self) -> Mapping[str, int]:
         return retries.by_code(self.db)

@@ -10,7 +10,7 @@ from connectors.sdk import Batch, Change
 from connectors.sql import dirty, snapshot, store
 from connectors.sql.assemble import Edit, assemble, group, noted
 from connectors.sql.convert import Converter, Unmappable
-from connectors.sql.database import Database
+from connectors.sql.database import Database, patiently
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.rows import TRUNCATE, Captured, Shadow
 from connectors.sql.work import Progress, Work
@@ -66,6 +66,9 @@ class SqlSource:
 
     def read(self, limit: int) -> Batch | None:
         """Edits first; when there are none, a page of the dirty rows or of the snapshot."""
+        return patiently(lambda: self._read(limit))
+
+    def _read(self, limit: int) -> Batch | None:
         rows = store.captured(self.db.query(store.READ_QUEUE, {"limit": limit}))
         if rows:
             return self._edits(rows)
@@ -108,6 +111,14 @@ class SqlSource:
     def acknowledge(self, batch: Batch) -> None:
         """In one transaction: forget the rows, tell the shadows."""
         work: Work = batch.token
+        patiently(lambda: self._forget(batch, work))
+        self._snapshots = {
+            record: work.snapshot.get(record, progress)
+            for record, progress in self._snapshots.items()
+            if not work.snapshot.get(record, progress).done
+        }
+
+    def _forget(self, batch: Batch, work: Work) -> None:
         by_record: dict[str, list[Change]] = {}
         for change in (*batch.changes, *work.gone):
             if change.operation != "link":
@@ -126,8 +137,3 @@ class SqlSource:
                 self.db.execute(store.READ_UP_TO, {"seq": work.seqs[-1]})
             dirty.forget(self.db, work.dirty)
             snapshot.save(self.db, work.snapshot)
-        self._snapshots = {
-            record: work.snapshot.get(record, progress)
-            for record, progress in self._snapshots.items()
-            if not work.snapshot.get(record, progress).done
-        }

@@ -63,19 +63,24 @@ class Converged:
         self._add_duplicates(world, moved)
 
     def _add_duplicates(self, world: World, moved: Collection[bytes]) -> None:
-        """Tell an agency of a record that came to stand beside another of its own (R21)."""
+        """Tell an agency of its records that are not, or no longer, the one that is updated (R21)."""
         entities = {world.entity_of[record] for record in moved}
         members: dict[bytes, list[RecordState]] = {entity: [] for entity in entities}
         for record, entity in world.entity_of.items():
             if entity in entities:
                 members[entity].append(world.records[record])
-        for record in moved:
-            state, entity = world.records[record], world.entity_of[record]
-            agency = state.key.agency
-            first = primary(member for member in members[entity] if member.key.agency == agency)
-            if agency != STEWARD and state.live and first is not None and first.id != record:
-                note = Note("duplicate", "duplicate", state.key, (), state.seen, entity, str(state.born))
-                self.notes.append(note)
+        met = {(world.entity_of[record], world.records[record].key.agency) for record in moved}
+        for entity, agency in sorted(met):
+            mine = [member for member in members[entity] if member.key.agency == agency and member.live]
+            first = primary(mine)
+            if agency == STEWARD or first is None:
+                continue
+            # News is a record that came beside an older one, or an older one that came in its place.
+            self.notes += [
+                Note("duplicate", "duplicate", state.key, (), state.seen, entity, str(state.born))
+                for state in mine
+                if state.id != first.id and (state.id in moved or first.id in moved)
+            ]
 
     def add_holds(self, world: World, holds: Iterable[Hold]) -> None:
         """Tell of what is held; a stale form is told by its answer."""

@@ -14,7 +14,7 @@ from hub.errors import Fatal, Retriable
 
 Place = tuple[str, int]
 
-_BLOCK_MS = 10_000
+_CONNECT_MS, _BLOCK_MS = 5_000, 10_000
 _POLL_MS = 200
 _SCAN_BYTES = 1024 * 1024
 # Who wants only the first message of each of many partitions.
@@ -47,7 +47,7 @@ class LogReader:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 allow_auto_create_topics=False,
-                bootstrap_timeout_ms=_BLOCK_MS,
+                bootstrap_timeout_ms=_CONNECT_MS,
                 request_timeout_ms=_BLOCK_MS + 5_000,
                 max_partition_fetch_bytes=fetch_bytes,
                 max_poll_records=5_000,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,18 @@ from hub.contracts.topics import agency_topics, hub_topics
 from hub.contracts.wire import frame, write
 from hub.core.assertions import Change, RecordKey
 from hub.lanes.converged import Converged
+from hub.lanes.intake import LANE
 from hub.lanes.log import partition_of
 from hub.lanes.publication import Outbound, outbound
 from hub.local.ports import LOOPBACK, assign
 from hub.local.stack import Stack
+from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
 from hub.ops.provision import provision_topics
 from hub.settings import HubSettings
 from hub.store.migrate import migrate
+from hub.store.positions import Position, save_first_positions
+from hub.store.tables import metadata
 from hub.store.transaction import Transaction
 
 JISR = [sys.executable, "-c", "from hub.cli import main; main()"]
@@ -98,15 +102,43 @@ class OpsHub:
                 (topics.inbox(self.name(agency), record_type), partition, self.name(agency), offset),
             )
 
+    def acknowledge_all(self, *agencies: str) -> None:
+        """Note receipts for all that these agencies' inboxes hold."""
+        for agency in self.parts.agreements.values():
+            if agency.agency not in map(self.name, agencies):
+                continue
+            with closing(LogReader(self.bootstrap)) as log:
+                places, _ = log.places(topics.inbox(agency.agency, kind) for kind in agency.record_types)
+                for (topic, partition), end in log.ends(places).items():
+                    name, kind = topics.split(topic)
+                    self.acknowledge(name.removesuffix(f"-{self.suffix}"), kind, partition, end)
+
+    def rest(self) -> None:
+        """As good as new: an empty store, and what the topics hold is read and acknowledged."""
+        tables = ", ".join(f'"{table}"' for table in metadata.tables)
+        with self.parts.store.begin() as tx:
+            tx.connection.exec_driver_sql(f"TRUNCATE {tables}")
+        self.outs.clear()
+        with closing(LogReader(self.bootstrap)) as log:
+            said, _ = log.places(
+                topics.changes(one.agency, kind)
+                for one in self.parts.agreements.values()
+                for kind in one.record_types
+            )
+            ends = {place: Position("id", end) for place, end in log.ends(said).items()}
+        with self.parts.store.begin() as tx:
+            save_first_positions(tx, LANE, ends)
+        self.acknowledge_all("ads", "entraide", "health", "region")
+
     def rows(self, statement: str, *values: Any) -> list[Any]:
         with self.parts.store.begin() as tx:
             return list(tx.connection.exec_driver_sql(statement, values or None))
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `jisr` as a person would."""
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `jisr` as a person would; `environment` overrides this hub's."""
         return subprocess.run(
             [*JISR, *arguments],
-            env={**_plain_environment(), **self.environment},
+            env={**_plain_environment(), **self.environment, **environment},
             capture_output=True,
             text=True,
             timeout=120,

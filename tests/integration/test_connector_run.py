@@ -273,3 +273,35 @@ def test_sigterm_ends_it_cleanly(hub: Hub, people: PersonTable) -> None:
     hub.ready()
     process.send_signal(signal.SIGTERM)
     assert process.wait(WAIT_S) == 0
+
+
+def test_kills_between_any_two_moments_lose_and_double_nothing(hub: Hub, people: PersonTable) -> None:
+    """Edits and deliveries go on while the connector is killed again and again."""
+    names = [f"Livré {n}" for n in range(12)]
+    for number in range(1, 13):
+        people.execute("INSERT INTO personne VALUES (?, ?, 'Local', NULL)", number, f"SH{number}")
+        hub.deliver(f"E{number}", number, {"family_name_fr": names[number - 1]})
+        if number % 4 == 1:
+            process = hub.start()
+        if number % 4 == 0:
+            heard = len(hub.changes())
+            until(lambda heard=heard: len(hub.changes()) > heard, "a sign of life")  # type: ignore[misc]
+            process.kill()
+            process.wait()
+    hub.start()
+
+    def links() -> list[str]:
+        return sorted({str(c["entity"]) for c in hub.changes() if c["operation"] == "link"})
+
+    until(lambda: len(links()) == 12, "all links")
+    until(lambda: sum(r["offset"] for r in hub.receipts().values()) == 12, "all receipts")
+    assert sorted(people.execute("SELECT nom FROM personne WHERE nom LIKE 'Livré %'")) == sorted(
+        (name,) for name in names
+    )
+    changes = hub.changes()
+    said = {c["record"]["cin"] for c in changes if c["operation"] in ("insert", "snapshot") and c["record"]}
+    assert said >= {f"SH{number}" for number in range(1, 13)}
+    # A repetition is the same in every respect.
+    by_id: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        assert by_id.setdefault(change["event_id"], change) == change

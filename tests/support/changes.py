@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hub.contracts.values import encode
+from hub.contracts.records import FieldSpec
+from hub.contracts.values import decode, encode
+from hub.contracts.wire import elements
 from hub.core import stamps
 from hub.core.assertions import Change, RecordKey
+from hub.core.settle import Delivery
 from support.contracts import CATALOGUE, IDS, TODAY
 
 _START_MS = TODAY * 24 * 3600 * 1000
@@ -78,3 +81,18 @@ def encoded(record_type: str, name: str, value: Any) -> bytes:
     raw = encode(CATALOGUE.records[record_type].by_name[name], value)
     assert raw is not None
     return raw
+
+
+def shown(delivery: Delivery) -> dict[str, Any]:
+    """The fields that a delivery speaks of, as Python values; a reference is the agency's own name."""
+    record = CATALOGUE.records[delivery.record_type]
+    return {
+        name: _decoded(record.by_name[name], delivery.content.values.get(name))
+        for name in delivery.content.fields
+    }
+
+
+def _decoded(spec: FieldSpec, raw: bytes | None) -> Any:
+    if raw is None:
+        return None
+    return [decode(spec, item) for item in elements(raw)] if spec.kind == "strings" else decode(spec, raw)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine
 
 from hub.contracts.agreements import load_agreements

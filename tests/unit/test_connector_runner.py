@@ -1,0 +1,104 @@
+"""The loop around a connector: back-off, health, the end; with sides whose every answer is given."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from connectors import runner as runner_module
+from connectors.metrics import Metrics
+from connectors.probe import Probe
+from connectors.runner import Runner
+from connectors.settings import read_agency_key
+from hub.errors import ConfigurationError, Fatal, Retriable
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(runner_module, "LONGEST_WAIT_S", 0.0)
+
+
+class Scripted:
+    """A side that goes through a script: None is a step done, an exception is raised, a callable called."""
+
+    def __init__(self, name: str, script: list[object]) -> None:
+        self.name = name
+        self._script: Iterator[object] = iter(script)
+        self.calls: list[str] = []
+
+    def open(self) -> None:
+        self.calls.append("open")
+
+    def step(self) -> float:
+        self.calls.append("step")
+        answer = next(self._script, None)
+        if isinstance(answer, BaseException):
+            raise answer
+        if callable(answer):
+            answer()
+        return 0.001
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_side_that_is_away_is_connected_again_and_the_other_goes_on() -> None:
+    metrics = Metrics()
+    seen_away = []
+    done = threading.Event()
+    flaky = Scripted("source", [None, Retriable("away"), Retriable("still"), None, lambda: done.set()])
+    steady = Scripted("sink", [None] * 1000)
+    runner = Runner([flaky, steady], metrics)
+    flaky.open = lambda: (seen_away.append(runner.health["source"].away), flaky.calls.append("open"))  # type: ignore[assignment, func-returns-value]
+    stopper = threading.Thread(target=lambda: (done.wait(), runner.stop()))
+    stopper.start()
+    runner.run()
+    stopper.join()
+    assert flaky.calls[:9] == ["open", "step", "step", "close", "open", "step", "close", "open", "step"]
+    assert flaky.calls[-1] == "close"
+    assert steady.calls.count("open") == 1
+    assert seen_away == ["not connected yet", "away", "still"]
+    assert runner.health["source"].away == ""
+
+
+@pytest.mark.parametrize("error", [Fatal("a person must act"), RuntimeError("a bug")])
+def test_any_other_failure_ends_the_process_with_both_sides(error: Exception) -> None:
+    broken, other = Scripted("source", [None, error]), Scripted("sink", [])
+    runner = Runner([broken, other], Metrics())
+    with pytest.raises(type(error)):
+        runner.run()
+    assert broken.calls[-1] == other.calls[-1] == "close"
+
+
+def test_the_probe_tells_who_is_away() -> None:
+    metrics = Metrics()
+    runner = Runner([Scripted("source", []), Scripted("sink", [])], metrics)
+    probe = Probe("127.0.0.1", 0, metrics.registry, runner.health)
+    url = f"http://127.0.0.1:{probe.port}"
+    try:
+        assert httpx.get(f"{url}/livez").status_code == 200
+        ready = httpx.get(f"{url}/readyz")
+        assert (ready.status_code, ready.json()["sides"]["sink"]) == (503, "not connected yet")
+        for health in runner.health.values():
+            health.away = ""
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        runner.health["sink"].progressed_at -= runner_module.STALLED_AFTER_S + 1
+        assert httpx.get(f"{url}/livez").json()["sides"] == {"sink": "no progress"}
+        assert "jisr_connector_backlog_rows" in httpx.get(f"{url}/metrics").text
+        assert httpx.get(f"{url}/etc/passwd").status_code == 404
+    finally:
+        probe.close()
+
+
+def test_a_key_that_keeps_no_secret_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_agency_key(tmp_path / "none")
+    (tmp_path / "key").write_bytes(b"short")
+    with pytest.raises(ConfigurationError, match="at least 16 random bytes"):
+        read_agency_key(tmp_path / "key")
+    (tmp_path / "key").write_bytes(b"0123456789abcdef")
+    assert read_agency_key(tmp_path / "key") == b"0123456789abcdef"
