@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,7 +199,7 @@ def _overwrites(shadow: Shadow | None, name: str, after: list[Any]) -> bool:
 
 def plain(value: Any) -> Any:
     """A contract value as JSON keeps it."""
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    return value.isoformat() if isinstance(value, datetime.date) else value
 
 
 def _stale(shadow: Shadow | None, name: str, after: list[Any], clock_ms: int) -> bool:

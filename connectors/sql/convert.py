@@ -47,9 +47,17 @@ def as_text(value: Local) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
-    if isinstance(value, Decimal) and _is_whole(value):
-        return str(int(value))
+    if isinstance(value, Decimal):
+        return _plain_number(value)
     return str(value)
+
+
+def _plain_number(number: Decimal) -> str:
+    """Without exponent, and without the zeros that a column's scale adds: 1.50 and 1.5 are one code."""
+    if not number.is_finite() or abs(number.adjusted()) >= _MAX_DIGITS:
+        return str(number)
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _is_whole(number: Decimal) -> bool:
@@ -59,10 +67,11 @@ def _is_whole(number: Decimal) -> bool:
 
 def fingerprint(value: Local) -> str | list[str | None] | None:
     """A local value in a form in which equal values are equal; trailing blanks are `char(n)` padding."""
+    if isinstance(value, str):
+        return value.rstrip(" ")
     if isinstance(value, (list, tuple)):
         return [as_text(item) for item in value]
-    text = as_text(value)
-    return text.rstrip(" ") if text is not None else None
+    return as_text(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,11 +191,27 @@ def _element(spec: FieldSpec, field_map: FieldMap, text: str) -> str:
     """The contract code of a local one; text without a code list passes."""
     if not field_map.codes:
         return _outward(field_map, text)
-    code = field_map.codes.get(text)
+    code = field_map.codes.get(text) or _numbered(field_map, text)
     if code is None:
         message = "a code that the mapping does not have; add it under `codes`"
         raise Unmappable("unknown_code", spec.name, field_map.columns[0], message)
     return code
+
+
+def _numbered(field_map: FieldMap, text: str) -> str | None:
+    """The contract code of a number, however it is written: a column of numbers drops the zero of 01."""
+    wanted = _number(text)
+    if wanted is None:
+        return None
+    return next((code for local, code in field_map.codes.items() if _number(local) == wanted), None)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def _outward(field_map: FieldMap, text: str) -> str:
@@ -281,6 +306,8 @@ def _formatted(day: datetime.date, form: str) -> str:
 
 def _inward(spec: FieldSpec, field_map: FieldMap, text: str) -> str:
     if not field_map.codes:
+        if not field_map.prefix:
+            return text
         return _swap_beginning([(new, old) for old, new in field_map.prefix.items()], text)
     # The first local code listed is the one written; a second spelling is only understood.
     for local, code in field_map.codes.items():

@@ -14,7 +14,6 @@ from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.tables import Bookkeeping
 from hub.errors import JisrError, Retriable
 
-
 Answer = TypeVar("Answer")
 
 

@@ -78,6 +78,8 @@ class Planner:
         """The columns that differ from what the delivery says."""
         plan, waiting = RowPlan(), self.pending_slots(pending)
         for slot in self.converter.slots:
+            if _is_said_again(slot, delivery, shadow, images):
+                continue
             wanted = self._wanted(slot, delivery, shadow, images)
             if not wanted:
                 continue
@@ -130,14 +132,15 @@ class Planner:
 
     def _unchanged(self, slot: Slot, name: str, value: Any, image: Image | None, shadow: Shadow) -> bool:
         """Whether the columns hold `value` already; cheap, since it is so for nearly all of them."""
-        if len(slot.fields) == 1:
-            try:
-                columns = slot.write({name: value})
-            except Unmappable:
-                return False
-            if [fingerprint(columns[c]) for c in slot.columns] == prints(slot, image):
-                return True
-        return _same_as_sent(shadow, name, value, held(slot, name, image))
+        if name in shadow.delivered and _same_as_sent(shadow, name, value, held(slot, name, image)):
+            return True
+        if len(slot.fields) > 1:
+            return False
+        try:
+            columns = slot.write({name: value})
+        except Unmappable:
+            return False
+        return [fingerprint(columns[c]) for c in slot.columns] == prints(slot, image)
 
     def _columns(self, plan: RowPlan, slot: Slot, values: Mapping[str, Any]) -> dict[str, Local] | None:
         """Local values by column; None, with the trouble noted, if the columns cannot hold them."""
@@ -174,6 +177,20 @@ class Planner:
 def listed(delivery: Delivery, name: str) -> bool:
     """Whether the agency may hold this field from the hub."""
     return delivery.operation == "upsert" and name in delivery.fields
+
+
+def _is_said_again(slot: Slot, delivery: Delivery, shadow: Shadow, images: Images) -> bool:
+    """The usual case, at once: the hub says what it said before, and the row holds what became of that."""
+    if len(slot.fields) > 1:
+        return False
+    name = slot.fields[0].name
+    before = shadow.delivered.get(name)
+    return (
+        before is not None
+        and listed(delivery, name)
+        and bool(before[0] == plain(delivery.values.get(name)))
+        and bool(before[1] == prints(slot, images.get(slot.part)))
+    )
 
 
 def _says(current: Any, value: Any) -> bool:

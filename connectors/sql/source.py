@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.sdk import Batch, Change
@@ -104,9 +103,9 @@ class SqlSource:
 
     def complain(self, record: str, problems: Mapping[str, Unmappable]) -> None:
         """Note values that could not be said: by field and reason, never by value."""
-        for (name, code), count in Counter((n, p.code) for n, p in problems.items()).items():
-            log.warning("%s: %s (%s time(s)); the rest of the row is sent", record, problems[name], count)
-            self._report(record, name, code)
+        for name, problem in problems.items():
+            log.warning("%s: %s; the rest of the row is sent", record, problem)
+            self._report(record, name, problem.code)
 
     def acknowledge(self, batch: Batch) -> None:
         """In one transaction: forget the rows, tell the shadows."""

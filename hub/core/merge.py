@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from hub.core.assertions import RecordKey, RecordState
+from hub.core.assertions import Assertions, RecordKey, RecordState
 from hub.core.policy import FieldPolicy, TypePolicy
 from hub.core.stamps import LOWEST
 
@@ -77,15 +77,55 @@ def _precedence(policy: FieldPolicy, value: bytes | None) -> tuple[object, ...]:
 def golden_record(policy: TypePolicy, members: Iterable[RecordState]) -> Golden:
     """The golden record of one entity: a pure function of its living members' assertions.
 
-    A field that nobody with a say has spoken of is absent. Fields are in schema order.
+    A field that nobody with a say has spoken of is absent. Fields are in schema order. Where a deletion
+    propagates, it ends all that was said before it, whoever said it (R15).
     """
-    living = [member for member in members if member.live]
+    those = list(members)
+    living = [member for member in those if member.live]
+    horizon = deleted_at(policy, those)
+    if horizon:
+        living = [since(member, horizon) for member in living]
     golden: dict[str, Winner] = {}
     for field in policy.fields.values():
         won = (_union if field.merge == "union" else _single)(field, living)
         if won is not None:
             golden[field.name] = won
     return golden
+
+
+def deleted_at(policy: TypePolicy, members: Iterable[RecordState]) -> int:
+    """The stamp up to which everything said of the entity is deleted; 0 where deletions do not propagate."""
+    if policy.delete != "propagate":
+        return 0
+    return max((m.ended for m in members if m.ended and not m.asserts.returned), default=0)
+
+
+def since(member: RecordState, horizon: int) -> RecordState:
+    """`member` with what it has said after `horizon`."""
+    asserts = Assertions(
+        values={name: said for name, said in member.asserts.values.items() if said[0] > horizon},
+        unions={
+            name: after
+            for name, elements in member.asserts.unions.items()
+            if (after := {e: said for e, said in elements.items() if said[0] > horizon})
+        },
+    )
+    return RecordState(
+        id=member.id,
+        key=member.key,
+        born=member.born,
+        seen=member.seen,
+        linked=member.linked,
+        asserts=asserts,
+    )
+
+
+def is_live(policy: TypePolicy, members: Sequence[RecordState]) -> bool:
+    """Whether a living record supports the entity by something that it says itself (R15)."""
+    horizon = deleted_at(policy, members)
+    if horizon:
+        return any(member.live and since(member, horizon).speaks for member in members)
+    return any(member.speaks for member in members)
 
 
 def _single(field: FieldPolicy, living: Sequence[RecordState]) -> Winner | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from hub.core.answers import Answer, answer, disputed_fields
 from hub.core.assertions import Change, RecordState
 from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
-from hub.core.merge import Golden, Winner, golden_record
+from hub.core.merge import Golden, Winner, golden_record, is_live
 from hub.core.policy import TypePolicy
 from hub.core.projection import (
     DELETE,
@@ -151,7 +151,7 @@ def _settle_one(
     restated: frozenset[str] | None,
 ) -> Settled:
     policy = rules.types[entity.record_type]
-    live = any(member.speaks for member in members)
+    live = is_live(policy, members)
     golden = golden_record(policy, members) if live else {}
     answers = tuple(a for change, state in edits if (a := answer(policy, state, change, golden)))
     encoded = encode_golden(golden, rules.join)
@@ -298,7 +298,7 @@ def _ended(policy: TypePolicy, members: list[RecordState], moved: bytes | None, 
         return Content(told)
     if moved is not None:
         return Content(MERGED, merged_into=moved)
-    propagates = policy.delete == "propagate" and not any(member.speaks for member in members)
+    propagates = policy.delete == "propagate" and not is_live(policy, members)
     return Content(DELETE if propagates else RETRACT)
 
 

@@ -18,7 +18,7 @@ from hub.store.transaction import Transaction
 Claim = tuple[bytes, bytes]
 
 
-# Links are kept among the references, under a field name that no record type has.
+# Links that wait are kept among the references, under a field name that no record type has.
 LINK = ""
 
 
@@ -31,12 +31,14 @@ def link_reference(record_type: str, founder: bytes) -> Reference:
 class Block:
     """Records connected by identity values and links, and the entities to lock for them.
 
-    `waits`: one of them was created for an entity that nobody knows yet.
+    `attached`: entities that get a member which changes nothing between the others. `waiting`: records that
+    were created for an entity whose founding record nobody knows yet.
     """
 
     records: set[bytes] = field(default_factory=set)
     entities: set[bytes] = field(default_factory=set)
-    waits: bool = False
+    attached: set[bytes] = field(default_factory=set)
+    waiting: dict[bytes, Reference] = field(default_factory=dict)
 
 
 def find_block(
@@ -56,7 +58,7 @@ def find_block(
     states = [foreseen.records[record] for record in absorbed.evidence]
     links = {state.linked for state in states if state.linked is not None}
     known = tx.records(links)
-    block = Block(waits=bool(links - foreseen.records.keys() - known.records.keys()))
+    block = Block()
     identities = {state.id: identity_values(policy, state) for state in states}
     claims = {
         (_identity_key(policy.name, *identity), record)
@@ -67,16 +69,17 @@ def find_block(
     for state in states:
         if state.linked is None:
             continue
-        if state.id in absorbed.created and not identities[state.id] and state.linked in known.records:
+        if state.linked not in known.records and state.linked not in foreseen.records:
+            block.waiting[state.id] = link_reference(policy.name, state.linked)
+        elif state.id in absorbed.created and not identities[state.id] and state.linked in known.records:
             # A row created for an entity, the most frequent case: it joins that entity's members and,
             # saying nothing of who it is, connects them with nobody else.
             block.records.add(state.linked)
-            block.entities.add(known.entity_of[state.linked])
+            block.attached.add(known.entity_of[state.linked])
         else:
             frontier.add(state.linked)
     # Who was created for an entity whose founding record comes only now (R27).
-    founders = {record for record in absorbed.created if foreseen.records[record].linked is None}
-    waiting = tx.dependents({link_reference(policy.name, record) for record in founders})
+    waiting = tx.dependents({link_reference(policy.name, record) for record in absorbed.created})
     frontier |= tx.members(waiting).records.keys()
     _close(tx, policy, block, claims, frontier, set(foreseen.records))
     return block

@@ -25,7 +25,7 @@ from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.consents import CONSENT, PERSON, consent_of
 from hub.lanes.converged import Converged
-from hub.lanes.identify import LINK, find_block, link_block, link_reference
+from hub.lanes.identify import LINK, find_block, link_block
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.errors import LockSetGrew
 from hub.store.transaction import Advance, Transaction
@@ -69,6 +69,14 @@ class Intake:
         self._order = catalogue.dependency_order()
         self._referenced = frozenset(
             spec.reference for record in catalogue.records.values() for spec in record.references
+        )
+        # Whether what refers to a person is shown on the strength of the person's consents anywhere.
+        self._shown_by_consent = any(
+            grant.needs_consent
+            for record_type, those in terms.items()
+            if types[record_type].references
+            for one in those
+            for grant in one.grants
         )
 
     def converge(self, read: Read, advances: Sequence[Advance], finish: Finish) -> Converged:
@@ -175,9 +183,9 @@ class Intake:
         changes = [change for change, _ in batch]
         guess = tx.records({self._record_id(change.key) for change in changes})
         block = find_block(tx, policy, changes, guess, self._record_id)
-        if block.waits and not alone:
+        if block.waiting and not alone:
             raise _ReferencesUnknown("a record was created for an entity that nobody knows yet")
-        wanted = set(guess.entity_of.values()) | grown | block.entities
+        wanted = set(guess.entity_of.values()) | grown | block.entities | block.attached
         world = tx.lock_entities(wanted)
         missing = (guess.records.keys() | block.records) - world.records.keys()
         # Who joined meanwhile may have to stand for itself again: its own entity is needed too.
@@ -188,6 +196,7 @@ class Intake:
         absorbed = absorb_all(world, changes, self._record_id, self._types)
         linked = link_block(tx, policy, world, absorbed, block)
         self._after(tx, done, record_type, world, absorbed, linked, alone)
+        tx.save_references([(record, LINK, founder) for record, founder in sorted(block.waiting.items())])
         self._dead(done, absorbed, batch)
 
     def _after(
@@ -260,7 +269,8 @@ class Intake:
         settled = self._settle(tx, world, present, {}, frozenset(), restated, alone)
         tx.save_entities(one.entity for one in settled)
         tx.save_due({one.entity.id: one.due_day for one in settled if one.due_day is not None})
-        self._dependents(tx, done, world, settled)
+        consenting = {entity for entity in present if world.entities[entity].consents}
+        self._dependents(tx, done, world, settled, self._whose_papers(consenting))
         done.add(world, settled)
         self._consents(tx, done, [one for one in settled if one.entity.record_type == CONSENT])
 
@@ -288,8 +298,12 @@ class Intake:
         again = self._settle(tx, world, world.entities.keys(), {}, frozenset(), {}, alone=True)
         tx.save_entities(one.entity for one in again)
         tx.save_due({one.entity.id: one.due_day for one in again if one.due_day is not None})
-        self._dependents(tx, done, world, again)
+        self._dependents(tx, done, world, again, self._whose_papers(world.entities))
         done.add(world, again)
+
+    def _whose_papers(self, persons: Iterable[bytes]) -> frozenset[bytes]:
+        """Of persons whose consents changed or came of age: whose dependants may be shown, or no longer."""
+        return frozenset(persons) if self._shown_by_consent else frozenset()
 
     def _dependents(
         self,
@@ -297,14 +311,15 @@ class Intake:
         done: Converged,
         world: World,
         settled: Iterable[Settled],
-        merged: frozenset[bytes] = frozenset(),
+        concerned: frozenset[bytes] = frozenset(),
         created: Collection[bytes] = (),
     ) -> None:
         """Have those settled again that refer to a record which is new, moved or now held by others (R20)."""
         changed = {
             one.entity.id
             for one in settled
-            if one.entity.record_type in self._referenced and (one.holders_changed or one.entity.id in merged)
+            if one.entity.record_type in self._referenced
+            and (one.holders_changed or one.entity.id in concerned)
         }
         records = {record for record, entity in world.entity_of.items() if entity in changed}
         keys = (world.records[record].key for record in records.union(created))
@@ -316,13 +331,13 @@ class Intake:
         done.due_now += len(due)
 
     def _save_references(self, tx: Transaction, world: World, touched: Iterable[bytes]) -> None:
-        rows = []
-        for record in sorted(touched):
-            state = world.records[record]
-            rows += [(record, name, reference) for name, reference in _references_of(state, self._types)]
-            if state.linked is not None:
-                rows.append((record, LINK, link_reference(state.key.record_type, state.linked)))
-        tx.save_references(rows)
+        tx.save_references(
+            [
+                (record, name, reference)
+                for record in sorted(touched)
+                for name, reference in _references_of(world.records[record], self._types)
+            ]
+        )
 
     def _save_findings(
         self,

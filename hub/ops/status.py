@@ -96,10 +96,17 @@ class _Progress:
 class StatusReader:
     """Reads the status; one consumer for all its looks. Blocks."""
 
-    def __init__(self, parts: Parts, log: LogReader, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        log: LogReader,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._parts = parts
         self._log = log
         self._clock = clock
+        self._sleep = sleep
         agreements = parts.agreements.values()
         self._sides = [(one.agency, kind) for one in agreements for kind in one.record_types]
 
@@ -107,7 +114,7 @@ class StatusReader:
         """The whole status; `rate_over_s`: measure rates over so many seconds, which are waited for."""
         before = self._progress() if rate_over_s else None
         if rate_over_s:
-            time.sleep(rate_over_s)
+            self._sleep(rate_over_s)
         now = self._progress()
         with self._parts.looking() as tx:
             numbers = counts.by_side(tx)
@@ -133,7 +140,7 @@ class StatusReader:
             quiet = quiet + 1 if self._progress().at_rest else 0
             if quiet >= _QUIET_LOOKS or time.monotonic() >= deadline:
                 return quiet >= _QUIET_LOOKS
-            time.sleep(_WAIT_STEP_S)
+            self._sleep(_WAIT_STEP_S)
 
     def _progress(self) -> _Progress:
         """One look. The order matters: whatever was said before the first step is settled, published and

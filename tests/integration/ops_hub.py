@@ -282,16 +282,18 @@ def _registry(database: str, folder: Path) -> Iterator[str]:
     (folder / "token").write_text(_TOKEN)
     port = assign(["registry"], {})["registry"]
     arguments = ["registry", "serve", "--port", str(port), "--database", database]
-    with running([*arguments, "--token-file", str(folder / "token")], {}) as process:
+    with running([*arguments, "--token-file", str(folder / "token")], {}, folder) as process:
         url = f"http://{LOOPBACK}:{port}"
         wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200, process)
         yield url
 
 
 @contextmanager
-def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """`jisr` with these arguments, until the end."""
-    process = subprocess.Popen([*JISR, *arguments], env={**_plain_environment(), **environment})
+def running(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`jisr` with these arguments, in `folder`, until the end."""
+    process = subprocess.Popen([*JISR, *arguments], env={**_plain_environment(), **environment}, cwd=folder)
     try:
         yield process
     finally:

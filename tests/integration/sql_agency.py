@@ -129,14 +129,16 @@ INBOX = ("entraide.person.inbox", 0)
 class Agency:
     """The database with its people (`sql`), and the connector's two sides."""
 
-    def __init__(self, kind: str, url: str, folder: Path) -> None:
+    def __init__(
+        self, kind: str, url: str, folder: Path, tables: str | None = None, mapping: str = MAPPING
+    ) -> None:
         self.kind = kind
         self.url = url
         file = folder / f"mapping-{uuid.uuid4().hex}.yaml"
-        file.write_text(MAPPING.replace("LANGUAGES", LANGUAGES[kind]), encoding="utf-8")
+        file.write_text(mapping.replace("LANGUAGES", LANGUAGES[kind]), encoding="utf-8")
         self.mapping = load_mapping(file, CATALOGUE, AGREEMENTS["entraide"])
         self.people = self.session()
-        for statement in filter(str.strip, TABLES[kind].split(";")):
+        for statement in filter(str.strip, (tables or TABLES[kind]).split(";")):
             self.people.execute(statement)
         self.problems: list[tuple[str, str, str]] = []
         self.source, self.sink = self.new_source(), self.new_sink()

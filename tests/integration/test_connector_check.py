@@ -88,7 +88,8 @@ def test_a_key_that_nobody_makes_is_told(db: Database, url: str, tmp_path: Path)
     file = tmp_path / "ads.yaml"
     mapping = "agency: ads\nrecords: {person: {tables: [{table: people, key: KEY, fields: {cin: cin}}]}}\n"
     file.write_text(mapping.replace("KEY", "id"), encoding="utf-8")
-    assert "the database makes no key for people; say how" in invoke("check", str(file), "--database", url).output
+    told = invoke("check", str(file), "--database", url).output
+    assert "the database makes no key for people; say how" in told
     file.write_text(mapping.replace("KEY", "{column: id, generated: uuid}"), encoding="utf-8")
     assert invoke("check", str(file), "--database", url).exit_code == 0
 

@@ -279,7 +279,7 @@ def test_kills_between_any_two_moments_lose_and_double_nothing(hub: Hub, people:
     """Edits and deliveries go on while the connector is killed again and again."""
     names = [f"Livré {n}" for n in range(12)]
     for number in range(1, 13):
-        people.execute("INSERT INTO personne VALUES (?, ?, 'Local', NULL)", number, f"SH{number}")
+        people.execute("INSERT INTO personne (cin, nom) VALUES (?, 'Local')", f"SH{number}")
         hub.deliver(f"E{number}", number, {"family_name_fr": names[number - 1]})
         if number % 4 == 1:
             process = hub.start()

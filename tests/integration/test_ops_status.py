@@ -37,9 +37,9 @@ def hub(shared: OpsHub) -> OpsHub:
     return shared
 
 
-def look(hub: OpsHub, rate_over_s: float | None = None) -> Status:
+def look(hub: OpsHub) -> Status:
     with closing(LogReader(hub.bootstrap)) as log:
-        return StatusReader(hub.parts, log).status(rate_over_s)
+        return StatusReader(hub.parts, log).status()
 
 
 def standing(status: Status, agency: str, record_type: str = "person") -> Standing:
@@ -128,9 +128,14 @@ def test_what_was_never_read_is_unread_from_its_beginning(hub: OpsHub) -> None:
 
 def test_rates_are_of_offsets_passed_while_one_looks(hub: OpsHub) -> None:
     people(hub, 4)
-    ads = standing(look(hub, rate_over_s=0.1), hub.name("ads"))
-    assert (ads.changes_per_second, ads.acknowledged_per_second) == (0.0, 0.0)
-    assert standing(look(hub), hub.name("ads")).changes_per_second is None
+    with closing(LogReader(hub.bootstrap)) as log:
+        looking = StatusReader(hub.parts, log, sleep=lambda _: hub.acknowledge_all("ads"))
+        status = looking.status(rate_over_s=1.0)
+    ads, entraide = standing(status, hub.name("ads")), standing(status, hub.name("entraide"))
+    assert ads.acknowledged_per_second is not None
+    assert ads.acknowledged_per_second > 0
+    assert (ads.changes_per_second, entraide.acknowledged_per_second) == (0.0, 0.0)
+    assert standing(look(hub), hub.name("ads")).acknowledged_per_second is None
 
 
 def test_records_whose_reference_leads_nowhere_wait(hub: OpsHub) -> None:

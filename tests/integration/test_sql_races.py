@@ -72,14 +72,14 @@ def test_a_part_in_somebodys_hands_is_written_later(agency: Agency) -> None:
 
 
 def test_who_refers_to_a_row_is_not_in_the_way(agency: Agency) -> None:
-    agency.sql("INSERT INTO centre (code_local, code, nom) VALUES ('A', 'CS-11-00001', 'Centre')")
+    agency.sql("INSERT INTO centre (code_local, code, nom) VALUES ('A', 'MA-LAA-0001', 'Centre')")
     agency.changes()
     key = agency.add()
     agency.changes()
     with agency.session() as form:
         form.execute("BEGIN")
         form.execute("INSERT INTO inscription (numero, qui, ou) VALUES ('INS-2026-000001', %s, 'A')", [key])
-        values = {"code": "CS-11-00001", "name_fr": "Le centre"}
+        values = {"code": "MA-LAA-0001", "name_fr": "Le centre"}
         assert agency.deliver("C1", values, record_type="centre", local_id="A") == {"applied": 1}
 
 
@@ -97,7 +97,10 @@ def test_an_edit_in_the_senders_hands_is_never_overwritten(agency: Agency) -> No
     assert agency.shadow(key).own["cin"] == batch.changes[0].stamp
 
 
-def test_the_shadow_is_locked_against_the_sender_while_the_sink_writes(agency: Agency) -> None:
+def test_the_shadow_is_locked_against_the_sender_while_the_sink_writes(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.sql.database.TRIES", 1)
     key = agency.add(cin="SH1")
     agency.changes()
     agency.sql(f"UPDATE {PERSON} SET cin = 'SH2' WHERE \"المعرف\" = {key}")

@@ -263,7 +263,7 @@ def test_a_reference_waits_for_what_it_refers_to(agency: Agency) -> None:
     agency.sink.apply(Arrivals())
     # It waits for the other one now, which is no news.
     assert agency.refusals() == []
-    agency.deliver("C1", {"code": "CS-11-00001", "name_fr": "Centre"}, record_type="centre")
+    agency.deliver("C1", {"code": "MA-LAA-0001", "name_fr": "Centre"}, record_type="centre")
     agency.sink.apply(Arrivals())
     assert agency.refusals() == [("N1", "resolved", "", "")]
     person, centre = agency.sql("SELECT qui, ou FROM inscription")[0]

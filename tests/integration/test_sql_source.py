@@ -215,7 +215,7 @@ def test_what_was_not_acknowledged_is_said_again_alike(agency: Agency) -> None:
 
 def test_references_are_said_as_local_ids(agency: Agency) -> None:
     key = agency.add()
-    agency.sql("INSERT INTO centre (code_local, code, nom) VALUES ('ت-1', 'CS-11-00001', 'Centre')")
+    agency.sql("INSERT INTO centre (code_local, code, nom) VALUES ('ت-1', 'MA-LAA-0001', 'Centre')")
     agency.sql("INSERT INTO inscription (numero, qui, ou) VALUES ('INS-2026-000001', ?, 'ت-1')", int(key))
     enrolment = agency.changes()[-1]
     assert enrolment.record_type == "enrolment"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from hub.core.assertions import Change
 from support.facts import Facts, differences, facts
 from support.histories import Life, arrivals, histories
 from support.memory_hub import MemoryHub
+
+from hub.core.assertions import Change
 
 
 def hub_of(batches: list[list[Change]]) -> MemoryHub:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from hub.store.engine import HubStore
 from support.facts import differences, facts
 from support.histories import arrivals, histories
 from support.memory_hub import MemoryHub
 from support.store_hub import StoreHub, empty, open_store
+
+from hub.store.engine import HubStore
 
 
 @pytest.fixture

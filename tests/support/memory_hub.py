@@ -7,7 +7,7 @@ concerned is looked at again. So it is what the real intake is compared with.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hub.contracts.values import encode_string
 from hub.contracts.wire import encoded_strings
@@ -74,8 +74,9 @@ class MemoryHub:
         self._relink(self.types[a.record_type], Absorbed(evidence=evidence))
 
     def again(self, *entities: bytes) -> list[Settled]:
-        """Settle entities (all, if none is named) though nothing happened to them."""
-        return self._settle(set(entities) or set(self.world.entities), {}, frozenset())
+        """Settle entities (all that were ever told of, if none is named) though nothing happened to them."""
+        told_of = {entity.id for entity in self.world.entities.values() if entity.version}
+        return self._settle(set(entities) or told_of, {}, frozenset())
 
     # What it knows
 

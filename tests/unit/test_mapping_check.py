@@ -17,6 +17,7 @@ from hub.errors import ConfigurationError
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "schemas" / "records")
 AGREEMENTS = load_agreements(ROOT / "deploy" / "agreements", CATALOGUE)
+MAPPINGS = sorted((ROOT / "deploy" / "connectors").glob("*.yaml"))
 SMALL = "agency: ads\nrecords:\n  person:\n    tables:\n      - table: t\n        key: id\n        fields:\n"
 
 
@@ -28,7 +29,7 @@ def problems(folder: Path, text: str, agency: str | None = None) -> list[tuple[i
     return sorted((*problem.at, problem.message) for problem in found)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "deploy" / "connectors").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("file", MAPPINGS, ids=lambda path: path.stem)
 def test_the_mappings_of_this_release_are_right(file: Path) -> None:
     mapping, found = read_mapping(file)
     found += check_mapping(mapping, CATALOGUE, AGREEMENTS[mapping.agency])
@@ -51,7 +52,7 @@ def test_the_mappings_of_this_release_are_right(file: Path) -> None:
             (8, 45),
             "sex: 'M' and 'H' both mean 'male'; 'H' is written",
         ),
-        ("birth_date: {column: c, format: '%d/%m/%y'}", (8, 11), "loses information: 1934-02-27 becomes 2034"),
+        ("birth_date: {column: c, format: '%d/%m/%y'}", (8, 11), "loses information: 1934-02-27 becomes"),
         ("birth_date: {column: c, format: '%d/%Y'}", (8, 11), "loses information"),
         ("birth_date: {column: c, format: '%q'}", (8, 11), "format '%q'"),
         ("cin: {column: c, format: '%d'}", (8, 11), "`format` is for dates"),
@@ -101,9 +102,9 @@ def test_a_fault_in_the_file_is_explained(tmp_path: Path, text: str, message: st
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     text = f"{SMALL}          cim: a\n          sex: {{column: b, codes: {{H: man}}}}\n          cin: b\n"
+    file = tmp_path / "m.yaml"
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError) as raised:
-        file = tmp_path / "m.yaml"
-        file.write_text(text, encoding="utf-8")
         load_mapping(file, CATALOGUE)
     lines = str(raised.value).splitlines()
     assert [line.split(":")[1] for line in lines[1:]] == ["8", "9", "10"]

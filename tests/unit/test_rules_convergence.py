@@ -6,6 +6,10 @@ import datetime
 from itertools import permutations
 
 import pytest
+from support.changes import encoded, key, minute, said, shown
+from support.contracts import CATALOGUE, IDS, TYPES
+from support.facts import differences, facts
+from support.memory_hub import MemoryHub
 
 from hub.contracts.policies import type_policies
 from hub.core import stamps
@@ -14,10 +18,6 @@ from hub.core.assertions import Assertions, Change, RecordKey, RecordState, abso
 from hub.core.merge import Claim, golden_record, winner
 from hub.core.policy import STEWARD, FieldPolicy
 from hub.core.step import IDENTIFIER_CHANGED
-from support.changes import encoded, key, minute, said, shown
-from support.contracts import CATALOGUE, IDS, TYPES
-from support.facts import differences, facts
-from support.memory_hub import MemoryHub
 
 BORN = datetime.date(1990, 1, 1)
 EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")
@@ -84,7 +84,11 @@ ORDER_OF_ASSERTIONS = [
     ("stamp before source", claim(0, 2, ADS), claim(0, 1, REGION)),
     ("the counter of a stamp counts", claim(0, minute(1, 2), ADS), claim(0, minute(1, 1), REGION)),
     ("source before local id", claim(0, 1, key("region", "1")), claim(0, 1, key("ads", "2"))),
-    ("local id before incarnation", claim(0, 1, key("ads", "2")), claim(0, 1, key("ads", "1", incarnation=5))),
+    (
+        "local id before incarnation",
+        claim(0, 1, key("ads", "2")),
+        claim(0, 1, key("ads", "1", incarnation=5)),
+    ),
     ("incarnation before value", claim(0, 1, key("ads", "a", incarnation=1), b"a"), claim(0, 1, ADS, b"b")),
     ("bytes at last", claim(0, 1, ADS, b"b"), claim(0, 1, ADS, b"a")),
     ("a value before none", claim(0, 1, ADS, b""), claim(0, 1, ADS, None)),
@@ -92,7 +96,9 @@ ORDER_OF_ASSERTIONS = [
 
 
 @pytest.mark.parametrize(
-    ("stronger", "weaker"), [pair[1:] for pair in ORDER_OF_ASSERTIONS], ids=[p[0] for p in ORDER_OF_ASSERTIONS]
+    ("stronger", "weaker"),
+    [pair[1:] for pair in ORDER_OF_ASSERTIONS],
+    ids=[p[0] for p in ORDER_OF_ASSERTIONS],
 )
 def test_r9_the_total_order_of_assertions(stronger: Claim, weaker: Claim) -> None:
     for claims in ([stronger, weaker], [weaker, stronger]):
@@ -107,7 +113,9 @@ def test_r9_a_steward_decides_fields_of_every_merge_rule() -> None:
 
 def test_r9_a_golden_record_is_a_function_of_assertions_whatever_order_they_are_kept_in() -> None:
     members = [
-        RecordState(id=bytes([n]), key=key(agency, "1"), born=n, asserts=Assertions({"phone": (n, b"\x02%d" % n)}))
+        RecordState(
+            id=bytes([n]), key=key(agency, "1"), born=n, asserts=Assertions({"phone": (n, b"\x02%d" % n)})
+        )
         for n, agency in enumerate(("entraide", "ads", "region"), start=1)
     ]
     golden = [golden_record(TYPES["person"], order) for order in permutations(members)]
@@ -163,7 +171,9 @@ def test_r11_only_an_update_asserts_null(operation: str) -> None:
 
 def test_r11_a_snapshot_of_unknown_age_loses_to_everything_dated() -> None:
     hub = hub_of((said(EN, 1, cin="SH1", birth_date=BORN, phone="+212600000001"),))
-    undated = said(ADS, 9, "snapshot", asserted=stamps.LOWEST, cin="SH1", birth_date=BORN, phone="+212600000002")
+    undated = said(
+        ADS, 9, "snapshot", asserted=stamps.LOWEST, cin="SH1", birth_date=BORN, phone="+212600000002"
+    )
     hub.take(undated)
     assert hub.entity(ADS) == hub.entity(EN)
     assert believed(hub, EN, "phone") == encoded("person", "phone", "+212600000001")
@@ -191,7 +201,9 @@ def test_r12_an_agency_adds_and_removes_only_its_own_elements() -> None:
 
 
 def test_r12_an_older_removal_does_not_undo_a_later_addition() -> None:
-    hub = hub_of((said(EN, 5, languages=["fr"]),), (said(EN, 3, languages=[], removed={"languages": ["fr"]}),))
+    hub = hub_of(
+        (said(EN, 5, languages=["fr"]),), (said(EN, 3, languages=[], removed={"languages": ["fr"]}),)
+    )
     assert shown(hub.told("ads", EN))["languages"] == ["fr"]
 
 
@@ -206,7 +218,9 @@ def test_r13_a_stale_form_is_held_and_answered_and_asserts_nothing() -> None:
     stale = said(ADS, 4, stale={"phone": "+212600000001"})
     hub.take(stale)
     assert believed(hub, EN, "phone") == encoded("person", "phone", "+212600000002")
-    assert [(hold.change, hold.reason, hold.fields) for hold in hub.holds] == [(stale, STALE_FORM, ("phone",))]
+    assert [(hold.change, hold.reason, hold.fields) for hold in hub.holds] == [
+        (stale, STALE_FORM, ("phone",))
+    ]
     (answer,) = hub.answers
     assert (answer.key, [tuple(lost) for lost in answer.lost]) == (ADS, [("phone", STALE_FORM)])
     # The source gets the current value once more, in a later version.
@@ -235,6 +249,9 @@ def test_r13_what_was_held_can_be_confirmed() -> None:
 def test_absorbing_says_on_which_fields_the_change_now_stands() -> None:
     state = RecordState(id=b"r", key=EN)
     policy = TYPES["person"]
-    assert absorb(policy, state, said(EN, 2, phone="+212600000001", languages=["ar"])) == {"phone", "languages"}
+    assert absorb(policy, state, said(EN, 2, phone="+212600000001", languages=["ar"])) == {
+        "phone",
+        "languages",
+    }
     assert absorb(policy, state, said(EN, 1, phone="+212600000002", sex="male")) == {"sex"}
     assert absorb(policy, state, said(EN, 1, "insert", birth_date=None)) == set()

@@ -7,6 +7,9 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from support.changes import encoded, key, minute, said, shown
+from support.contracts import CATALOGUE, IDS, TYPES
+from support.memory_hub import MemoryHub
 
 from hub.contracts.values import encode
 from hub.core.assertions import Change, RecordKey
@@ -14,9 +17,6 @@ from hub.core.matching import MAX_SHARERS, identity_values
 from hub.core.projection import DELETE, MERGED, RETRACT, UPSERT
 from hub.core.step import IDENTIFIER_CHANGED, INCARNATION_ENDED
 from hub.lanes.converged import Converged
-from support.changes import encoded, key, minute, said, shown
-from support.contracts import CATALOGUE, IDS, TYPES
-from support.memory_hub import MemoryHub
 
 BORN = datetime.date(1990, 1, 1)
 EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")
@@ -73,7 +73,12 @@ def test_r14_a_strong_identifier_that_changes_to_another_holds_the_whole_change(
 
 
 def test_r14_learning_or_losing_an_identifier_contradicts_nothing() -> None:
-    hub = hub_of((said(EN, 1, "insert"),), (said(EN, 2, cin="SH1"),), (said(EN, 3, cin=None),), (said(EN, 4, cin="SH2"),))
+    hub = hub_of(
+        (said(EN, 1, "insert"),),
+        (said(EN, 2, cin="SH1"),),
+        (said(EN, 3, cin=None),),
+        (said(EN, 4, cin="SH2"),),
+    )
     assert hub.holds == []
     assert hub.state(EN).asserts.values["cin"][1] == encoded("person", "cin", "SH2")
 
@@ -126,7 +131,9 @@ def test_r15_the_end_of_all_records_is_a_deletion_elsewhere_only_if_the_type_say
     record_type: str, told: str
 ) -> None:
     record = key("entraide", "1", record_type)
-    hub = hub_of((said(record, 1, "insert", **({"number": NUMBER} if record_type == "enrolment" else {"cin": "SH1"})),))
+    hub = hub_of(
+        (said(record, 1, "insert", **({"number": NUMBER} if record_type == "enrolment" else {"cin": "SH1"})),)
+    )
     hub.take(said(record, 2, "delete"))
     assert hub.told("ads", record).content.operation == told
 
@@ -159,7 +166,10 @@ def test_r16_an_identifier_alone_is_a_review_and_discloses_nothing() -> None:
     hub.take(said(REGION, 2, "insert", cin="SH1", commune="11.321.01.03"))
     assert hub.entity(EN) != hub.entity(REGION)
     (review,) = hub.reviews
-    assert ({review.a, review.b}, review.reason) == ({IDS.record(*EN), IDS.record(*REGION)}, "identifier_alone")
+    assert ({review.a, review.b}, review.reason) == (
+        {IDS.record(*EN), IDS.record(*REGION)},
+        "identifier_alone",
+    )
     # The region, which only updates whom it has, hears of its own person and of nobody else.
     assert {place: shown(one) for place, one in hub.inbox.items() if place[0] == "region"} == {
         ("region", hub.entity(REGION)): {"commune": "11.321.01.03"}
@@ -172,7 +182,12 @@ def test_r16_an_identifier_alone_is_a_review_and_discloses_nothing() -> None:
     ids=["birth date", "sex", "another identifier"],
 )
 def test_r16_a_contradiction_prevents_a_link_and_asks_a_person(against: dict[str, Any]) -> None:
-    names = {"family_name_ar": "العلوي", "given_name_ar": "سعيد", "sex": "female", "massar_code": "R130000001"}
+    names = {
+        "family_name_ar": "العلوي",
+        "given_name_ar": "سعيد",
+        "sex": "female",
+        "massar_code": "R130000001",
+    }
     hub = hub_of((person(EN, 1, **names), person(ADS, 2, **{**names, **against})))
     assert hub.entity(EN) != hub.entity(ADS)
     assert [(review.reason, against.keys() <= set(review.fields)) for review in hub.reviews] == [
@@ -193,7 +208,12 @@ def test_r16_a_contradiction_with_any_member_keeps_the_whole_group_apart() -> No
 
 
 def test_r16_clusters_do_not_depend_on_arrival() -> None:
-    changes = [person(EN, 3), person(ADS, 2, sex="female"), person(REGION, 1, sex="male"), person(key("health", "h"), 4)]
+    changes = [
+        person(EN, 3),
+        person(ADS, 2, sex="female"),
+        person(REGION, 1, sex="male"),
+        person(key("health", "h"), 4),
+    ]
     expected = hub_of(tuple(changes)).world.entity_of
     for order in permutations(changes):
         assert hub_of(*((change,) for change in order)).world.entity_of == expected
@@ -245,7 +265,9 @@ def test_r16_a_hub_id_is_that_of_the_founding_record_so_a_replay_gives_the_same(
 
 
 def test_r16_things_that_are_no_persons_link_by_their_whole_natural_key() -> None:
-    one, other, third = (key(agency, local, "cooperative") for agency, local in (("ads", "1"), ("entraide", "2"), ("ads", "3")))
+    one, other, third = (
+        key(agency, local, "cooperative") for agency, local in (("ads", "1"), ("entraide", "2"), ("ads", "3"))
+    )
     hub = hub_of((said(one, 1, name="Tifaout", commune="11.321"), said(other, 2, name="Tifaout")))
     assert hub.entity(one) != hub.entity(other)
     hub.take(said(other, 3, commune="11.321"), said(third, 3, name="Tifaout", commune="12.066"))

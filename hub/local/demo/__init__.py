@@ -1,9 +1,13 @@
 """The demonstration: a region's social centres, four agencies, and the people they know.
 
-What lives here: the seeded population (`population`), the agencies' own databases (`agencies`), and
-the lists that both draw on. Only `hub.cli` and tests import it; nothing of the hub depends on it.
+What lives here: the seeded population (`population`), the agencies' own databases (`agencies`, with a
+`desk` at each), and `jisr demo` (`command`): `region` starts the embedded stack over them, `loading` shows
+and measures how the records converge, `story` plays twelve steps, and `proof` compares what every agency
+holds with what it may hold. Only `hub.cli` and tests import it; nothing of the hub depends on it.
+
 Data flow one way: `population(people, seed)` makes every agency's copies of people, centres,
 enrolments and consents in the hub's terms, with the truth about who is whom; `agencies.databases`
 writes those copies into each agency's own tables, in that agency's own terms. From there on the
-connectors see databases like any other.
+connectors see databases like any other. What comes of it is read back by `agencies.reading`, and from
+the kept topics (`kept`); `audit` brings both before the proof.
 """

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from hub.local.data_folder import default_home
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # As a shell reports a process that Ctrl-C ended.
 _INTERRUPTED = 130
 
@@ -30,6 +26,7 @@ def demo(people: int, seed: int, hub_workers: int, as_json: bool, keep: bool) ->
 
     Exit code 0 only if every step came true and every agency holds exactly what it may hold.
     """
+    from hub.local.demo.interruption import Interruption
     from hub.local.demo.performance import perform
     from hub.local.demo.population import population
     from hub.local.demo.region import Region
@@ -39,9 +36,9 @@ def demo(people: int, seed: int, hub_workers: int, as_json: bool, keep: bool) ->
     home = default_home() / "demo"
     region = Region(home, population(people, seed), hub_workers, screen.progress_line)
     code = 1
-    with _interruptible():
+    with Interruption() as interruption:
         try:
-            report = perform(region, screen)
+            report = perform(region, screen, interruption.heed)
             code = 0 if report.ok else 1
             if as_json:
                 click.echo(json.dumps(report.as_json(), ensure_ascii=False))
@@ -51,9 +48,8 @@ def demo(people: int, seed: int, hub_workers: int, as_json: bool, keep: bool) ->
             screen.line("stopping")
             code = _INTERRUPTED if code else 0
         finally:
-            # A second Ctrl-C must not cut the stopping short: it would leave processes behind.
-            for number in _STOP_SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
+            # A second Ctrl-C would leave processes behind.
+            interruption.no_more()
             region.stop()
     sys.exit(code)
 
@@ -68,18 +64,3 @@ def _keep(region: Any, screen: Any) -> None:
     for agency, url in endpoints.agencies.items():
         screen.line(f"  {agency}  {url}")
     threading.Event().wait()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Every stop signal is a KeyboardInterrupt in here."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hub.local.demo.agencies.databases import AGENCY_DATABASES
@@ -36,7 +36,7 @@ class Load:
         return self.changes / self.seconds
 
 
-def converge(region: Region, quiet: Quiet, screen: Screen) -> Load:
+def converge(region: Region, quiet: Quiet, screen: Screen, heed: Callable[[], None]) -> Load:
     """Wait until every agency has what it may have, or until that takes forever. Blocks."""
     goal = expected_rows(region)
     changes = sum(len(copies) for held in region.population.copies.values() for copies in held.values())
@@ -44,6 +44,7 @@ def converge(region: Region, quiet: Quiet, screen: Screen) -> Load:
     complete = False
     with screen.progress(goal) as show:
         while not complete and time.monotonic() < deadline:
+            heed()
             held = rows_held(region)
             show(held)
             if all(held[agency] >= goal[agency] for agency in goal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from hub.local.demo.story.steps import STEPS
 
 _SETTLE_WITHIN_S = 60.0
 _SHOWN_PROBLEMS = 12
+# Of the digests: enough to compare by eye, and the table fits a narrow terminal.
+_SHOWN_DIGITS = 8
 
 
 @dataclass
@@ -65,19 +68,24 @@ class Report:
         }
 
 
-def perform(region: Region, screen: Screen) -> Report:
-    """All of the demonstration; leaves everything running. Blocks; may be interrupted anywhere."""
+def perform(region: Region, screen: Screen, heed: Callable[[], None]) -> Report:
+    """All of the demonstration; leaves everything running. Blocks; may be interrupted anywhere.
+
+    `heed` is called now and then, and raises if somebody has asked to stop.
+    """
     population = region.population
     screen.heading(f"Four agencies, {population.people} people (seed {population.seed})")
     region.start()
+    heed()
     quiet = Quiet(region)
     try:
-        load = converge(region, quiet, screen)
+        load = converge(region, quiet, screen, heed)
         _show_load(load, screen)
-        steps = _tell(region, screen) if load.complete else _not_told()
+        steps = _tell(region, screen, heed) if load.complete else _not_told()
         settled = quiet.wait(_SETTLE_WITHIN_S)
         if not settled:
             screen.verdict(False, f"something is still under way after {_SETTLE_WITHIN_S:.0f} s")
+        heed()
         verdict = audit(region.site)
     finally:
         quiet.close()
@@ -86,8 +94,8 @@ def perform(region: Region, screen: Screen) -> Report:
     return report
 
 
-def _tell(region: Region, screen: Screen) -> list[Outcome]:
-    scene = Scene(region, screen.line)
+def _tell(region: Region, screen: Screen, heed: Callable[[], None]) -> list[Outcome]:
+    scene = Scene(region, heed)
     screen.heading("The story")
     outcomes = []
     try:
@@ -126,16 +134,7 @@ def _show_load(load: Load, screen: Screen) -> None:
 def _show_proof(report: Report, screen: Screen) -> None:
     verdict = report.verdict
     screen.heading("The proof: what each agency holds, and what it may hold")
-    columns = (
-        "agency",
-        "record type",
-        "rows",
-        "duplicates",
-        "entitled",
-        "digest held",
-        "digest entitled",
-        "",
-    )
+    columns = ("agency", "records", "rows", "duplicates", "entitled", "held", "to hold", "")
     screen.table(
         columns,
         [
@@ -145,8 +144,8 @@ def _show_proof(report: Report, screen: Screen) -> None:
                 str(sheet.rows),
                 str(sheet.duplicates),
                 str(sheet.entitled),
-                sheet.held_digest,
-                sheet.entitled_digest,
+                sheet.held_digest[:_SHOWN_DIGITS],
+                sheet.entitled_digest[:_SHOWN_DIGITS],
                 "✓" if sheet.equal else "✗",
             )
             for sheet in verdict.sheets

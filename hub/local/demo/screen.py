@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -49,8 +48,8 @@ class Screen:
         self.line(f"{'✓' if ok else '✗'} {text}", "green" if ok else "bold red")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table; columns after the second are numbers or marks, to the right."""
-        table = Table(box=box.SIMPLE_HEAD if self._terminal else None, pad_edge=False)
+        """A table; columns after the second are numbers or marks, to the right. Fits 80 characters."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for position, name in enumerate(columns):
             table.add_column(name, justify="left" if position < 2 else "right", no_wrap=True)
         for row in rows:

@@ -17,7 +17,7 @@ from hub.contracts.policies import type_policies
 from hub.contracts.records import Catalogue, FieldSpec
 from hub.contracts.values import decode
 from hub.core.assertions import RecordState
-from hub.core.merge import Winner, golden_record
+from hub.core.merge import Winner, golden_record, is_live
 from hub.local.demo.kept import Kept
 
 # (agency, record type, local id)
@@ -115,8 +115,9 @@ class Entitled:
     def _thing(self, entity: str, states: list[RecordState]) -> Thing:
         record_type = states[0].key.record_type
         specs = self._catalogue.records[record_type].by_name
-        live = any(state.speaks for state in states)
-        golden = golden_record(self._policies[record_type], states) if live else {}
+        policy = self._policies[record_type]
+        live = is_live(policy, states)
+        golden = golden_record(policy, states) if live else {}
         values = {name: self._value(specs[name], won) for name, won in golden.items()}
         sources = {name: won.key.agency for name, won in golden.items()}
         return Thing(entity, record_type, tuple(states), values, sources, live)

@@ -70,10 +70,10 @@ class Newcomer:
 class Scene:
     """The stage of one story. Everything made up follows from the population's seed."""
 
-    def __init__(self, region: Region, line: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, region: Region, heed: Callable[[], None] = lambda: None) -> None:
         self.region = region
         self.post = Post(region)
-        self._line = line
+        self._heed = heed
         self._rng = Random(f"story {region.population.seed}")  # noqa: S311 — made-up people
         self._taken = {
             copy.values.get("birth_date")
@@ -88,6 +88,7 @@ class Scene:
 
     def play(self, step: Step) -> Outcome:
         """Let one step happen; whatever goes wrong in it is its own failure."""
+        self._heed()
         self._outcome, self._edited_at = Outcome(step.name), None
         try:
             step.act(self)
@@ -155,6 +156,7 @@ class Scene:
 
         deadline = time.monotonic() + WITHIN_S
         while not arrived():
+            self._heed()
             if time.monotonic() > deadline:
                 raise NotSeen(f"{what}: expected {wanted!r}, found {found[0]!r} after {WITHIN_S:.0f} s")
             time.sleep(_POLL_S)
@@ -164,6 +166,7 @@ class Scene:
         """Wait until `look` gives something true, and return it."""
         deadline = time.monotonic() + WITHIN_S
         while not (found := look()):
+            self._heed()
             if time.monotonic() > deadline:
                 raise NotSeen(f"{complaint} within {WITHIN_S:.0f} s")
             time.sleep(_POLL_S)
