@@ -29,9 +29,8 @@ setup: $(VENV)/.installed ## Bring .venv to what the lock pins; every other targ
 demo: setup ## Start everything, play the demonstration, stop everything.
 	$(BIN)/jisr demo $(ARGS)
 
-up: setup ## Start Kafka, PostgreSQL and the hub in the background, and tell where they answer.
+up: setup ## Start Kafka, PostgreSQL and the hub in the background.
 	$(BIN)/jisr up --detach $(ARGS)
-	$(BIN)/jisr endpoints
 
 down: setup ## Stop what `make up` started.
 	$(BIN)/jisr down

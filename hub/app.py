@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime
 import gc
 import logging
+import tempfile
 import time
 import zoneinfo
+from pathlib import Path
 from typing import Any
 
 import click
@@ -184,6 +186,8 @@ def make_app(settings: HubSettings) -> faust.App:
         f"{settings.group}-{settings.worker_name}",
         broker=f"aiokafka://{settings.bootstrap}",
         store="memory://",
+        # Nothing is kept there (all state is in the store), but faust makes the folder.
+        datadir=Path(tempfile.gettempdir()) / f"jisr-{settings.group}-{settings.worker_name}",
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_host=settings.web_host,

@@ -1,9 +1,10 @@
 """The SQL connector: an agency's PostgreSQL or SQLite database, joined by triggers and a mapping file.
 
-`mapping*` and `convert` say how local columns and contract fields correspond; `assemble` and `plan` are
-the two decisions, pure: what a captured edit asserts, and what a delivery changes in a row; `database`
-is the port to a server, with one file per dialect; `source` and `sink` join them.
+`mapping*` and `convert` say how local columns and contract fields correspond; `assemble`, `decide` and
+`plan` are the decisions, pure: what a captured edit asserts, what becomes of a delivery, which columns it
+changes; `database` is the port to a server, with the files of each dialect beside it, `store` and `tables`
+the bookkeeping; `source` and `sink` join them.
 
-Data flows out: trigger → `jisr_changes` → `assemble` → `Change`. In: `Delivery` → `plan` → one short
-transaction of rows, shadow and position. Imports `connectors.sdk`; only `connectors.commands` imports it.
+Data flows out: trigger → `jisr_changes` → `assemble` → `Change`. In: `Delivery` → `chunk` (`decide`,
+`plan`, `writing`) → one short transaction of rows and shadow → position → receipt. Imports `connectors.sdk`; only `connectors.commands` imports it.
 """

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.sdk import Change
-from connectors.sql.convert import Converter, Image, Slot, Unmappable, fingerprint
+from connectors.sql.convert import Converter, Slot, Unmappable
+from connectors.sql.local_values import Image, fingerprint
 from connectors.sql.mapping import JoinMap
 from connectors.sql.rows import DELETE, INSERT, LINK, TRUNCATE, UNLINK, Captured, Shadow
 from hub.core import stamps

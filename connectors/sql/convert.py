@@ -1,7 +1,6 @@
 """Between local columns and contract fields, both ways. Pure.
 
-A *local value* is what both dialects' rows give: None, text, int, float, Decimal, bool, a list, and an ISO
-text for dates and times. A *slot* is a group of columns and the fields that they hold: one of each
+A *slot* is a group of columns and the fields that they hold: one of each
 mostly, several columns for a value that is split, several fields for columns that join them.
 """
 
@@ -16,17 +15,14 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any
 
+from connectors.sql.local_values import Image, Local, as_text, is_whole, number_in
 from connectors.sql.mapping import DEFAULT_TIMEZONE, FieldMap, JoinMap, RecordMap, TableMap
 from hub.contracts.records import FieldSpec, RecordType
 from hub.contracts.values import InvalidValue, normalise
 from hub.errors import SkipRecord
 
-Local = Any
-Image = Mapping[str, Local]
-
 # An ISO instant: a date, then T or a space, a time, perhaps a zone.
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
-_MAX_DIGITS = 40
 _TRUE = frozenset({"true", "t", "1", "yes", "y"})
 _FALSE = frozenset({"false", "f", "0", "no", "n"})
 
@@ -37,41 +33,6 @@ class Unmappable(SkipRecord):
     def __init__(self, code: str, field: str, column: str, message: str) -> None:
         super().__init__(code, f"field {field}, column {column}: {message}", path=field)
         self.column = column
-
-
-def as_text(value: Local) -> str | None:
-    """A local scalar as the database would show it; numbers without a useless fraction."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    if isinstance(value, Decimal):
-        return _plain_number(value)
-    return str(value)
-
-
-def _plain_number(number: Decimal) -> str:
-    """Without exponent, and without the zeros that a column's scale adds: 1.50 and 1.5 are one code."""
-    if not number.is_finite() or abs(number.adjusted()) >= _MAX_DIGITS:
-        return str(number)
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _is_whole(number: Decimal) -> bool:
-    """Whether it is a whole number of a sane size: 1E999999999 written out would fill the memory."""
-    return number.is_finite() and number.adjusted() < _MAX_DIGITS and number == number.to_integral_value()
-
-
-def fingerprint(value: Local) -> str | list[str | None] | None:
-    """A local value in a form in which equal values are equal; trailing blanks are `char(n)` padding."""
-    if isinstance(value, str):
-        return value.rstrip(" ")
-    if isinstance(value, (list, tuple)):
-        return [as_text(item) for item in value]
-    return as_text(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,18 +161,10 @@ def _element(spec: FieldSpec, field_map: FieldMap, text: str) -> str:
 
 def _numbered(field_map: FieldMap, text: str) -> str | None:
     """The contract code of a number, however it is written: a column of numbers drops the zero of 01."""
-    wanted = _number(text)
+    wanted = number_in(text)
     if wanted is None:
         return None
-    return next((code for local, code in field_map.codes.items() if _number(local) == wanted), None)
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return next((code for local, code in field_map.codes.items() if number_in(local) == wanted), None)
 
 
 def _outward(field_map: FieldMap, text: str) -> str:
@@ -239,7 +192,7 @@ def _typed(spec: FieldSpec, column: str, text: str) -> Any:
         number = Decimal(text)
         if spec.kind == "double":
             return _checked(spec, column, float(number))
-        if _is_whole(number):
+        if is_whole(number):
             return _checked(spec, column, int(number))
     except (InvalidOperation, ValueError, OverflowError):
         pass

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from connectors.sql.convert import Image, Local
+from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.tables import Bookkeeping
 from hub.errors import JisrError, Retriable
@@ -93,6 +93,10 @@ class Database(ABC):
 
     @abstractmethod
     def clock_ms(self) -> int: ...
+
+    def settled_seq(self) -> int:
+        """A `seq` of the queue such that nothing more can appear at or below it; 0 if that is unknown."""
+        return 0
 
     @abstractmethod
     def has_table(self, name: str) -> bool: ...

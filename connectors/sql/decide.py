@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from connectors.sdk import Delivery
-from connectors.sql.convert import Image, Local
+from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import RecordMap
 from connectors.sql.plan import Planner, RowPlan
 from connectors.sql.retries import REFUSED, WAITING, PutOff

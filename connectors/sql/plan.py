@@ -13,8 +13,9 @@ from typing import Any
 
 from connectors.sdk import Delivery
 from connectors.sql.assemble import held, plain, prints
-from connectors.sql.convert import Converter, Image, Local, Slot, Unmappable, fingerprint
+from connectors.sql.convert import Converter, Slot, Unmappable
 from connectors.sql.database import Column
+from connectors.sql.local_values import Image, Local, fingerprint
 from connectors.sql.mapping import TableMap
 from connectors.sql.rows import Captured, Shadow
 from hub.contracts.records import FieldSpec

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import psycopg
 from psycopg.types.json import set_json_loads
 
 from connectors.sql import postgresql_capture as capture
-from connectors.sql.convert import Image, Local, as_text
 from connectors.sql.database import Column, Database, NewRow, object_name
+from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.postgresql_capture import image, qualified, quoted
 from connectors.sql.postgresql_catalog import columns_of, is_unique, may_put_triggers, valid_key
 from connectors.sql.postgresql_errors import translated
+from connectors.sql.postgresql_values import escaped, json_text, literal_text, loads, type_of
 from connectors.sql.tables import Bookkeeping
 from hub.errors import Retriable
 
@@ -35,8 +34,11 @@ STATEMENT_TIMEOUT_MS = 30_000
 _SQL_TYPES = {"text": "text", "bigint": "bigint", "int": "integer", "bool": "boolean", "json": "jsonb"}
 _NAME = re.compile(r"(?<![:\w]):([a-z_]+)")
 _IN_LIST = re.compile(r"IN_LIST\(:([a-z_]+)\)")
-_TABLE = re.compile(r"\{([a-z]+)\}")
-_decoder = json.JSONDecoder(parse_float=Decimal)
+_TABLE = re.compile(r"\{([a-z_]+)\}")
+# A new sequence's last value is 1 before anybody has taken it.
+_LAST_SEQ = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {changes_seq_seq}"
+_NEXT_XID = "SELECT pg_current_xact_id()::text"
+_SNAPSHOT_XMIN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 
 
 class PostgreSQL(Database):
@@ -51,6 +53,8 @@ class PostgreSQL(Database):
         self._schema = "public"
         self._columns: dict[str, Mapping[str, Column]] = {}
         self._translated: dict[str, str] = {}
+        self._mark: tuple[int, int] | None = None
+        self._settled = 0
 
     @property
     def _db(self) -> psycopg.Connection[Any]:
@@ -69,12 +73,13 @@ class PostgreSQL(Database):
                 keepalives_idle=15,
                 options=f"-c datestyle=ISO,YMD -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}",
             )
-            set_json_loads(_loads, db)
+            set_json_loads(loads, db)
             self._connection = db
             row = db.execute("SELECT current_schema()").fetchone()
         self._schema = row[0] if row and row[0] else "public"
         self._columns.clear()
         self._translated.clear()
+        self._mark, self._settled = None, 0
 
     def close(self) -> None:
         if self._connection is not None:
@@ -135,10 +140,26 @@ class PostgreSQL(Database):
         )
         values = [{name: row[name] for name in table.columns} for row in rows]
         with translated():
-            self._db.execute(sql, (_json(values),))
+            self._db.execute(sql, (json_text(values),))
 
     def clock_ms(self) -> int:
         return int(self.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")[0][0])
+
+    def settled_seq(self) -> int:
+        """Once all transactions have ended that ran when the sequence stood at `seq`, none can use it.
+
+        Only an optimisation: while a long read elsewhere keeps deleted rows from being vacuumed, the
+        reader need not pass over them again and again. An idle writer only keeps it from advancing.
+        """
+        if self._mark is None:
+            seq = int(self.query(_LAST_SEQ)[0][0])
+            if seq > self._settled:
+                # Taken after the sequence: whoever has a lower number has a lower transaction id. (The
+                # snapshot's own xmax would not do: transactions above it may be running already.)
+                self._mark = (seq, int(self.query(_NEXT_XID)[0][0]))
+        elif int(self.query(_SNAPSHOT_XMIN)[0][0]) > self._mark[1]:
+            self._settled, self._mark = self._mark[0], None
+        return self._settled
 
     def has_table(self, name: str) -> bool:
         return bool(self.columns(name))
@@ -171,7 +192,7 @@ class PostgreSQL(Database):
         head = f"SELECT t.{quoted(table.key)}::text, {image('t', table.columns)}{extra}"
         where = f" FROM {qualified(table.table, self._schema)} t WHERE "
         fixed = self._fixed(table)
-        sql = _escaped(head + where) + condition + _escaped(fixed + tail)
+        sql = escaped(head + where) + condition + escaped(fixed + tail)
         with translated():
             return self._db.execute(sql, (valid,)).fetchall()
 
@@ -205,13 +226,13 @@ class PostgreSQL(Database):
     def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
         column = self.columns(table.table).get(table.key)
         key, kind = f"t.{quoted(table.key)}", column.type if column else "text"
-        sql = _escaped(
+        sql = escaped(
             f"SELECT {key}::text, {image('t', table.columns)}{self._modified(table)}"
             f" FROM {qualified(table.table, self._schema)} t WHERE true{self._fixed(table)}"
         )
         if after is not None:
-            sql += _escaped(f" AND {key} > ") + f"CAST(%(after)s AS {_escaped(kind)})"
-        sql += _escaped(f" ORDER BY {key}") + " LIMIT %(limit)s"
+            sql += escaped(f" AND {key} > ") + f"CAST(%(after)s AS {escaped(kind)})"
+        sql += escaped(f" ORDER BY {key}") + " LIMIT %(limit)s"
         with translated():
             return self._db.execute(sql, {"after": after, "limit": limit}).fetchall()
 
@@ -219,41 +240,42 @@ class PostgreSQL(Database):
         self, table: TableMap, columns: Sequence[str], rows: Sequence[Sequence[Local]]
     ) -> list[NewRow]:
         names = ", ".join(quoted(column) for column in columns)
-        sql = _escaped(f"INSERT INTO {qualified(table.table, self._schema)} AS t ({names}) VALUES (")
+        sql = escaped(f"INSERT INTO {qualified(table.table, self._schema)} AS t ({names}) VALUES (")
         sql += ", ".join("%s" for _ in columns) + ")" + self._returning(table)
         if not columns:
-            sql = _escaped(f"INSERT INTO {qualified(table.table, self._schema)} AS t DEFAULT VALUES")
+            sql = escaped(f"INSERT INTO {qualified(table.table, self._schema)} AS t DEFAULT VALUES")
             sql += self._returning(table)
         made = self._many(sql, [tuple(row) for row in rows])
         return [NewRow(*row) if row else NewRow("", {}) for row in made]
 
     def _returning(self, table: TableMap) -> str:
-        return _escaped(f" RETURNING t.{quoted(table.key)}::text, {image('t', table.columns)}")
+        return escaped(f" RETURNING t.{quoted(table.key)}::text, {image('t', table.columns)}")
 
     def update_rows(
         self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
     ) -> list[Image | None]:
         known = self.columns(table.table)
-        sets = ", ".join(f"{quoted(c)} = u.c{i}::{_type(known, c)}" for i, c in enumerate(columns))
+        sets = ", ".join(f"{quoted(c)} = u.c{i}::{type_of(known, c)}" for i, c in enumerate(columns))
         fields = "".join(f", c{i} text" for i in range(len(columns)))
         sql = (
-            _escaped(f"UPDATE {qualified(table.table, self._schema)} t SET {sets}")
+            escaped(f"UPDATE {qualified(table.table, self._schema)} t SET {sets}")
             + f" FROM jsonb_to_recordset(%s::jsonb) AS u (k text{fields})"
-            + _escaped(
-                f" WHERE t.{quoted(table.key)} = u.k::{_type(known, table.key)}{self._fixed(table)}"
+            + escaped(
+                f" WHERE t.{quoted(table.key)} = u.k::{type_of(known, table.key)}{self._fixed(table)}"
                 f" RETURNING t.{quoted(table.key)}::text, {image('t', table.columns)}"
             )
         )
         given = [
-            {"k": key, **{f"c{i}": _text(value) for i, value in enumerate(values)}} for key, values in rows
+            {"k": key, **{f"c{i}": literal_text(value) for i, value in enumerate(values)}}
+            for key, values in rows
         ]
         with translated():
-            became = dict(self._db.execute(sql, (_json(given),)).fetchall())
+            became = dict(self._db.execute(sql, (json_text(given),)).fetchall())
         return [became.get(key) for key, _ in rows]
 
     def _many(self, sql: str, rows: list[tuple[Local, ...]]) -> list[tuple[Any, ...] | None]:
         """Run once per row in one pipeline (no round trip per row); each row's first result."""
-        bound = [tuple(_text(value) for value in row) for row in rows]
+        bound = [tuple(literal_text(value) for value in row) for row in rows]
         results: list[tuple[Any, ...] | None] = []
         with translated(), self._db.cursor() as cursor:
             cursor.executemany(sql, bound, returning=True)
@@ -264,9 +286,9 @@ class PostgreSQL(Database):
 
     def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None:
         condition, valid = self._keys(table, keys)
-        sql = _escaped(f"DELETE FROM {qualified(table.table, self._schema)} t WHERE ") + condition
+        sql = escaped(f"DELETE FROM {qualified(table.table, self._schema)} t WHERE ") + condition
         with translated():
-            self._db.execute(sql + _escaped(self._fixed(table)), (valid,))
+            self._db.execute(sql + escaped(self._fixed(table)), (valid,))
 
     def create_bookkeeping(self) -> None:
         with self.transaction():
@@ -295,29 +317,3 @@ class PostgreSQL(Database):
         with self.transaction():
             for statement in capture.drop_statements([name for (name,) in found], self._schema):
                 self._db.execute(statement)
-
-
-def _loads(data: str | bytes) -> Any:
-    """JSON with exact numbers; `json.loads` would build a decoder for every value."""
-    return _decoder.decode(data if isinstance(data, str) else data.decode())
-
-
-def _escaped(sql: str) -> str:
-    """SQL with parameters, for psycopg: a percent sign in an identifier is doubled."""
-    return sql.replace("%", "%%")
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _type(columns: Mapping[str, Column], name: str) -> str:
-    return columns[name].type if name in columns else "text"
-
-
-def _text(value: Local) -> str | None:
-    """A value as text that PostgreSQL reads as the column's own type."""
-    if isinstance(value, (list, tuple)):
-        items = (str(item).replace("\\", "\\\\").replace('"', '\\"') for item in value)
-        return "{" + ",".join(f'"{item}"' for item in items) + "}"
-    return as_text(value)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.sql.convert import Local
+from connectors.sql.local_values import Local
 
 # Operations of a captured row: a trigger's three, a row made or removed again by the sink, a truncated
 # table.

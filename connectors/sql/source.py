@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.sdk import Batch, Change
@@ -15,6 +16,9 @@ from connectors.sql.rows import TRUNCATE, Captured, Shadow
 from connectors.sql.work import Progress, Work
 
 log = logging.getLogger(__name__)
+
+# How often to ask below which number the queue can only be empty.
+FLOOR_EVERY_S = 1.0
 
 # Told of each value that could not be said: record type, field, code.
 ProblemReport = Callable[[str, str, str], None]
@@ -41,9 +45,12 @@ class SqlSource:
         self._report = report
         self.epoch = 1
         self._snapshots: dict[str, Progress] = {}
+        self._floor = 0
+        self._look_at = 0.0
 
     def connect(self) -> None:
         self.db.connect()
+        self._floor, self._look_at = 0, 0.0
         self.db.claim("source")
         store.prepare(self.db)
         for record in self.mapping.records.values():
@@ -68,9 +75,18 @@ class SqlSource:
         return patiently(lambda: self._read(limit))
 
     def _read(self, limit: int) -> Batch | None:
-        rows = store.captured(self.db.query(store.READ_QUEUE, {"limit": limit}))
+        settled = self._floor
+        if time.monotonic() >= self._look_at:
+            settled = self.db.settled_seq()
+            self._look_at = time.monotonic() + FLOOR_EVERY_S
+        rows = store.captured(self.db.query(store.READ_QUEUE, {"floor": self._floor, "limit": limit}))
+        # All at or below `settled` that there will ever be is in `rows`, unless they were cut off.
+        floor = settled if len(rows) < limit else self._floor
         if rows:
-            return self._edits(rows)
+            batch = self._edits(rows)
+            batch.token.floor = floor
+            return batch
+        self._floor = floor
         return dirty.read(self, limit) or snapshot.read(self, self._snapshots, limit)
 
     def _edits(self, rows: list[Captured]) -> Batch:
@@ -111,6 +127,7 @@ class SqlSource:
         """In one transaction: forget the rows, tell the shadows."""
         work: Work = batch.token
         patiently(lambda: self._forget(batch, work))
+        self._floor = max(self._floor, work.floor)
         self._snapshots = {
             record: work.snapshot.get(record, progress)
             for record, progress in self._snapshots.items()

@@ -12,16 +12,25 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from connectors.sql import sqlite_capture as capture
-from connectors.sql.convert import Image, Local, as_text
 from connectors.sql.database import Column, Database, NewRow
+from connectors.sql.local_values import Image, Local, as_text
 from connectors.sql.mapping import RecordMap, TableMap
-from connectors.sql.sqlite_capture import literal, parse_image, quoted
+from connectors.sql.sqlite_capture import quoted
 from connectors.sql.sqlite_errors import translated
+from connectors.sql.sqlite_values import (
+    bound,
+    fixed_condition,
+    image_of,
+    kind_of,
+    lenient_text,
+    milliseconds,
+    parser_of,
+    stored,
+)
 from connectors.sql.tables import TABLES, Bookkeeping
 from hub.errors import Retriable
 
@@ -31,7 +40,6 @@ BUSY_TIMEOUT_S = 0.25
 _IN_LIST = re.compile(r"IN_LIST\(:([a-z_]+)\)")
 _TABLE = re.compile(r"\{([a-z]+)\}")
 _LENGTH = re.compile(r"char[a-z ]*\(\s*(\d+)\s*\)", re.IGNORECASE)
-_JSON_COLUMNS = {name for table in TABLES for name, kind in table.columns.items() if kind == "json"}
 
 
 class SQLite(Database):
@@ -59,7 +67,7 @@ class SQLite(Database):
                 self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
             # Text in a broken encoding would make every row around it unreadable.
-            db.text_factory = _text
+            db.text_factory = lenient_text
             db.execute("PRAGMA foreign_keys = ON")
         self._connection = db
 
@@ -110,7 +118,7 @@ class SQLite(Database):
         with translated():
             cursor = self._run(sql, params)
             names = [column[0] for column in cursor.description]
-            parse = [_parsers(name) for name in names]
+            parse = [parser_of(name) for name in names]
             return [tuple(p(v) if p else v for p, v in zip(parse, row, strict=True)) for row in cursor]
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
@@ -129,7 +137,7 @@ class SQLite(Database):
         marks = ", ".join("?" for _ in table.columns)
         sql = f"INSERT INTO jisr_{table.name} ({names}) VALUES ({marks}){tail}"
         values = [
-            tuple(_stored(row[name]) if kind == "json" else row[name] for name, kind in table.columns.items())
+            tuple(stored(row[name]) if kind == "json" else row[name] for name, kind in table.columns.items())
             for row in rows
         ]
         with translated():
@@ -153,7 +161,7 @@ class SQLite(Database):
             described[name] = Column(
                 name,
                 declared or "TEXT",
-                _kind(declared.upper()),
+                kind_of(declared.upper()),
                 nullable=not not_null and not number,
                 has_default=default is not None or number,
                 generated=hidden in (2, 3),
@@ -180,7 +188,7 @@ class SQLite(Database):
         key = f"t.{quoted(table.key)}"
         sql = (
             f"SELECT CAST({key} AS TEXT), {modified}{self._names(table)} FROM {quoted(table.table)} t "
-            f"WHERE {key} IN (SELECT value FROM json_each(?)){_fixed(table)}"
+            f"WHERE {key} IN (SELECT value FROM json_each(?)){fixed_condition(table)}"
         )
         with translated():
             # Texts are compared by the key column's affinity, so that "5" finds the number 5.
@@ -199,10 +207,10 @@ class SQLite(Database):
         return self.part_rows(table, keys), set()
 
     def part_rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, Image]:
-        return {row[0]: _image(table, row[2:]) for row in self._select(table, keys)}
+        return {row[0]: image_of(table, row[2:]) for row in self._select(table, keys)}
 
     def rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, tuple[Image, int | None]]:
-        return {row[0]: (_image(table, row[2:]), _milliseconds(row[1])) for row in self._select(table, keys)}
+        return {row[0]: (image_of(table, row[2:]), milliseconds(row[1])) for row in self._select(table, keys)}
 
     def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
         modified = f"t.{quoted(table.modified_at)}" if table.modified_at else "NULL"
@@ -210,11 +218,11 @@ class SQLite(Database):
         beyond = f" AND {key} > :after" if after is not None else ""
         sql = (
             f"SELECT CAST({key} AS TEXT), {modified}{self._names(table)} FROM {quoted(table.table)} t "
-            f"WHERE {key} IS NOT NULL{_fixed(table)}{beyond} ORDER BY {key} LIMIT :limit"
+            f"WHERE {key} IS NOT NULL{fixed_condition(table)}{beyond} ORDER BY {key} LIMIT :limit"
         )
         with translated():
             found = self._db.execute(sql, {"after": after, "limit": limit}).fetchall()
-        return [(row[0], _image(table, row[2:]), _milliseconds(row[1])) for row in found]
+        return [(row[0], image_of(table, row[2:]), milliseconds(row[1])) for row in found]
 
     def insert_rows(
         self, table: TableMap, columns: Sequence[str], rows: Sequence[Sequence[Local]]
@@ -225,7 +233,7 @@ class SQLite(Database):
         made = []
         with translated():
             for row in rows:
-                number = self._db.execute(sql, [_bound(value) for value in row]).lastrowid
+                number = self._db.execute(sql, [bound(value) for value in row]).lastrowid
                 made.append(self._made(table, columns, row, number))
         return made
 
@@ -245,16 +253,17 @@ class SQLite(Database):
         self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
     ) -> list[Image | None]:
         sets = ", ".join(f"{quoted(column)} = ?" for column in columns)
-        sql = f"UPDATE {quoted(table.table)} AS t SET {sets} WHERE {quoted(table.key)} = ?{_fixed(table)}"
+        named = f"{quoted(table.key)} = ?{fixed_condition(table)}"
+        sql = f"UPDATE {quoted(table.table)} AS t SET {sets} WHERE {named}"
         with translated():
             for key, values in rows:
-                self._db.execute(sql, [*map(_bound, values), key])
+                self._db.execute(sql, [*map(bound, values), key])
         became = self.part_rows(table, [key for key, _ in rows])
         return [became.get(key) for key, _ in rows]
 
     def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None:
         named = f"{quoted(table.key)} IN (SELECT value FROM json_each(?))"
-        sql = f"DELETE FROM {quoted(table.table)} AS t WHERE {named}{_fixed(table)}"
+        sql = f"DELETE FROM {quoted(table.table)} AS t WHERE {named}{fixed_condition(table)}"
         with translated():
             self._db.execute(sql, (json.dumps(list(keys)),))
 
@@ -285,49 +294,3 @@ class SQLite(Database):
             for table in TABLES:
                 self._db.execute(f"DROP TABLE IF EXISTS jisr_{table.name}")
             self._db.execute("DROP TABLE IF EXISTS jisr_origin")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _parsers(name: str) -> Any:
-    if name in ("old", "new"):
-        return parse_image
-    return (lambda value: None if value is None else json.loads(value)) if name in _JSON_COLUMNS else None
-
-
-def _stored(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _bound(value: Local) -> Local:
-    return int(value) if isinstance(value, bool) else value
-
-
-def _image(table: TableMap, values: Sequence[Local]) -> Image:
-    return dict(zip(table.columns, values, strict=True))
-
-
-def _fixed(table: TableMap) -> str:
-    return "".join(f" AND CAST(t.{quoted(c)} AS TEXT) = {literal(v)}" for c, v in table.fixed.items())
-
-
-def _kind(declared: str) -> str:
-    """By SQLite's rules of affinity; a date is a text here."""
-    if "BOOL" in declared:
-        return "boolean"
-    if any(word in declared for word in ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")):
-        return "number"
-    return "text"
-
-
-def _milliseconds(value: Local) -> int | None:
-    """A modification time: ISO text (UTC where it names no zone), or seconds since 1970."""
-    if isinstance(value, (int, float)):
-        return int(value * 1000)
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

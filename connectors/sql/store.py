@@ -11,7 +11,7 @@ from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
 
 READ_QUEUE = """
 SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new
-  FROM {changes} ORDER BY seq LIMIT :limit
+  FROM {changes} WHERE seq > :floor ORDER BY seq LIMIT :limit
 """
 PENDING = """
 SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new

@@ -19,10 +19,12 @@ class Progress:
 class Work:
     """Rows to forget once the batch is sent: captured (by seq) and dirty; how far the snapshot came.
 
-    `gone` are ends of lives that no trigger noted in the shadow.
+    `gone` are ends of lives that no trigger noted in the shadow. `floor` is the number at and below which
+    the queue is empty for good, once the rows are forgotten.
     """
 
     seqs: list[int] = field(default_factory=list)
     dirty: list[tuple[str, str, int, int]] = field(default_factory=list)
     snapshot: dict[str, Progress] = field(default_factory=dict)
     gone: list[Change] = field(default_factory=list)
+    floor: int = 0

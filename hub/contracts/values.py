@@ -7,8 +7,9 @@ it, and joined unchanged into every projection. Equal values have equal bytes, b
 from __future__ import annotations
 
 import datetime
-import math
+import re
 import struct
+import sys
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
@@ -23,8 +24,14 @@ _EPOCH = datetime.date(1970, 1, 1)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
 _INT = (-(2**31), 2**31 - 1)
 _LONG = (-(2**63), 2**63 - 1)
+# A longer value hardly repeats, and must not fill the memory.
+_MAX_CACHED_BYTES = 300
 # Invisible direction marks travel along when Arabic names are pasted; at the ends they mean nothing.
 _EDGES = " \t\r\n\u00a0\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+# Four code points at most become one. A text that stays too long is refused before it is normalised: that
+# takes quadratic time where combining marks are out of order, minutes for a message of the largest size.
+_NFC_SHRINKS = 4
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class InvalidValue(SkipRecord):
@@ -55,6 +62,8 @@ def decode_long(data: bytes, position: int) -> tuple[int, int]:
         position += 1
         result |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if result >= 2**64:
+                break
             return (result >> 1) ^ -(result & 1), position
         shift += 7
     raise SkipRecord("undecodable", f"a number of more than 64 bits ends at byte {position}")
@@ -99,12 +108,18 @@ def encode(spec: FieldSpec, value: Any) -> bytes | None:
     return None if value is None else _encode(spec.kind, value)
 
 
-@lru_cache(maxsize=200_000)
 def canonical(spec_key: SpecKey, raw: bytes) -> bytes | None:
     """Canonical bytes of encoded bytes, validated; None where they say nothing.
 
-    Cached, since most values repeat (communes, codes, names); a failure is not cached.
+    Cached, since most values repeat (communes, codes, names); a failure is not cached, nor is a long value.
     """
+    if len(raw) > _MAX_CACHED_BYTES:
+        return encode(spec_key.spec, decode(spec_key.spec, raw))
+    return _canonical(spec_key, raw)
+
+
+@lru_cache(maxsize=200_000)
+def _canonical(spec_key: SpecKey, raw: bytes) -> bytes | None:
     return encode(spec_key.spec, decode(spec_key.spec, raw))
 
 
@@ -127,6 +142,8 @@ def decode(spec: FieldSpec, raw: bytes) -> Any:
             raise SkipRecord("undecodable", f"field {spec.name}: not a boolean", spec.name)
         return raw == b"\x01"
     if kind == "double":
+        if len(raw) != 8:
+            raise SkipRecord("undecodable", f"field {spec.name}: not a number of 8 bytes", spec.name)
         return struct.unpack("<d", raw)[0]
     number, end = decode_long(raw, 0)
     if end != len(raw):
@@ -158,11 +175,16 @@ def _encode(kind: str, value: Any) -> bytes:
 def _check_text(spec: FieldSpec, value: Any) -> str | None:
     if not isinstance(value, str):
         raise InvalidValue(spec.name, f"text expected, not {type(value).__name__}")
-    text = normalise_text(value)
+    text = value.strip(_EDGES)
+    if len(text) > _NFC_SHRINKS * spec.max_length:
+        raise InvalidValue(spec.name, f"{len(text)} characters; at most {spec.max_length}")
+    text = normalise_text(text)
     if not text:
         return None
     if "\x00" in text:
         raise InvalidValue(spec.name, "holds a NUL character, which no database can keep")
+    if not text.isascii() and _SURROGATE.search(text):
+        raise InvalidValue(spec.name, "holds half a surrogate pair, which is no character")
     if len(text) > spec.max_length:
         raise InvalidValue(spec.name, f"{len(text)} characters; at most {spec.max_length}")
     if spec.codes and text not in spec.codes:
@@ -191,9 +213,12 @@ def _check_number(bounds: tuple[int, int]) -> Callable[[FieldSpec, Any], int]:
 
 
 def _check_double(spec: FieldSpec, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidValue(spec.name, f"a number expected, not {type(value).__name__}")
+    if not -sys.float_info.max <= value <= sys.float_info.max:
         raise InvalidValue(spec.name, "a finite number expected")
-    return float(value)
+    # Minus zero equals zero, so it must not have other bytes.
+    return float(value) + 0.0
 
 
 def _check_boolean(spec: FieldSpec, value: Any) -> bool:

@@ -23,6 +23,10 @@ from hub.errors import SkipRecord
 
 # Above this a message is refused before it is read: a person's record has some hundred bytes (R6).
 MAX_MESSAGE_BYTES = 1_000_000
+# Elements of one list: a message of a million empty ones would cost seconds, and they mean nothing.
+MAX_ITEMS = 1_000
+# Masks are few and repeat; whoever invents long ones must not fill the memory.
+_MAX_CACHED_BYTES = 2_000
 
 _FRAME = struct.Struct(">bI")
 
@@ -131,14 +135,15 @@ class Cursor:
             raise SkipRecord("undecodable", f"no such union branch: {branch}")
         return branch == 1
 
-    def blocks(self) -> Iterable[int]:
-        """The item counts of an array's or map's blocks."""
+    def blocks(self, most: int = MAX_ITEMS) -> Iterable[int]:
+        """The item counts of an array's or map's blocks; raises `SkipRecord` above `most` items in all."""
         while count := self.long():
             if count < 0:
                 self.long()
                 count = -count
-            if count > len(self.data) - self.position:
-                raise SkipRecord("undecodable", "a list is longer than its message")
+            most -= count
+            if most < 0:
+                raise SkipRecord("too_large", "a list or map of more items than are ever needed")
             yield count
 
 
@@ -167,10 +172,16 @@ def void(_: object) -> None:
     """Drop a value that was read only to pass over it."""
 
 
-@lru_cache(maxsize=10_000)
-def _names(raw: bytes) -> tuple[str, ...]:
+def _read_names(raw: bytes) -> tuple[str, ...]:
     cursor = Cursor(raw)
-    return tuple(cursor.text() for count in cursor.blocks() for _ in range(count))
+    return tuple([cursor.text() for count in cursor.blocks() for _ in range(count)])
+
+
+_cached_names = lru_cache(maxsize=10_000)(_read_names)
+
+
+def _names(raw: bytes) -> tuple[str, ...]:
+    return _cached_names(raw) if len(raw) <= _MAX_CACHED_BYTES else _read_names(raw)
 
 
 def elements(raw: bytes) -> list[bytes]:
@@ -229,7 +240,7 @@ class ChangeReader:
     def _removed(self, cursor: Cursor) -> dict[str, list[bytes]]:
         return {
             cursor.text(): elements(cursor.cut(_skip_strings))
-            for count in cursor.blocks()
+            for count in cursor.blocks(len(self.record.fields))
             for _ in range(count)
         }
 

@@ -101,17 +101,16 @@ def regroup(world: World, founder: Mapping[bytes, bytes]) -> list[Move]:
 
 
 def _connected(moves: Iterable[Move]) -> list[set[bytes]]:
-    groups: list[set[bytes]] = []
+    """Entities joined by moves, each group for itself."""
+    group_of: dict[bytes, set[bytes]] = {}
     for move in moves:
-        joined = {move.before, move.after}
-        apart = []
-        for group in groups:
-            if group & joined:
-                joined |= group
-            else:
-                apart.append(group)
-        groups = [*apart, joined]
-    return groups
+        smaller, larger = sorted(
+            (group_of.get(entity) or {entity} for entity in (move.before, move.after)), key=len
+        )
+        larger |= smaller
+        group_of.update(dict.fromkeys(smaller, larger))
+        group_of.update(dict.fromkeys((move.before, move.after), larger))
+    return list({id(group): group for group in group_of.values()}.values())
 
 
 def _move_consents(world: World, concerned: Iterable[bytes]) -> None:

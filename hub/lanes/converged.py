@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hub.core.assertions import RecordKey, RecordState
-from hub.core.crosswalk import World
+from hub.core.crosswalk import Entity, World
 from hub.core.policy import STEWARD
 from hub.core.projection import primary
 from hub.core.settle import Settled
@@ -38,7 +38,7 @@ class Converged:
 
     settled: list[Settled] = field(default_factory=list)
     states: dict[bytes, RecordState] = field(default_factory=dict)
-    links: dict[bytes, tuple[RecordState, bytes]] = field(default_factory=dict)
+    links: dict[bytes, tuple[RecordState, Entity]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     changes: int = 0
@@ -59,7 +59,9 @@ class Converged:
         self.settled += settled
         self.states |= {record: world.records[record] for record in touched}
         shown = {*moved, *(record for record in touched if world.records[record].ended)}
-        self.links |= {record: (world.records[record], world.entity_of[record]) for record in shown}
+        self.links |= {
+            record: (world.records[record], world.entities[world.entity_of[record]]) for record in shown
+        }
         self._add_duplicates(world, moved)
 
     def _add_duplicates(self, world: World, moved: Collection[bytes]) -> None:

@@ -58,6 +58,8 @@ def find_block(
     states = [foreseen.records[record] for record in absorbed.evidence]
     links = {state.linked for state in states if state.linked is not None}
     known = tx.records(links)
+    # An agency may have named an entity of another type: its record was not created for that.
+    foreign = {record for record, state in known.records.items() if state.key.record_type != policy.name}
     block = Block()
     identities = {state.id: identity_values(policy, state) for state in states}
     claims = {
@@ -67,7 +69,7 @@ def find_block(
     }
     frontier = absorbed.evidence & guess.records.keys()
     for state in states:
-        if state.linked is None:
+        if state.linked is None or state.linked in foreign:
             continue
         if state.linked not in known.records and state.linked not in foreseen.records:
             block.waiting[state.id] = link_reference(policy.name, state.linked)
@@ -110,7 +112,9 @@ def _close(
             if len(those) > 1 or those[0] not in own:
                 frontier.update(those)
         frontier -= visited
-        members = tx.members(set(tx.records(frontier).entity_of.values())) if frontier else World()
+        known = tx.records(frontier)
+        ours = {r for r, state in known.records.items() if state.key.record_type == policy.name}
+        members = tx.members({known.entity_of[record] for record in ours})
         visited |= frontier | members.records.keys()
         block.records |= members.records.keys()
         # A record may have to stand for itself again (a split), so its own entity is locked too.

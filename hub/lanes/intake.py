@@ -7,6 +7,7 @@ it does depends on how messages were batched (R8).
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -18,7 +19,7 @@ from hub.core.assertions import Change, RecordKey, RecordState
 from hub.core.crosswalk import World
 from hub.core.matching import Review
 from hub.core.policy import TypePolicy
-from hub.core.projection import Terms
+from hub.core.projection import UPSERT, Terms
 from hub.core.settle import Reference, Rules, Settled, Target, settle
 from hub.core.step import Absorbed, Hold, Linked, absorb_all
 from hub.core.tokens import Ids
@@ -215,7 +216,8 @@ class Intake:
             edits.setdefault(world.entity_of[record], []).extend((c, state) for c in changes)
         # A newcomer that finds its entity at once was never told of to anybody as one of its own.
         merged = linked.concerned(absorbed.created)
-        dirty = {world.entity_of[record] for record in absorbed.touched} | merged
+        plain = _plain_links(world, absorbed)
+        dirty = {world.entity_of[record] for record in absorbed.touched - plain} | merged
         settled = self._settle(tx, world, dirty, edits, merged, {}, alone)
         moved = {move.record for move in linked.moves}
         touched = absorbed.touched | moved
@@ -363,6 +365,33 @@ class Intake:
         for change, code in absorbed.rejected:
             text = "this local id was deleted; a later life of it must carry a higher incarnation"
             done.dead.append(DeadLetter(messages[id(change)], code, "incarnation", text))
+
+
+def _plain_links(world: World, absorbed: Absorbed) -> set[bytes]:
+    """Rows that an agency has just created for what it was told to hold: nothing follows from them.
+
+    Every created row comes back as one, so they are as many as all other changes together.
+    """
+    links = {
+        record
+        for record in absorbed.created
+        if (state := world.records[record]).linked is not None
+        and state.live
+        and not state.asserts.values
+        and not state.asserts.unions
+    }
+    if not links:
+        return links
+    agencies: Counter[tuple[bytes, str]] = Counter(
+        (entity, world.records[record].key.agency) for record, entity in world.entity_of.items()
+    )
+    return {
+        record
+        for record in links
+        if agencies[place := (world.entity_of[record], world.records[record].key.agency)] == 1
+        and (held := world.entities[place[0]].held.get(place[1])) is not None
+        and held.operation == UPSERT
+    }
 
 
 def _references_of(state: RecordState, types: Mapping[str, TypePolicy]) -> list[tuple[str, Reference]]:

@@ -58,9 +58,8 @@ def outbound(encoder: Encoder, done: Converged) -> tuple[Outbound, bytes | None]
         _add_settled(encoder, settled, out, named)
     for state in done.states.values():
         out.messages.append(encoder.assertions(state))
-    versions = {one.entity.id: one.entity.version for one in done.settled}
     for state, entity in done.links.values():
-        out.messages.append(encoder.link(state, entity, versions.get(entity, 0)))
+        out.messages.append(encoder.link(state, entity.id, entity.version))
     named.records = sorted(done.states.keys() | done.links.keys())
     raw = [encoder.notice(*note) for note in done.notes]
     for settled in done.settled:

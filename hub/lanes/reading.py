@@ -17,8 +17,10 @@ from hub.core.projection import Terms
 from hub.core.tokens import Ids
 from hub.errors import SkipRecord
 
-# A local id becomes part of keys and indexes in several databases.
-MAX_LOCAL_ID = 200
+# Ids become part of keys and indexes in several databases.
+MAX_ID = 200
+# What a dead letter says of its message; the message itself is kept whole.
+_MAX_PRINTED = 500
 
 
 class Message(NamedTuple):
@@ -78,7 +80,7 @@ class Reading:
             try:
                 done.changes.append((self._change(message), message))
             except SkipRecord as error:
-                done.dead.append(DeadLetter(message, error.code, error.path, str(error)))
+                done.dead.append(DeadLetter(message, error.code, _printed(error.path), _printed(str(error))))
         return done
 
     def _change(self, message: Message) -> Change:
@@ -90,6 +92,7 @@ class Reading:
         asserted = raw.stamp if raw.asserted is None else raw.asserted
         publishes = self._publishes.get((agency, record_type), frozenset())
         specs = self._specs[record_type]
+        _check_stale(raw, specs)
         spoken = (*raw.values, *raw.added, *raw.stale)
         change = Change(
             key=RecordKey(agency, record_type, raw.local_id, raw.incarnation),
@@ -116,14 +119,27 @@ class Reading:
 
 
 def _check_header(raw: RawChange, message: Message) -> None:
-    if not raw.local_id or len(raw.local_id) > MAX_LOCAL_ID or "\x00" in raw.local_id:
-        raise SkipRecord("invalid_value", f"local_id: 1 to {MAX_LOCAL_ID} characters expected", "local_id")
+    for name, text in (("local_id", raw.local_id), ("event_id", raw.event_id)):
+        if not text or len(text) > MAX_ID or "\x00" in text:
+            raise SkipRecord("invalid_value", f"{name}: 1 to {MAX_ID} characters expected", name)
     if raw.incarnation < 0 or raw.incarnation >= 2**31:
         raise SkipRecord("invalid_value", "incarnation: 0 or more expected", "incarnation")
     if raw.stamp <= 0 or (raw.asserted or 0) < 0:
         raise SkipRecord("invalid_value", "stamp: Unix milliseconds * 65536 + counter expected", "stamp")
     if message.key is None:
         raise SkipRecord("no_key", "the message has no key: without one its order is not kept (R4)")
+
+
+def _check_stale(raw: RawChange, specs: Mapping[str, SpecKey]) -> None:
+    for name in raw.stale:
+        if name in raw.values or specs[name].spec.kind == "strings":
+            text = f"field {name}: only a single value that is not asserted too can be stale (R13)"
+            raise SkipRecord("invalid_value", text, name)
+
+
+def _printed(text: str) -> str:
+    """`text` as a database can keep it: an unknown field's name, for one, may be anything."""
+    return text.replace("\x00", "\ufffd")[:_MAX_PRINTED]
 
 
 def _canonical(

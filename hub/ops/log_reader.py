@@ -49,6 +49,8 @@ class LogReader:
                 allow_auto_create_topics=False,
                 bootstrap_timeout_ms=_CONNECT_MS,
                 request_timeout_ms=_BLOCK_MS + 5_000,
+                # Nothing more is coming at the end of a partition: waiting for it only delays the answer.
+                fetch_max_wait_ms=50,
                 max_partition_fetch_bytes=fetch_bytes,
                 max_poll_records=5_000,
                 metrics_enabled=False,

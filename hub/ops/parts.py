@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
+import psycopg
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from hub.contracts.agreements import load_agreements
 from hub.contracts.events import EventSchemas
@@ -102,8 +103,8 @@ class Parts:
         try:
             with self.store.begin() as tx:
                 yield tx
-        except ProgrammingError as error:
-            if getattr(error.orig, "sqlstate", None) not in _OTHER_TABLES:
+        except (psycopg.Error, DBAPIError) as error:
+            if getattr(getattr(error, "orig", error), "sqlstate", None) not in _OTHER_TABLES:
                 raise
             raise Fatal(
                 "the hub's store has not the tables of this release: start a hub worker of this release, "

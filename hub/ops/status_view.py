@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from hub.ops.parts import local_time
 from hub.ops.status import JOINING, Standing, Status
 
-# Heading, field; a column whose every value is zero or unmeasured still shows: nothing wrong is news too.
+# Heading, name in plain lines.
 _COLUMNS = (
     ("entitled", "entitled"),
     ("converged", "converged"),
@@ -25,7 +26,9 @@ _COLUMNS = (
     ("disputed", "disputed"),
     ("lag s", "lag"),
 )
-_WRONG = frozenset({"refused", "dead", "held", "disputed"})
+# What should be zero: its column is shown where it is not, so that the table fits a narrow terminal.
+_TROUBLES = ("waiting", "refused", "dead", "held", "disputed")
+_UNBOUNDED = 1_000
 
 
 def as_json(status: Status) -> dict[str, Any]:
@@ -34,9 +37,16 @@ def as_json(status: Status) -> dict[str, Any]:
 
 
 def show(status: Status, console: Console) -> None:
-    """Print a table where a person looks, plain lines where a program or a file does."""
-    if console.is_terminal:
-        console.print(_table(status))
+    """Print a table where a person looks, plain lines where a program or a file does.
+
+    Lines, too, where the terminal is too narrow: a table would cut numbers short.
+    """
+    table = _table(status)
+    roomy = console.options.update(max_width=_UNBOUNDED)
+    if console.is_terminal and console.measure(table, options=roomy).maximum <= console.width:
+        console.print(table)
+        if quiet := _quiet(status):
+            console.out(f"nothing {', '.join(quiet)}", highlight=False)
     else:
         for one in status.standings:
             numbers = " ".join(f"{name}={_value(one, name)}" for _, name in _COLUMNS)
@@ -46,33 +56,42 @@ def show(status: Status, console: Console) -> None:
 
 
 def _table(status: Status) -> Table:
-    table = Table(title=f"Jisr Hub, {local_time(int(status.at * 1000))}", title_justify="left")
-    table.add_column("agency")
-    table.add_column("record")
-    for heading, _ in _COLUMNS:
-        table.add_column(heading, justify="right")
+    quiet = _quiet(status)
     rated = any(one.changes_per_second is not None for one in status.standings)
-    if rated:
-        table.add_column("changes/s", justify="right")
-        table.add_column("ack/s", justify="right")
+    table = Table(
+        title=f"Jisr Hub, {local_time(int(status.at * 1000))}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=0,
+    )
+    table.add_column("", no_wrap=True)
+    shown = [(heading, name) for heading, name in _COLUMNS if name not in quiet]
+    for heading in [heading for heading, _ in shown] + (["changes/s", "ack/s"] if rated else []):
+        table.add_column(heading, justify="right", no_wrap=True)
     last = None
     for one in status.standings:
-        cells = [_cell(one, name) for _, name in _COLUMNS]
-        rates = [f"{one.changes_per_second}", f"{one.acknowledged_per_second}"] if rated else []
-        if last not in (None, one.agency):
-            table.add_section()
-        table.add_row("" if last == one.agency else one.agency, one.record_type, *cells, *rates)
-        last = one.agency
+        if one.agency != last:
+            table.add_row(f"[bold]{one.agency}[/]")
+            last = one.agency
+        rates = [f"{one.changes_per_second:,}", f"{one.acknowledged_per_second:,}"] if rated else []
+        table.add_row(f"  {one.record_type}", *(_cell(one, name) for _, name in shown), *rates)
     return table
 
 
+def _quiet(status: Status) -> list[str]:
+    """The troubles that nobody has."""
+    return [name for name in _TROUBLES if not any(getattr(one, name) for one in status.standings)]
+
+
 def _cell(one: Standing, name: str) -> str:
-    value = _value(one, name)
-    if name in _WRONG and value:
+    value = f"{_value(one, name):,}"
+    if name in _TROUBLES and value != "0":
         return f"[bold red]{value}[/]"
     if name == "converged" and one.converged == one.entitled:
         return f"[green]{value}[/]"
-    return str(value)
+    return value
 
 
 def _value(one: Standing, name: str) -> Any:

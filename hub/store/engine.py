@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Engine, create_engine
+import psycopg
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from hub.errors import Retriable
 from hub.store.errors import StoreAway
-from hub.store.transaction import Transaction
+from hub.store.transaction import STAGED, Transaction
 
 # Deadlock and serialization failure: PostgreSQL rolled us back so that others can go on; do it again.
 _TRY_AGAIN = frozenset({"40P01", "40001"})
@@ -26,6 +28,7 @@ class HubStore:
             pool_pre_ping=True,
             connect_args={"connect_timeout": 5, "application_name": "jisr-hub"},
         )
+        event.listen(self.engine, "connect", _prepare)
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
@@ -40,11 +43,28 @@ class HubStore:
                 yield tx
                 tx.save_holdings()
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN:
-                raise Retriable("the store rolled a transaction back to let another pass") from error
-            if error.connection_invalidated or getattr(error.orig, "sqlstate", None) is None:
-                raise StoreAway(f"the hub's store does not answer: {error.orig}") from error
-            raise
+            raise _explained(error.orig, lost=error.connection_invalidated) from error
+        except psycopg.Error as error:
+            # COPY goes past SQLAlchemy, and so do its errors.
+            raise _explained(error, lost=False) from error
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _prepare(connection: Any, _: Any) -> None:
+    """Make the temporary tables that batches go through, once per connection."""
+    with connection.cursor() as cursor:
+        for staging in STAGED:
+            cursor.execute(staging.create)
+    connection.commit()
+
+
+def _explained(error: BaseException | None, *, lost: bool) -> BaseException:
+    """`Retriable` or `StoreAway` where trying again may help; else the error itself, which is a bug."""
+    sqlstate = getattr(error, "sqlstate", None)
+    if sqlstate in _TRY_AGAIN:
+        return Retriable("the store rolled a transaction back to let another pass")
+    if lost or sqlstate is None:
+        return StoreAway(f"the hub's store does not answer: {error}")
+    return error or StoreAway("the hub's store does not answer")

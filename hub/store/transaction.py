@@ -20,6 +20,7 @@ from hub.core.projection import UPSERT, Consent
 from hub.core.settle import Reference, Target
 from hub.core.step import Hold
 from hub.store.errors import Fenced
+from hub.store.staging import Staging
 
 # Creators of records that others refer to hold this lock shared; who finds a reference unknown takes it
 # alone and looks again. Without it, each could miss the other's uncommitted row, for ever (R27).
@@ -107,30 +108,38 @@ _DECISIONS = text("""
     WHERE a = ANY(CAST(:ids AS bytea[])) OR b = ANY(CAST(:ids AS bytea[]))
 """)
 
-_SAVE_RECORDS = text(f"""
-    INSERT INTO record ({_RECORD_COLUMNS})
-    SELECT * FROM unnest(
-        CAST(:id AS bytea[]), CAST(:agency AS text[]), CAST(:record_type AS text[]),
-        CAST(:local_id AS text[]), CAST(:incarnation AS int[]), CAST(:entity AS bytea[]),
-        CAST(:born AS bigint[]), CAST(:seen AS bigint[]), CAST(:ended AS bigint[]),
-        CAST(:linked AS bytea[]), CAST(:asserts AS bytea[]))
-    ON CONFLICT (id) DO UPDATE SET
-        entity = excluded.entity, born = excluded.born, seen = excluded.seen,
-        ended = excluded.ended, linked = excluded.linked, asserts = excluded.asserts
-""")  # noqa: S608
+_STAGED_RECORDS = Staging(
+    "record",
+    {
+        "id": "bytea",
+        "agency": "text",
+        "record_type": "text",
+        "local_id": "text",
+        "incarnation": "int4",
+        "entity": "bytea",
+        "born": "int8",
+        "seen": "int8",
+        "ended": "int8",
+        "linked": "bytea",
+        "asserts": "bytea",
+    },
+    updated=("entity", "born", "seen", "ended", "linked", "asserts"),
+)
 
-_SAVE_ENTITIES = text("""
-    INSERT INTO entity (id, record_type, version, golden, held, consents, about)
-    SELECT * FROM unnest(
-        CAST(:id AS bytea[]), CAST(:record_type AS text[]), CAST(:version AS bigint[]),
-        CAST(:golden AS bytea[]), CAST(:held AS bytea[]), CAST(:consents AS bytea[]),
-        CAST(:about AS bytea[]))
-    ON CONFLICT (id) DO UPDATE SET
-        version = excluded.version, golden = excluded.golden, held = excluded.held,
-        consents = excluded.consents, about = excluded.about
-""")
+_STAGED_ENTITIES = Staging(
+    "entity",
+    {
+        "id": "bytea",
+        "record_type": "text",
+        "version": "int8",
+        "golden": "bytea",
+        "held": "bytea",
+        "consents": "bytea",
+        "about": "bytea",
+    },
+    updated=("version", "golden", "held", "consents", "about"),
+)
 
-# Each connection counts in a row of its own (nearly): one row for all would let workers pass one by one.
 _COUNT_HOLDINGS = text("""
     INSERT INTO holding (agency, record_type, slot, entities)
     SELECT agency, record_type, pg_backend_pid() % 64, entities
@@ -191,6 +200,9 @@ _VERSIONS = text("SELECT id, version FROM entity WHERE id = ANY(CAST(:ids AS byt
 _SAVE_PUBLICATION = text("INSERT INTO publication (worker, payload) VALUES (:worker, :payload) RETURNING id")
 
 _DROP_PUBLICATIONS = text("DELETE FROM publication WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+
+STAGED = (_STAGED_RECORDS, _STAGED_ENTITIES)
 
 
 class Transaction:
@@ -321,43 +333,22 @@ class Transaction:
     # Saving
 
     def save_records(self, world: World, ids: Iterable[bytes]) -> None:
-        states = [world.records[record] for record in sorted(ids)]
-        if not states:
-            return
-        self.connection.execute(
-            _SAVE_RECORDS,
-            {
-                "id": [s.id for s in states],
-                "agency": [s.key.agency for s in states],
-                "record_type": [s.key.record_type for s in states],
-                "local_id": [s.key.local_id for s in states],
-                "incarnation": [s.key.incarnation for s in states],
-                "entity": [world.entity_of[s.id] for s in states],
-                "born": [s.born for s in states],
-                "seen": [s.seen for s in states],
-                "ended": [s.ended for s in states],
-                "linked": [s.linked for s in states],
-                "asserts": [pack(s.asserts) for s in states],
-            },
-        )
+        entity_of = world.entity_of
+        states = (world.records[record] for record in sorted(ids))
+        rows = [
+            (s.id, *s.key, entity_of[s.id], s.born, s.seen, s.ended, s.linked, pack(s.asserts))
+            for s in states
+        ]
+        _STAGED_RECORDS.save(self.connection, rows)
 
     def save_entities(self, entities: Iterable[Entity]) -> None:
-        rows = sorted(entities, key=lambda entity: entity.id)
-        if not rows:
-            return
-        self._count_holders(rows)
-        self.connection.execute(
-            _SAVE_ENTITIES,
-            {
-                "id": [e.id for e in rows],
-                "record_type": [e.record_type for e in rows],
-                "version": [e.version for e in rows],
-                "golden": [e.golden for e in rows],
-                "held": [_ENCODE(e.held) for e in rows],
-                "consents": [_ENCODE(e.consents) for e in rows],
-                "about": [e.about for e in rows],
-            },
-        )
+        those = list(entities)
+        self._count_holders(those)
+        rows = [
+            (e.id, e.record_type, e.version, e.golden, _ENCODE(e.held), _ENCODE(e.consents), e.about)
+            for e in sorted(those, key=lambda entity: entity.id)
+        ]
+        _STAGED_ENTITIES.save(self.connection, rows)
 
     def _count_holders(self, entities: Iterable[Entity]) -> None:
         for entity in entities:

@@ -133,8 +133,11 @@ def test_a_record_type_of_one_avsc_and_mappings_flows_both_ways(hub: Stack) -> N
             result = connection.execute(text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []
 
-    run(left, """INSERT INTO "ورشات" ("الرمز", "العنوان", "المقاعد", "اليوم")
-                 VALUES ('W-1', 'الخياطة', 12, '05/03/2026')""")
+    run(
+        left,
+        """INSERT INTO "ورشات" ("الرمز", "العنوان", "المقاعد", "اليوم")
+                 VALUES ('W-1', 'الخياطة', 12, '05/03/2026')""",
+    )
     seen = "SELECT code, intitule, places, jour::text FROM atelier"
     _until(lambda: run(right, seen), [("W-1", "الخياطة", 12, "2026-03-05")])
 

@@ -145,6 +145,30 @@ def test_an_update_that_waited_for_the_sink_knows_what_it_wrote(agency: Agency) 
     assert (change.values, change.stamp > far) == ({"cin": "SH3"}, True)
 
 
+def test_the_reader_never_passes_over_a_transaction_that_is_still_open(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.sql.source.FLOOR_EVERY_S", 0)
+    agency.source._look_at = 0
+    for _ in range(4):
+        assert agency.changes() == []
+    first, second = agency.add(), agency.add()
+    assert len(agency.changes()) == 2
+    with agency.session() as form:
+        form.execute("BEGIN")
+        form.execute(f"UPDATE {PERSON} SET cin = 'SH1' WHERE \"المعرف\" = {first}")
+        for number in range(2, 9):
+            agency.sql(f"UPDATE {PERSON} SET cin = 'SH{number}' WHERE \"المعرف\" = {second}")
+            assert agency.change().values == {"cin": f"SH{number}"}
+        form.execute("COMMIT")
+    assert agency.change().local_id == first
+    for _ in range(3):
+        agency.changes()
+    assert agency.source._floor >= 8
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH9' WHERE \"المعرف\" = {first}")
+    assert agency.change().values == {"cin": "SH9"}
+
+
 def test_capture_never_fails_the_agencys_own_write(agency: Agency) -> None:
     agency.sql("ALTER TABLE jisr_changes RENAME TO jisr_changes_away")
     key = agency.add(cin="SH1")

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from connectors.sql.convert import Converter, Slot, Unmappable, as_text, fingerprint
+from connectors.sql.convert import Converter, Slot, Unmappable
+from connectors.sql.local_values import as_text, fingerprint
 from connectors.sql.mapping import FieldMap, JoinMap, RecordMap, TableMap
 from connectors.sql.sqlite_capture import image, parse_image, quoted
 from hub.contracts.records import Catalogue

@@ -14,7 +14,7 @@ from hub.contracts.wire import encoded_strings
 from hub.core.answers import Answer
 from hub.core.assertions import Change, RecordKey, RecordState
 from hub.core.crosswalk import World
-from hub.core.matching import Decision, Review, identity_values
+from hub.core.matching import Decision, Review, cluster, identity_values
 from hub.core.policy import TypePolicy
 from hub.core.projection import Terms
 from hub.core.settle import Delivery, Reference, Rules, Settled, Target, settle
@@ -126,13 +126,19 @@ class MemoryHub:
             frontier |= self._neighbours(record) - block
         return block
 
+    def clusters(self, policy: TypePolicy, records: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        """Each of these records' founding record, worked out among them alone."""
+        return cluster(policy, [self.world.records[record] for record in records], self.decisions).founder
+
     def _neighbours(self, record: bytes) -> set[bytes]:
         world, linked = self.world, self.world.records[record].linked
         near = {other for other, entity in world.entity_of.items() if entity == world.entity_of[record]}
         near |= {other for sharers in self._sharers.values() if record in sharers for other in sharers}
         near |= {state.id for state in world.records.values() if state.linked == record}
         near |= {one for d in self.decisions if record in (d.a, d.b) for one in (d.a, d.b)}
-        return (near | ({linked} if linked else set())) & world.records.keys()
+        near |= {linked} if linked else set()
+        kind = world.records[record].key.record_type
+        return {one for one in near & world.records.keys() if world.records[one].key.record_type == kind}
 
     def _settle(self, entities: set[bytes], edits: Edits, concerned: frozenset[bytes]) -> list[Settled]:
         settled = settle(self.world, entities, self.rules(), self._targets(), edits, concerned)

@@ -20,7 +20,7 @@ from connectors.sql.tables import TABLES
 from hub.cli import COMMANDS, jisr
 from hub.contracts.agreements import load_agreement
 from hub.contracts.notices import TEXTS
-from hub.contracts.records import KINDS, MATCHES, MERGES, PRIVACIES, Catalogue
+from hub.contracts.records import HUB, KINDS, MATCHES, MERGES, PRIVACIES, STEWARD, Catalogue
 from hub.errors import ConfigurationError
 from hub.local.data_folder import HOME_VARIABLE
 from hub.local.jars import CACHE_VARIABLE, MIRROR_VARIABLE
@@ -117,6 +117,21 @@ def test_every_decision_is_listed_and_tells_context_decision_and_consequences() 
 def test_the_design_has_every_rule_once_in_order() -> None:
     numbers = [int(number) for number in re.findall(r"^\*\*R(\d+)\. ", DESIGN, re.MULTILINE)]
     assert numbers == list(range(1, 33))
+
+
+def test_every_rule_says_where_it_is_kept_and_what_holds_it() -> None:
+    for rule in re.findall(r"^\*\*R\d+\. .*$", DESIGN, re.MULTILINE):
+        held = "tests/" in rule.partition("*Held by*")[2]
+        assert "*Kept in*" in rule or "*Not built" in rule, rule[:60]
+        assert held or "*Not built" in rule, rule[:60]
+
+
+def test_tests_that_name_a_rule_are_named_by_it() -> None:
+    for path in (*files("test_*.py"),):
+        for number in set(re.findall(r"def test_r(\d+)_", path.read_text(encoding="utf-8"))):
+            rule = re.findall(rf"^\*\*R{number}\. .*$", DESIGN, re.MULTILINE)[0]
+            name = str(path.relative_to(ROOT))
+            assert f"[`{name}`]" in rule, f"{name} holds R{number}: say so in docs/design.md"
 
 
 def test_no_rule_is_cited_that_there_is_not() -> None:
@@ -250,6 +265,15 @@ def test_every_key_of_an_agreement_is_described(where: str, tmp_path: Path) -> N
     with pytest.raises(ConfigurationError, match="unknown key 'qqqq'") as refused:
         load_agreement(tmp_path / "a.yaml", CATALOGUE)
     assert unlisted(refused_keys(str(refused.value)), section(INTEGRATORS, "The agreement")) == []
+
+
+@pytest.mark.parametrize("name", [HUB, STEWARD])
+def test_names_that_are_said_to_be_reserved_are(name: str, tmp_path: Path) -> None:
+    assert f"`{name}`" in section(INTEGRATORS, "The agreement")
+    content = example("The agreement").replace("agency: tourism", f"agency: {name}")
+    (tmp_path / "a.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="reserved"):
+        load_agreement(tmp_path / "a.yaml", CATALOGUE)
 
 
 def test_the_agreement_and_the_mapping_shown_are_in_order(tmp_path: Path) -> None:

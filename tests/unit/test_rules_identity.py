@@ -138,12 +138,22 @@ def test_r15_the_end_of_all_records_is_a_deletion_elsewhere_only_if_the_type_say
     assert hub.told("ads", record).content.operation == told
 
 
-def test_r15_a_propagated_deletion_needs_that_nobody_supports_the_entity() -> None:
+def test_r15_a_propagated_deletion_ends_what_was_said_before_it_whoever_said_it() -> None:
     one, other = key("entraide", "1", "enrolment"), key("ads", "a", "enrolment")
-    hub = hub_of((said(one, 1, "insert", number=NUMBER), said(other, 2, "insert", number=NUMBER)))
-    hub.take(said(one, 3, "delete"))
-    assert hub.told("ads", one).content.operation == UPSERT
-    assert hub.told("entraide", one).content.operation == RETRACT
+    changes = [
+        said(one, 1, "insert", number=NUMBER),
+        said(other, 2, "insert", number=NUMBER, status="active", modules=["french"]),
+        said(one, 3, "delete"),
+        said(other, 4, status="completed"),
+    ]
+    hub = hub_of(*((change,) for change in changes[:3]))
+    assert not hub.golden[hub.entity(one)].live
+    assert hub.told("ads", one).content.operation == DELETE
+    # Whoever speaks of it afterwards, revives it with what they say then; whatever the order of arrival.
+    for order in (changes, changes[::-1]):
+        hub = hub_of(*((change,) for change in order))
+        assert hub.golden[hub.entity(one)].live
+        assert hub.golden[hub.entity(one)].encoded == {"status": encoded("enrolment", "status", "completed")}
 
 
 # R16
