@@ -6,5 +6,6 @@ changes; `database` is the port to a server, with the files of each dialect besi
 the bookkeeping; `source` and `sink` join them.
 
 Data flows out: trigger → `jisr_changes` → `assemble` → `Change`. In: `Delivery` → `chunk` (`decide`,
-`plan`, `writing`) → one short transaction of rows and shadow → position → receipt. Imports `connectors.sdk`; only `connectors.commands` imports it.
+`plan`, `writing`) → one short transaction of rows and shadow → position → receipt. Imports
+`connectors.sdk`; only `connectors.compose` and `connectors.commands` import it.
 """

@@ -45,6 +45,11 @@ class Joining:
         self._terms = terms
         self._remaining = {name for name, agreement in agreements.items() if agreement.snapshot}
 
+    @property
+    def anyone(self) -> bool:
+        """Whether somebody is still joining, as far as is known."""
+        return bool(self._remaining)
+
     def agencies(self, tx: Transaction) -> frozenset[str]:
         """Agencies at which nothing is created yet; costs nothing once all have joined."""
         if self._remaining:
@@ -75,8 +80,11 @@ class Joining:
         changed = []
         for record_type, those in sorted(self._terms.items()):
             digest = _digest(those, day)
-            if applied.get(f"terms:{record_type}") != digest:
-                tx.connection.execute(_PUT, {"name": f"terms:{record_type}", "value": digest})
+            before = applied.get(f"terms:{record_type}")
+            if before == digest:
+                continue
+            tx.connection.execute(_PUT, {"name": f"terms:{record_type}", "value": digest})
+            if before is not None:
                 tx.connection.execute(_ALL_DUE, {"types": [record_type]})
                 changed.append(record_type)
         return changed

@@ -35,6 +35,7 @@ from hub.store.transaction import Advance, Transaction
 # A publication older than this belongs to a worker that is gone, or it would have been removed.
 _ORPHAN_AGE_S = 15.0
 _SWEEP_S = 5.0
+_JOINING_S = 0.5
 _DUE_BATCH = 1_000
 _BURY_TIMEOUT_S = 30.0
 
@@ -66,6 +67,7 @@ class IntakeLane(Lane):
         self._published: list[int] = []
         self._farewells: list[Farewell] = []
         self._swept = 0.0
+        self._looked = 0.0
         self._due = True
 
     async def prepare(self) -> None:
@@ -80,6 +82,7 @@ class IntakeLane(Lane):
         self._observer.converged(messages, done, time.perf_counter() - started)
         await self._published_at_last(out)
         self._due = self._due or done.due_now > 0
+        await self._look_around()
         await self._settle_due()
 
     async def idle(self) -> None:
@@ -87,9 +90,9 @@ class IntakeLane(Lane):
             await self.in_thread(self._drop_published)
         if time.monotonic() - self._swept > _SWEEP_S:
             await self._sweep(own=False)
-            await self.in_thread(self._look_at_terms)
             await self.in_thread(self._bury)
             self._due = True
+        await self._look_around()
         await self._settle_due()
 
     # In the lane's thread
@@ -177,15 +180,19 @@ class IntakeLane(Lane):
             out = restated
         return [row for row, _ in rows], out
 
-    def _look_at_terms(self) -> None:
-        """Let in who has joined, and apply agreements that changed or expired (R17)."""
+    def _look_at_terms(self) -> bool:
+        """Let in who has joined, apply agreements that changed or expired (R17); whether there were any."""
         with self._store.begin() as tx:
-            for agency in self._joining.admit(tx):
-                self.log.warning("%s has joined: its snapshot is taken in", agency)
+            admitted = self._joining.admit(tx)
+            changed = []
             if self._terms_day != self._intake.day:
-                for record_type in self._joining.apply_terms(tx, self._intake.day):
-                    self.log.warning("the terms for %s changed: all of them are settled again", record_type)
+                changed = self._joining.apply_terms(tx, self._intake.day)
                 self._terms_day = self._intake.day
+        for agency in admitted:
+            self.log.warning("%s has joined: its snapshot is taken in", agency)
+        for record_type in changed:
+            self.log.warning("the terms for %s changed: all of them are settled again", record_type)
+        return bool(admitted or changed)
 
     # On the event loop
 
@@ -204,6 +211,13 @@ class IntakeLane(Lane):
                 await self._published_at_last(again)
         if out.publication is not None:
             self._published.append(out.publication)
+
+    async def _look_around(self) -> None:
+        """Look at agreements and newcomers: now and then, more often while somebody is joining."""
+        wait_s = _JOINING_S if self._joining.anyone else _SWEEP_S
+        if time.monotonic() - self._looked >= wait_s:
+            self._looked = time.monotonic()
+            self._due = await self.in_thread(self._look_at_terms) or self._due
 
     async def _settle_due(self) -> None:
         """Settle one batch of what is due: between live batches, so that it never holds them up."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.facts import Facts, differences, facts
+from support.histories import Life, arrivals, histories
+from support.memory_hub import MemoryHub
 
 from hub.core.assertions import Change
 from hub.core.projection import UPSERT, grants_in_force
 from hub.core.settle import Delivery
-from support.facts import Facts, differences, facts
-from support.histories import Life, arrivals, histories
-from support.memory_hub import MemoryHub
 
 
 def hub_of(batches: Sequence[Sequence[Change]]) -> MemoryHub:
