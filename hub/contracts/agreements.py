@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import YAMLError
 
 from hub.contracts.records import Catalogue
 from hub.contracts.topics import agency_name
@@ -76,7 +76,7 @@ def load_agreement(path: Path, catalogue: Catalogue) -> Agreement:
     """One agreement; raises `ConfigurationError` with file, line and column."""
     try:
         document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, MarkedYAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
     return _Reader(path, catalogue).agreement(document)
 
