@@ -28,8 +28,7 @@ class StewardsIntake(Intake):
 
         def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
             changes = take(tx)
-            kinds = {change.key.record_type for change in changes}
-            if alone or any(map(self._joins_references, kinds)):
+            if changes:
                 tx.lock_references(alone=alone)
             done.changes = len(changes)
             for record_type in self._order:
@@ -55,15 +54,17 @@ class StewardsIntake(Intake):
         def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
             if not decide(tx):
                 return
-            if alone or self._joins_references(record_type):
-                tx.lock_references(alone=alone)
+            tx.lock_references(alone=alone)
             policy = self._types[record_type]
             block = find_block_around(tx, policy, records)
             wanted = block.entities | grown
             world = tx.lock_entities(wanted)
             missing = block.records - world.records.keys()
-            if missing:
-                raise LockSetGrew(frozenset(wanted | set(tx.records(missing).entity_of.values())))
+            # Who joined meanwhile may have to stand for itself again, like those who were seen.
+            joined = world.records.keys() - wanted
+            if missing or joined:
+                now = tx.records(missing).entity_of.values()
+                raise LockSetGrew(frozenset(wanted | joined | set(now)))
             absorbed = Absorbed(evidence=set(records))
             linked = link_block(tx, policy, world, absorbed, block)
             self._after(tx, done, record_type, world, absorbed, linked, alone)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from hub.core.policy import STEWARD
 from hub.errors import Fatal
-from hub.lanes.messages import hub_id, hub_name
+from hub.lanes.messages import hub_id
 from hub.ops.parts import Parts
 from hub.store.transaction import Transaction
 
@@ -92,8 +92,3 @@ def _by_name(parts: Parts, tx: Transaction, name: str, agency: str | None) -> So
         entity, now = bytes(found), bytes(stands)
         return Sought(now, meant[entity], merged=entity if now != entity else None)
     return None
-
-
-def record_name(record: bytes) -> str:
-    """A local record's hub id as text, as `jisr review` and `jisr explain` name it."""
-    return hub_name(record)

@@ -92,6 +92,17 @@ _LOOK_AT_TARGETS = text(_TARGETS)
 _TARGETS_SHARED = text(_TARGETS + " FOR SHARE OF e")
 _TARGETS_LOCKED = text(_TARGETS + " FOR UPDATE OF e")
 
+_TARGETS_MOVED = text("""
+    SELECT EXISTS (
+        SELECT FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]),
+                           CAST(:entities AS bytea[])) AS v(agency, record_type, local_id, entity)
+        CROSS JOIN LATERAL (
+            SELECT r.entity FROM record r
+            WHERE r.agency = v.agency AND r.record_type = v.record_type AND r.local_id = v.local_id
+            ORDER BY r.incarnation DESC LIMIT 1) AS r
+        WHERE r.entity <> v.entity)
+""")
+
 _DEPENDENTS = text("""
     SELECT DISTINCT r.entity
     FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
@@ -290,7 +301,23 @@ class Transaction:
 
     def targets(self, references: Collection[Reference], *, locked: bool) -> dict[Reference, Target]:
         """What references lead to; the targets' entities stay as they are until the commit."""
-        return self._targets(_TARGETS_LOCKED if locked else _TARGETS_SHARED, references)
+        statement = _TARGETS_LOCKED if locked else _TARGETS_SHARED
+        found = self._targets(statement, references)
+        while self._moved(found):
+            found = self._targets(statement, references)
+        return found
+
+    def _moved(self, found: Mapping[Reference, Target]) -> bool:
+        """Whether a record stands for another entity than was locked for it.
+
+        A statement that waits for an entity's lock goes on with that entity as it is by then, but with the
+        crosswalk as it was when the statement began: a merge in between would be missed for good.
+        """
+        if not found:
+            return False
+        places = sorted(found)
+        expected = {"entities": [found[place].entity for place in places]}
+        return bool(self.connection.execute(_TARGETS_MOVED, _columns(places) | expected).scalar_one())
 
     def look_at_targets(self, references: Collection[Reference]) -> dict[Reference, Target]:
         """What references lead to; nothing is locked."""

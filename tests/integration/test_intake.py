@@ -1,4 +1,4 @@
-"""Intake over a real PostgreSQL: what the core decides is what the store holds, in any order and after a crash."""
+"""Intake over a real PostgreSQL: the store holds what the core decides, in any order and after a crash."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from support.changes import key, record_id, said, shown
+from support.contracts import HEALTH, INTEGRATION, TERMS, TODAY, grant, names, terms
+from support.facts import differences, facts
+from support.memory_hub import MemoryHub
+from support.store_hub import StoreHub, empty, open_store, position, start_positions
 
 from hub.core.assertions import Change, RecordKey
 from hub.core.projection import DELETE, MERGED, RETRACT, UPSERT
 from hub.core.step import IDENTIFIER_CHANGED, INCARNATION_ENDED, STALE_FORM
 from hub.lanes.reading import DeadLetter, Message, Read
-from hub.store.engine import HubStore
 from hub.store.errors import Fenced
 from hub.store.transaction import Advance
-from support.changes import key, record_id, said, shown
-from support.contracts import HEALTH, INTEGRATION, TODAY
-from support.facts import differences, facts
-from support.memory_hub import MemoryHub
-from support.store_hub import StoreHub, open_store, position, start_positions
 
 BORN = datetime.date(1990, 1, 1)
 EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")
@@ -107,8 +106,6 @@ def test_r25_what_fails_at_the_end_leaves_nothing(hub: StoreHub) -> None:
 
 
 def in_every_order(hub: StoreHub, changes: list[Change]) -> Iterator[list[Change]]:
-    from support.store_hub import empty
-
     for order in permutations(changes):
         empty(hub.store)
         hub.log.clear()
@@ -151,7 +148,11 @@ def test_r8_an_older_word_that_comes_late_makes_its_record_the_founder(hub: Stor
 
 def test_r8_a_link_may_come_before_the_record_that_it_leads_to(hub: StoreHub) -> None:
     """A store that was restored reads what came after its backup again, partition by partition."""
-    changes = [said(ADS, 2, "link", entity=record_id(EN)), person(EN, 1), said(ADS, 3, commune="11.321.01.03")]
+    changes = [
+        said(ADS, 2, "link", entity=record_id(EN)),
+        person(EN, 1),
+        said(ADS, 3, commune="11.321.01.03"),
+    ]
     for order in in_every_order(hub, changes):
         assert_same(hub, *order)
         assert hub.entity(ADS) == record_id(EN)
@@ -171,7 +172,9 @@ def test_r1_a_record_type_that_no_code_knows_converges(hub: StoreHub) -> None:
     one, other = key("ads", "1", "cooperative"), key("entraide", "2", "cooperative")
     changes = [
         person(EN, 1),
-        said(other, 2, "insert", name="Tifaout", commune="11.321", president="1", members=7, crafts=["zellige"]),
+        said(
+            other, 2, "insert", name="Tifaout", commune="11.321", president="1", members=7, crafts=["zellige"]
+        ),
         said(one, 3, "insert", name="Tifaout", commune="11.321", members=5, active=True, share=1.5),
     ]
     for order in in_every_order(hub, changes):
@@ -206,8 +209,9 @@ def test_holds_reviews_and_dead_letters_are_kept_once(hub: StoreHub) -> None:
     (review,) = hub.rows("SELECT a, b, reason, state FROM review")
     assert {bytes(review.a), bytes(review.b)} == {record_id(EN), record_id(REGION)}
     assert (review.reason, review.state) == ("identifier_alone", "open")
-    letter = {"topic": TOPIC, "partition": 0, "kafka_offset": 7, "agency": "entraide", "record_type": "person",
-              "code": "undecodable", "path": "", "message": "no frame", "at_ms": 5, "key": b"k", "value": b"\0junk"}  # fmt: skip
+    place = {"topic": TOPIC, "partition": 0, "kafka_offset": 7, "agency": "entraide", "record_type": "person"}
+    letter = {**place, "code": "undecodable", "path": "", "message": "no frame", "at_ms": 5, "key": b"k"}
+    letter["value"] = b"\0junk"
     for _ in range(2):
         with hub.store.begin() as tx:
             tx.save_dead_letters([letter])
@@ -242,10 +246,10 @@ def test_r27_a_reference_may_come_before_what_it_refers_to(hub: StoreHub) -> Non
 
 
 def test_r27_a_consent_may_come_before_its_person_whom_nobody_else_holds(hub: StoreHub) -> None:
-    from hub.lanes.intake import Intake  # noqa: F401  (what is tested here)
-    from support.contracts import TERMS, grant, names, terms
-
-    only_by_consent = {**TERMS, "person": (terms("health", "person", grant(names("person"), consent=HEALTH)),)}
+    only_by_consent = {
+        **TERMS,
+        "person": (terms("health", "person", grant(names("person"), consent=HEALTH)),),
+    }
     strict = StoreHub(hub.store, only_by_consent)
     for order in in_every_order(strict, [person(EN, 1), consent(2)]):
         assert holds(strict, "health", EN), order
@@ -390,11 +394,3 @@ def test_r18_the_epoch_of_a_restored_store_stands_above_all_versions_before(hub:
     restored = StoreHub(hub.store, log=hub.log, epoch=2)
     restored.take(said(EN, 2, phone="+212600000001"))
     assert hub.inbox["ads", hub.entity(EN)].version == (2 << 40) + 1 > before
-
-
-def test_a_store_of_this_release_has_every_table(database: str) -> None:
-    store: HubStore = open_store(database)
-    try:
-        assert StoreHub(store).facts().records == {}
-    finally:
-        store.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -19,6 +19,7 @@ from hub.lanes.converged import Converged, Note
 from hub.lanes.intake import LANE, Intake
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.engine import HubStore
+from hub.store.errors import Fenced
 from hub.store.migrate import migrate
 from hub.store.positions import Position, load_positions, save_first_positions
 from hub.store.transaction import Advance, Transaction
@@ -45,6 +46,7 @@ class StoreHub:
     ) -> None:
         self.store = store
         self.day = TODAY
+        self.rolled_back = 0
         self.log: list[Converged] = [] if log is None else log
         self.intake = Intake(CATALOGUE, TYPES, terms, IDS, store.begin, self._today, epoch)
         self._offsets = count()
@@ -60,26 +62,32 @@ class StoreHub:
         return self.converge(read, [])
 
     def converge(self, read: Read, advances: Sequence[Advance]) -> Converged:
-        """One batch with its positions; tried again where the store lets another pass, as the lane does."""
-        for _ in range(_TRIES):
-            try:
-                done = self.intake.converge(read, advances, _finish)
-            except Retriable as error:
-                refusal = error
-            else:
-                self.log.append(done)
-                return done
-        raise AssertionError(f"{_TRIES} tries in vain") from refusal
+        """One batch with its positions; raises `Fenced`."""
+        return self._done(lambda: self.intake.converge(read, advances, _finish))
 
     def settle_due(self) -> list[Converged]:
         """Settle what is due, until nothing is."""
         rounds: list[Converged] = []
         for _ in range(100):
-            rounds.append(self.intake.settle_due(1_000, _finish))
-            self.log.append(rounds[-1])
+            rounds.append(self._done(lambda: self.intake.settle_due(1_000, _finish)))
             if not rounds[-1].due_taken:
                 return rounds
         raise AssertionError("entities make each other due for ever")
+
+    def _done(self, act: Callable[[], Converged]) -> Converged:
+        """Act, again where the store lets another pass, as the lane does."""
+        for _ in range(_TRIES):
+            try:
+                done = act()
+            except Fenced:
+                raise
+            except Retriable as error:
+                refusal = error
+                self.rolled_back += 1
+            else:
+                self.log.append(done)
+                return done
+        raise AssertionError(f"{_TRIES} tries in vain") from refusal
 
     def restate(self, wanted: Mapping[bytes, Iterable[str]]) -> Converged:
         done = self.intake.restate({e: frozenset(agencies) for e, agencies in wanted.items()}, _finish)

@@ -1,0 +1,302 @@
+"""Several workers over one store: whatever one of them sees of the others, they end where one alone ends."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from support.changes import key, record_id, said
+from support.contracts import CATALOGUE, HEALTH, IDS, TERMS, TYPES
+from support.facts import differences, facts
+from support.memory_hub import MemoryHub
+from support.store_hub import StoreHub, open_store, position, start_positions
+
+from hub.contracts import topics
+from hub.core.assertions import Change, RecordKey
+from hub.core.crosswalk import World
+from hub.lanes.converged import Converged
+from hub.lanes.intake import Intake
+from hub.lanes.reading import Message, Read
+from hub.store.engine import HubStore
+from hub.store.errors import Fenced
+from hub.store.transaction import Advance, Transaction
+
+BORN = datetime.date(1990, 1, 1)
+EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")
+ENROLMENT, CONSENT = key("entraide", "e", "enrolment"), key("entraide", "k", "consent")
+NUMBER = "INS-2026-000001"
+
+_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+# Far beyond what any of these steps takes; only a test that hangs reaches it.
+_PATIENCE_S = 60
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[HubStore]:
+    store = open_store(database)
+    yield store
+    store.close()
+
+
+def person(record: RecordKey, at_minute: float, operation: str = "insert", **values: Any) -> Change:
+    return said(record, at_minute, operation, **{"cin": "SH1", "birth_date": BORN, **values})
+
+
+def enrolment(at_minute: float) -> Change:
+    return said(ENROLMENT, at_minute, "insert", number=NUMBER, person="1")
+
+
+def consent(at_minute: float) -> Change:
+    return said(
+        CONSENT, at_minute, "insert", person="1", purpose=HEALTH, recipients=["health"], status="given"
+    )
+
+
+def told_at_once(*changes: Change) -> MemoryHub:
+    model = MemoryHub()
+    model.take(*changes)
+    model.settle_due()
+    return model
+
+
+def assert_same(hub: StoreHub, *changes: Change) -> None:
+    model = told_at_once(*changes)
+    expected = facts(model.world.records, model.world.entity_of, model.golden, model.inbox)
+    assert differences(hub.facts(), expected) == {}
+
+
+def overlapped(store: HubStore, first: Change, second: Change) -> StoreHub:
+    """Both at once: `second` is begun before the commit of `first`, and has met its locks if it meets any."""
+    log: list[Converged] = []
+    one, other = StoreHub(store, log=log), StoreHub(store, log=log)
+    with ThreadPoolExecutor(1) as pool:
+        started: list[Future[Converged]] = []
+
+        def meanwhile(tx: Transaction, done: Converged) -> None:
+            started.append(pool.submit(other.take, second))
+            _until(lambda: started[0].done() or other.rows(_WAITING)[0].count > 0)
+
+        read = Read([(first, one.message(first))])
+        log.append(one.intake.converge(read, [], meanwhile))
+        started[0].result(_PATIENCE_S)
+    one.settle_due()
+    return one
+
+
+def _until(reached: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(_PATIENCE_S * 100):
+        if reached():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("never came to it")
+
+
+PAIRS = {
+    "two newcomers who are one person": (person(EN, 1), person(ADS, 2)),
+    "a reference and whom it leads to": (person(EN, 1), enrolment(2)),
+    "a consent and who gives it": (person(EN, 1), consent(2)),
+    "a link and the entity that it leads to": (person(EN, 1), said(ADS, 2, "link", entity=record_id(EN))),
+}
+
+
+@pytest.mark.parametrize("first_is_first", [True, False], ids=["in order", "the other way round"])
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_two_transactions_that_need_each_other_do_not_miss_each_other(
+    store: HubStore, pair: tuple[Change, Change], first_is_first: bool
+) -> None:
+    first, second = pair if first_is_first else pair[::-1]
+    assert_same(overlapped(store, first, second), *pair)
+
+
+MERGE = said(ADS, 4, cin="SH1")
+
+
+@pytest.mark.parametrize("paper", [enrolment(5), consent(5)], ids=["enrolment", "consent"])
+@pytest.mark.parametrize("merge_is_first", [True, False], ids=["the merge first", "the paper first"])
+def test_r20_a_paper_that_comes_during_a_merge_leads_to_where_its_person_then_is(
+    store: HubStore, paper: Change, merge_is_first: bool
+) -> None:
+    before = person(EN, 2), person(ADS, 1, cin=None)
+    log = StoreHub(store).take(*before)
+    hub = overlapped(store, *((MERGE, paper) if merge_is_first else (paper, MERGE)))
+    hub.log.insert(0, log)
+    assert_same(hub, *before, MERGE, paper)
+
+
+class Interrupted(Transaction):
+    """Lets something happen between what is read as a guess and the locks that are taken on its strength."""
+
+    def __init__(self, tx: Transaction, meanwhile: list[Callable[[], object]]) -> None:
+        super().__init__(tx.connection)
+        self._meanwhile = meanwhile
+
+    def lock_entities(self, ids: Any) -> World:
+        if self._meanwhile:
+            self._meanwhile.pop()()
+        return super().lock_entities(ids)
+
+
+def interrupted(store: HubStore, change: Change, meanwhile: Change) -> StoreHub:
+    """`change` is taken while `meanwhile` is committed between its guess and its locks."""
+    log: list[Converged] = []
+    hub = StoreHub(store, log=log)
+    todo: list[Callable[[], object]] = [lambda: StoreHub(store, log=log).take(meanwhile)]
+
+    @contextmanager
+    def begin() -> Iterator[Transaction]:
+        with store.begin() as tx:
+            yield Interrupted(tx, todo)
+
+    started: Callable[[], AbstractContextManager[Transaction]] = begin
+    hub.intake = Intake(CATALOGUE, TYPES, TERMS, IDS, started, hub._today)
+    hub.take(change)
+    hub.settle_due()
+    assert todo == []
+    return hub
+
+
+INTERRUPTIONS = {
+    # `change` knows the record by one entity; meanwhile it comes to stand for another.
+    "a merge": (
+        [person(EN, 2), person(ADS, 1, cin=None)],
+        said(EN, 5, phone="+212600000001"),
+        said(ADS, 4, massar_code="R130000001", entity=record_id(EN)),
+    ),
+    # Who joined meanwhile has to stand for itself again.
+    "a member more": (
+        [person(EN, 1, cin=None), person(ADS, 2, cin=None), person(REGION, 3, cin="SH2")],
+        said(EN, 5, massar_code="R130000001"),
+        said(ADS, 4, entity=record_id(EN)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INTERRUPTIONS.values(), ids=INTERRUPTIONS)
+def test_r25_what_was_guessed_is_read_again_under_its_lock(
+    store: HubStore, case: tuple[list[Change], Change, Change]
+) -> None:
+    before, change, meanwhile = case
+    log = StoreHub(store).take(*before)
+    hub = interrupted(store, change, meanwhile)
+    hub.log.insert(0, log)
+    assert_same(hub, *before, meanwhile, change)
+
+
+# Many at once
+
+PEOPLE = 12
+
+
+def story(seed: int) -> dict[str, list[Change]]:
+    """Topic → its changes: three agencies know the same people, and some papers of theirs."""
+    drawn = random.Random(seed)
+    log: dict[str, list[Change]] = {}
+
+    def say(record: RecordKey, at_minute: float, operation: str = "update", **values: Any) -> None:
+        topic = topics.changes(record.agency, record.record_type)
+        log.setdefault(topic, []).append(said(record, at_minute, operation, **values))
+
+    for agency in ("entraide", "ads", "region"):
+        for number in drawn.sample(range(PEOPLE), PEOPLE):
+            record = key(agency, str(number))
+            born = BORN + datetime.timedelta(drawn.choice([0, 0, 0, 1]))
+            known = {"cin": f"SH{number + 1}"} if drawn.random() < 0.7 else {}
+            say(record, drawn.uniform(1, 50), "insert", birth_date=born, **known)
+            say(record, drawn.uniform(50, 80), phone=f"+2126{drawn.randrange(10**8):08}", languages=["ar"])
+            say(record, drawn.uniform(80, 90), cin=f"SH{number + 1}")
+            if drawn.random() < 0.2:
+                say(record, 99, "delete")
+    for agency in ("entraide", "ads"):
+        for number in range(PEOPLE):
+            say(
+                key(agency, f"e{number}", "enrolment"),
+                40,
+                "insert",
+                number=f"INS-2026-{number:06}",
+                person=str(number),
+            )
+            if drawn.random() < 0.5:
+                given = {"purpose": HEALTH, "recipients": ["health"], "status": "given"}
+                say(
+                    key(agency, f"k{number}", "consent"),
+                    drawn.uniform(1, 90),
+                    "insert",
+                    person=str(number),
+                    **given,
+                )
+    return log
+
+
+class Worker:
+    """Reads its topics in small batches, as a lane does: from its positions, and never past a failure."""
+
+    def __init__(
+        self, store: HubStore, log: dict[str, list[Change]], seed: int, done: list[Converged]
+    ) -> None:
+        self.hub = StoreHub(store, log=done)
+        self._log = log
+        self._drawn = random.Random(seed)
+        self.fenced = 0
+
+    def run(self) -> None:
+        at = dict.fromkeys(self._log, 0)
+        while any(at[topic] < len(changes) for topic, changes in self._log.items()):
+            batch, advances = self._batch(at)
+            try:
+                self.hub.converge(Read(batch), advances)
+            except Fenced:
+                self.fenced += 1
+                at = {topic: position(self.hub.store, topic, 0) for topic in at}
+            else:
+                at |= {advance.topic: advance.following for advance in advances}
+            if self._drawn.random() < 0.3:
+                self.hub.settle_due()
+
+    def _batch(self, at: dict[str, int]) -> tuple[list[tuple[Change, Message]], list[Advance]]:
+        batch, advances = [], []
+        for topic in self._drawn.sample(sorted(at), self._drawn.randint(1, len(at))):
+            following = min(at[topic] + self._drawn.randint(1, 8), len(self._log[topic]))
+            batch += [
+                (change, self.hub.message(change)) for change in self._log[topic][at[topic] : following]
+            ]
+            advances.append(Advance(topic, 0, at[topic], following))
+        return batch, advances
+
+
+def run_all(workers: list[Worker]) -> None:
+    with ThreadPoolExecutor(len(workers)) as pool:
+        for future in [pool.submit(worker.run) for worker in workers]:
+            future.result(_PATIENCE_S)
+    workers[0].hub.settle_due()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_workers_on_the_same_people_end_as_one_alone(store: HubStore, seed: int) -> None:
+    log = story(seed)
+    start_positions(store, [(topic, 0) for topic in log])
+    done: list[Converged] = []
+    mine = {topic: changes for topic, changes in log.items() if topic.startswith("entraide")}
+    theirs = {topic: changes for topic, changes in log.items() if topic not in mine}
+    workers = [Worker(store, mine, seed, done), Worker(store, theirs, seed + 100, done)]
+    run_all(workers)
+    assert [worker.fenced for worker in workers] == [0, 0]
+    assert_same(workers[0].hub, *(change for changes in log.values() for change in changes))
+
+
+def test_two_workers_who_both_believe_to_own_all_topics_apply_each_message_once(store: HubStore) -> None:
+    log = story(3)
+    start_positions(store, [(topic, 0) for topic in log])
+    done: list[Converged] = []
+    workers = [Worker(store, log, seed, done) for seed in (1, 2)]
+    run_all(workers)
+    assert sum(one.changes for one in done) == sum(map(len, log.values()))
+    assert_same(workers[0].hub, *(change for changes in log.values() for change in changes))
