@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import datetime
 import gc
 import logging
 import tempfile
 import time
-import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +38,7 @@ from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.lanes.services import IntakeLane, ReceiptsLane
 from hub.ops.metrics import Metrics
+from hub.ops.parts import today
 from hub.settings import HubSettings, load_settings
 from hub.store.engine import HubStore
 from hub.store.migrate import migrate
@@ -83,7 +82,7 @@ class Hub:
             self.terms,
             self.ids,
             self.store.begin,
-            _today,
+            today,
             joining=joining.agencies,
         )
         changes = [
@@ -154,14 +153,6 @@ class Hub:
         if self._producer is not None:
             await self._producer.stop()
         self.store.close()
-
-
-def _today() -> datetime.date:
-    # The civil day in Morocco decides when an agreement or a consent ends.
-    return datetime.datetime.now(tz=_MOROCCO).date()
-
-
-_MOROCCO = zoneinfo.ZoneInfo("Africa/Casablanca")
 
 
 class _LanesOnly(faust.app.base.BootStrategy):  # type: ignore[misc]

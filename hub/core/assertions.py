@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.core.policy import TypePolicy
+from hub.core.policy import STEWARD, TypePolicy
 from hub.core.stamps import LOWEST
 
 Assertion = tuple[int, bytes | None]
@@ -117,8 +117,9 @@ def absorb(policy: TypePolicy, state: RecordState, change: Change) -> set[str]:
         state.ended = max(state.ended, change.stamp)
         state.asserts.returned = state.asserts.returned or change.operation == "unlink"
         return set()
-    if change.entity is not None:
-        # The greatest of several, so that the order in which they come does not matter.
+    if change.entity is not None and (change.operation == "link" or change.key.agency == STEWARD):
+        # Only a row that was made for the entity is tied to it; an edit may name its entity, but who its row
+        # is remains a matter of evidence. The greatest, so that the order in which they come does not matter.
         state.linked = max(state.linked or b"", change.entity)
     asserts_null = change.operation == "update"
     taken = {

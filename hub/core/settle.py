@@ -283,9 +283,10 @@ def _contents(
         )
         if content:
             contents[agency] = content
-        elif agency in entity.held:
-            # Also when it was told before: the message may have died with the worker that had to send it.
-            contents[agency] = _ended(policy, members, moved, entity.held[agency].operation)
+    for agency in sorted(entity.held.keys() - contents.keys() - rules.joining):
+        # Also when it was told before: the message may have died with the worker that had to send it. Also
+        # where the agreement speaks of such records no longer.
+        contents[agency] = _ended(policy, members, moved, entity.held[agency].operation)
     return contents
 
 

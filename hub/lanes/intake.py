@@ -186,7 +186,9 @@ class Intake:
         block = find_block(tx, policy, changes, guess, self._record_id)
         if block.waiting and not alone:
             raise _ReferencesUnknown("a record was created for an entity that nobody knows yet")
-        if not alone and any(c.key.incarnation and self._record_id(c.key) not in guess.records for c in changes):
+        if not alone and any(
+            c.key.incarnation and self._record_id(c.key) not in guess.records for c in changes
+        ):
             raise _ReferencesUnknown("a local id begins another life, to which references lead from now on")
         wanted = set(guess.entity_of.values()) | grown | block.entities | block.attached
         world = tx.lock_entities(wanted)

@@ -82,12 +82,15 @@ class IntakeLane(Lane):
         self._observer.converged(messages, done, time.perf_counter() - started)
         await self._published_at_last(out)
         self._due = self._due or done.due_now > 0
-        await self._look_around()
-        await self._settle_due()
+        await self._between_batches()
 
     async def idle(self) -> None:
         if self._published:
             await self.in_thread(self._drop_published)
+        await self._between_batches()
+
+    async def _between_batches(self) -> None:
+        """What must be done now and then, also under a steady stream of changes."""
         if time.monotonic() - self._swept > _SWEEP_S:
             await self._sweep(own=False)
             await self.in_thread(self._bury)
