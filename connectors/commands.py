@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from pathlib import Path
@@ -153,7 +154,8 @@ def run(
     """Carry edits to the hub and deliveries to the agency, until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # At DEBUG and INFO kafka-python prints keys and values, or a line per connection.
-    logging.getLogger("kafka").setLevel(logging.WARNING)
+    for name in ("kafka", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     settings = Settings(
         bootstrap=bootstrap,
         registry_url=registry_url,
@@ -168,6 +170,10 @@ def run(
     driver, metrics = runner(file, settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: driver.stop())
+    # Rows live as long as their batch; looking for cycles among them again and again is wasted work.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
     probe = Probe(web_host, web_port, metrics.registry, driver.health) if web_port is not None else None
     try:
         driver.run()

@@ -1,65 +1,128 @@
-"""What PostgreSQL's catalogue says of an agency's tables."""
+"""What PostgreSQL's catalogue says of an agency's tables, by SQLAlchemy's reflection where it knows."""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
-import psycopg
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Text,
+    cast,
+    func,
+    inspect,
+    literal_column,
+    select,
+    types,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.types import TypeEngine
 
 from connectors.sql.database import Column
+from connectors.sql.postgresql_capture import quoted
 
-_COLUMNS = """
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typcategory::text, a.attnotnull,
-       a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a',
-       format_type(a.atttypid, NULL),
-       CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END
-  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
- WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
- ORDER BY a.attnum
-"""
-_UNIQUE = """
-SELECT EXISTS (
-  SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-   WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL
-     AND a.attname = %s)
-"""
-_PRIVILEGE = """
-SELECT coalesce(has_table_privilege(to_regclass(%s), 'TRIGGER'), false)
-   AND coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
-"""
-# pg_type.typcategory → kind
-_KINDS = {"S": "text", "N": "number", "B": "boolean", "A": "array", "E": "text"}
-_INTEGERS = {"bigint": 63, "integer": 31, "smallint": 15}
+_dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+_KINDS: Sequence[tuple[type[TypeEngine[Any]], str]] = (
+    (types.String, "text"),
+    (types.Boolean, "boolean"),
+    (types.Numeric, "number"),
+    (types.Float, "number"),
+    (types.Integer, "number"),
+    (types.Date, "date"),
+    (types.DateTime, "date"),
+    (types.Time, "date"),
+    (types.ARRAY, "array"),
+)
+INTEGERS = {"BIGINT": 63, "INTEGER": 31, "SMALLINT": 15}
 
 
-def columns_of(db: psycopg.Connection[Any], name: str) -> dict[str, Column]:
-    """Columns of a table by its quoted name; empty if there is none."""
-    found = {}
-    for column, _, category, not_null, default, generated, kind, length in db.execute(_COLUMNS, (name,)):
-        of = "date" if category == "D" else _KINDS.get(category, "other")
-        found[column] = Column(column, kind, of, not not_null, default, generated, length)
-    return found
+def columns_of(db: Connection, schema: str, table: str) -> dict[str, Column]:
+    """Columns of a table or view; empty if there is none."""
+    try:
+        found = inspect(db).get_columns(table, schema=schema)
+    except NoSuchTableError:
+        return {}
+    return {described["name"]: _column(db, schema, table, described) for described in found}
 
 
-def is_unique(db: psycopg.Connection[Any], name: str, column: str) -> bool:
-    row = db.execute(_UNIQUE, (name, column)).fetchone()
-    return bool(row and row[0])
+def _column(db: Connection, schema: str, table: str, described: Any) -> Column:
+    of, identity = _base(described["type"]), described.get("identity")
+    name = described["name"]
+    return Column(
+        name,
+        _unknown(db, schema, table, name) if isinstance(of, types.NullType) else _name(of),
+        next((kind for type_, kind in _KINDS if isinstance(of, type_)), "other"),
+        nullable=described["nullable"],
+        has_default=described["default"] is not None or identity is not None,
+        generated="computed" in described or bool(identity and identity["always"]),
+        max_length=of.length if isinstance(of, (types.VARCHAR, types.CHAR)) else None,
+    )
 
 
-def may_put_triggers(db: psycopg.Connection[Any], name: str) -> bool:
-    row = db.execute(_PRIVILEGE, (name,)).fetchone()
-    return bool(row and row[0])
+def _base(of: TypeEngine[Any]) -> TypeEngine[Any]:
+    """A domain's own type: the domain is checked when the value is assigned."""
+    while isinstance(of, postgresql.DOMAIN):
+        of = types.to_instance(of.data_type)
+    return of
+
+
+def _name(of: TypeEngine[Any]) -> str:
+    """The type to cast to. Without length or precision: a cast would cut off what an assignment refuses."""
+    if isinstance(of, types.ARRAY):
+        return _name(of.item_type) + "[]"
+    if isinstance(of, types.CHAR):
+        # `char` alone is one character.
+        return "bpchar"
+    if isinstance(of, types.NUMERIC):
+        return "NUMERIC"
+    if isinstance(of, types.VARCHAR):
+        return "TEXT"
+    if isinstance(of, postgresql.BIT) and not of.varying:
+        return '"bit"'
+    return str(of.compile(dialect=_dialect))
+
+
+def _unknown(db: Connection, schema: str, table: str, column: str) -> str:
+    """The name of a type that SQLAlchemy does not know, such as an extension's."""
+    null: ColumnElement[Any] = literal_column(f"(NULL::{quoted(schema)}.{quoted(table)}).{quoted(column)}")
+    return str(db.scalar(select(cast(func.pg_typeof(null), Text))))
+
+
+def is_unique(db: Connection, schema: str, table: str, column: str) -> bool:
+    """Whether `column` alone is the primary key, or the key of a whole unique index."""
+    inspector = inspect(db)
+    try:
+        if inspector.get_pk_constraint(table, schema=schema)["constrained_columns"] == [column]:
+            return True
+        indexes = inspector.get_indexes(table, schema=schema)
+    except NoSuchTableError:
+        return False
+    return any(
+        index["unique"]
+        and index["column_names"] == [column]
+        and not index.get("dialect_options", {}).get("postgresql_where")
+        for index in indexes
+    )
+
+
+def may_put_triggers(db: Connection, name: str) -> bool:
+    privilege = func.has_table_privilege(func.to_regclass(name), "TRIGGER", type_=Boolean)
+    create = func.has_schema_privilege(func.current_schema(), "CREATE", type_=Boolean)
+    return bool(db.scalar(select(func.coalesce(privilege, False) & func.coalesce(create, False))))
 
 
 def valid_key(kind: str, text: str) -> bool:
     """Whether `text` can be a key of type `kind`: a cast that fails would end the whole statement."""
-    if kind in _INTEGERS:
-        return bool(re.fullmatch(r"-?\d{1,19}", text)) and abs(int(text)) < 2 ** _INTEGERS[kind]
-    if kind == "numeric":
+    if kind in INTEGERS:
+        return bool(re.fullmatch(r"-?\d{1,19}", text)) and abs(int(text)) < 2 ** INTEGERS[kind]
+    if kind == "NUMERIC":
         return bool(re.fullmatch(r"-?\d{1,100}(\.\d{1,100})?", text))
-    if kind == "uuid":
+    if kind == "UUID":
         try:
             uuid.UUID(text)
         except ValueError:

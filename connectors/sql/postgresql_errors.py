@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from typing import Any
 
-import psycopg
+from sqlalchemy.exc import DataError, DBAPIError
 
 from connectors.sql.database import Locked, Refusal
-from hub.errors import Fatal, Retriable
+from hub.errors import Fatal, JisrError, Retriable
 
 # SQLSTATE → the code that the hub is told.
 _REFUSED = {
@@ -29,22 +28,27 @@ _REFUSED = {
 _LOCKED = frozenset({"55P03", "40P01", "40001", "57014"})
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turn psycopg's errors into `Refusal`, `Locked`, `Retriable` or `Fatal`."""
-    try:
-        yield
-    except psycopg.Error as error:
-        state = error.sqlstate or ""
-        if state in _LOCKED:
-            raise Locked("the rows are locked by somebody at the agency") from error
-        if state in _REFUSED or state.startswith("22"):
-            raise Refusal(_REFUSED.get(state, "bad_value"), _column(error)) from error
-        # No SQLSTATE: the connection broke. 08: connection, 53: resources, 57P: shutdown, 58: system.
-        if not state or state[:2] in ("08", "53", "58") or state.startswith("57P"):
-            raise Retriable(f"PostgreSQL is away ({state or type(error).__name__})") from error
-        raise Fatal(f"PostgreSQL, SQLSTATE {state}: {error.diag.message_primary}") from error
+def meaning(error: DBAPIError) -> JisrError:
+    """`Refusal`, `Locked`, `Retriable` or `Fatal`."""
+    cause: Any = error.orig
+    state: str = getattr(cause, "sqlstate", None) or ""
+    if state in _LOCKED:
+        return Locked("the rows are locked by somebody at the agency")
+    if state in _REFUSED or state.startswith("22"):
+        return Refusal(_REFUSED.get(state, "bad_value"), _column(cause))
+    if not state and isinstance(error, DataError) and not error.connection_invalidated:
+        # The driver itself refuses a text, as one with a NUL.
+        return Refusal("bad_value")
+    # No SQLSTATE: the connection broke. 08: connection, 53: resources, 57P: shutdown, 58: system.
+    if (
+        error.connection_invalidated
+        or not state
+        or state[:2] in ("08", "53", "58")
+        or state.startswith("57P")
+    ):
+        return Retriable(f"PostgreSQL is away ({state or type(cause).__name__})")
+    return Fatal(f"PostgreSQL, SQLSTATE {state}: {cause.diag.message_primary}")
 
 
-def _column(error: psycopg.Error) -> str:
-    return error.diag.column_name or error.diag.constraint_name or ""
+def _column(cause: Any) -> str:
+    return cause.diag.column_name or cause.diag.constraint_name or ""

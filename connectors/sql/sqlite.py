@@ -1,81 +1,75 @@
-"""The SQLite dialect, on the standard library. One writer at a time: a write transaction is the lock."""
-
-# Identifiers are quoted and texts escaped by the functions in `sqlite_capture`; values are parameters.
-# ruff: noqa: S608
+"""The SQLite dialect, on SQLAlchemy. One writer at a time: a write transaction is the lock."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
-import re
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
+
+from sqlalchemy import URL, Integer, Table, Text, event, inspect, select, text, types
+from sqlalchemy import Column as CoreColumn
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import InvalidRequestError, NoSuchTableError
 
 from connectors.sql import sqlite_capture as capture
-from connectors.sql.database import Column, Database, NewRow
+from connectors.sql import sqlite_errors
+from connectors.sql.core_database import CoreDatabase
+from connectors.sql.database import Column, NewRow, Refusal
 from connectors.sql.local_values import Image, Local, as_text
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.sqlite_capture import quoted
-from connectors.sql.sqlite_errors import translated
-from connectors.sql.sqlite_values import (
-    bound,
-    fixed_condition,
-    image_of,
-    kind_of,
-    lenient_text,
-    milliseconds,
-    parser_of,
-    stored,
-)
-from connectors.sql.tables import TABLES, Bookkeeping
+from connectors.sql.sqlite_rows import RowStatements
+from connectors.sql.sqlite_values import RESULTS, Json, image_of, kind_of, lenient_text, milliseconds
 from hub.errors import Retriable
 
 # People at work come first: give way after this long, and try again (R28).
 BUSY_TIMEOUT_S = 0.25
 
-_IN_LIST = re.compile(r"IN_LIST\(:([a-z_]+)\)")
-_TABLE = re.compile(r"\{([a-z]+)\}")
-_LENGTH = re.compile(r"char[a-z ]*\(\s*(\d+)\s*\)", re.IGNORECASE)
+# SQLAlchemy does not tell INT from INTEGER, and only an INTEGER PRIMARY KEY is the row's own number.
+_KEYS = text("SELECT name, upper(type) FROM pragma_table_info(:name) WHERE pk > 0")
+_TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 
 
-class SQLite(Database):
+class SQLite(CoreDatabase):
     """A database file. The agency's journal mode is left as it is."""
 
     dialect = "sqlite"
+    meaning = staticmethod(sqlite_errors.meaning)
+    kinds: ClassVar = {
+        "text": Text(),
+        "bigint": Integer(),
+        "int": Integer(),
+        "bool": Integer(),
+        "json": Json(),
+    }
+    in_list = r"IN (SELECT value FROM json_each(:\1))"
+    list_type = Json()
+    results = RESULTS
 
     def __init__(self, path: Path) -> None:
+        super().__init__(
+            URL.create("sqlite", database=str(path)),
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        )
+        event.listen(self._engine, "connect", _configure)
         self._path = path
-        self._connection: sqlite3.Connection | None = None
         self._claims: list[IO[str]] = []
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise Retriable(f"{self._path}: not connected")
-        return self._connection
+        self._rows: dict[int, RowStatements] = {}
 
     def connect(self) -> None:
         self.close()
         if not self._path.exists():
             raise Retriable(f"{self._path}: no such file")
-        with translated():
-            db = sqlite3.connect(
-                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            # Text in a broken encoding would make every row around it unreadable.
-            db.text_factory = lenient_text
-            db.execute("PRAGMA foreign_keys = ON")
-        self._connection = db
+        super().connect()
+        self._rows.clear()
+        self.describe()
+        # One row, which silences capture for the hub's own statements.
+        self._origin = Table("jisr_origin", self.metadata, CoreColumn("hub", Integer, nullable=False))
 
     def close(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        super().close()
         while self._claims:
             self._claims.pop().close()
 
@@ -90,112 +84,82 @@ class SQLite(Database):
             raise Retriable(message) from error
         self._claims.append(lock)
 
-    @contextlib.contextmanager
-    def transaction(self, *, by_hub: bool = False) -> Iterator[None]:
-        with translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                if by_hub:
-                    # Seen by nobody else: it is set back before the transaction ends.
-                    self._db.execute("UPDATE jisr_origin SET hub = 1")
-                yield
-                if by_hub:
-                    self._db.execute("UPDATE jisr_origin SET hub = 0")
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
+    def begin(self, *, by_hub: bool) -> None:
+        self.script("BEGIN IMMEDIATE")
+        if by_hub:
+            # Seen by nobody else: it is set back before the transaction ends.
+            self.script("UPDATE jisr_origin SET hub = 1")
 
-    def _run(self, sql: str, params: Mapping[str, Any] | None) -> sqlite3.Cursor:
-        ready = _TABLE.sub(r"jisr_\1", sql)
-        ready = _IN_LIST.sub(r"IN (SELECT value FROM json_each(:\1))", ready)
-        lists = {k: json.dumps(v) if isinstance(v, list) else v for k, v in (params or {}).items()}
-        with translated():
-            return self._db.execute(ready, lists)
+    def before_commit(self, *, by_hub: bool) -> None:
+        if by_hub:
+            self.script("UPDATE jisr_origin SET hub = 0")
 
-    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        with translated():
-            cursor = self._run(sql, params)
-            names = [column[0] for column in cursor.description]
-            parse = [parser_of(name) for name in names]
-            return [tuple(p(v) if p else v for p, v in zip(parse, row, strict=True)) for row in cursor]
+    def quoted_table(self, table: Table) -> str:
+        return quoted(table.name)
 
-    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
-        return self._run(sql, params).rowcount
-
-    def upsert(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], *, keep: bool = False) -> None:
-        others = [c for c in table.columns if c not in table.key]
-        update = "NOTHING" if keep else "UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in others)
-        self._bulk(table, rows, f" ON CONFLICT ({', '.join(table.key)}) DO {update}")
-
-    def append(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._bulk(table, rows, "")
-
-    def _bulk(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], tail: str) -> None:
-        names = ", ".join(table.columns)
-        marks = ", ".join("?" for _ in table.columns)
-        sql = f"INSERT INTO jisr_{table.name} ({names}) VALUES ({marks}){tail}"
-        values = [
-            tuple(stored(row[name]) if kind == "json" else row[name] for name, kind in table.columns.items())
-            for row in rows
-        ]
-        with translated():
-            self._db.executemany(sql, values)
+    def insert(self, table: Table) -> Any:
+        return insert(table)
 
     def clock_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
-    def has_table(self, name: str) -> bool:
-        return bool(self.columns(name))
-
     def columns(self, table: str) -> Mapping[str, Column]:
-        with translated():
-            found = self._db.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
-        keys = [row for row in found if row[5]]
+        with self.at_work() as db:
+            try:
+                found = inspect(db).get_columns(table)
+            except NoSuchTableError:
+                return {}
+        numbers = self._number(table)
         described = {}
-        for _, name, declared, not_null, default, key, hidden in found:
-            # The only INTEGER PRIMARY KEY is the row's own number, which SQLite makes.
-            number = bool(key) and len(keys) == 1 and declared.upper() == "INTEGER"
-            length = _LENGTH.search(declared)
+        for column in found:
+            name, type_ = column["name"], column["type"]
+            number = name == numbers
             described[name] = Column(
                 name,
-                declared or "TEXT",
-                kind_of(declared.upper()),
-                nullable=not not_null and not number,
-                has_default=default is not None or number,
-                generated=hidden in (2, 3),
+                "TEXT" if isinstance(type_, types.NullType) else str(type_),
+                kind_of(type_),
+                nullable=column["nullable"] and not number,
+                has_default=column["default"] is not None or number,
+                generated="computed" in column,
                 # SQLite does not hold to a declared length, but the agency's program expects it.
-                max_length=int(length.group(1)) if length else None,
+                max_length=type_.length if isinstance(type_, types.String) else None,
             )
         return described
 
     def unique(self, table: str, column: str) -> bool:
-        keys = [row[1] for row in self._db.execute(f"PRAGMA table_info({quoted(table)})") if row[5]]
-        if keys == [column]:
-            return True
-        for row in self._db.execute(f"PRAGMA index_list({quoted(table)})").fetchall():
-            members = [r[2] for r in self._db.execute(f"PRAGMA index_info({quoted(row[1])})")]
-            if row[2] and not row[4] and members == [column]:
+        with self.at_work() as db:
+            inspector = inspect(db)
+            if not inspector.has_table(table):
+                return False
+            if inspector.get_pk_constraint(table)["constrained_columns"] == [column]:
                 return True
-        return False
+            indexes = inspector.get_indexes(table, include_auto_indexes=True)
+        return any(
+            index["unique"]
+            and index["column_names"] == [column]
+            and "sqlite_where" not in index.get("dialect_options", {})
+            for index in indexes
+        )
 
     def may_capture(self, table: str) -> bool:  # noqa: ARG002 — who may write the file may write all of it
-        return bool(self._db.execute("PRAGMA query_only").fetchone()[0] == 0)
+        return self.query("PRAGMA query_only") == [(0,)]
+
+    def _number(self, table: str) -> str | None:
+        """The column that is the row's own number, which SQLite makes."""
+        keys = self.fetch(_KEYS, {"name": table})
+        return str(keys[0][0]) if len(keys) == 1 and keys[0][1] == "INTEGER" else None
+
+    def _of(self, table: TableMap) -> RowStatements:
+        """By identity: a `TableMap` cannot be hashed; the statements keep it alive."""
+        made = self._rows.get(id(table))
+        if made is None:
+            numbered = self._number(table.table) == table.key
+            columns = list(self.columns(table.table))
+            made = self._rows[id(table)] = RowStatements(table, columns, numbered=numbered)
+        return made
 
     def _select(self, table: TableMap, keys: Sequence[str]) -> list[tuple[Any, ...]]:
-        modified = f"t.{quoted(table.modified_at)}" if table.modified_at else "NULL"
-        key = f"t.{quoted(table.key)}"
-        sql = (
-            f"SELECT CAST({key} AS TEXT), {modified}{self._names(table)} FROM {quoted(table.table)} t "
-            f"WHERE {key} IN (SELECT value FROM json_each(?)){fixed_condition(table)}"
-        )
-        with translated():
-            # Texts are compared by the key column's affinity, so that "5" finds the number 5.
-            return self._db.execute(sql, (json.dumps(list(keys)),)).fetchall()
-
-    def _names(self, table: TableMap) -> str:
-        return "".join(f", t.{quoted(column)}" for column in table.columns)
+        return self.fetch(self._of(table).by_keys(), {"keys": list(keys)})
 
     def lock_rows(
         self,
@@ -213,84 +177,82 @@ class SQLite(Database):
         return {row[0]: (image_of(table, row[2:]), milliseconds(row[1])) for row in self._select(table, keys)}
 
     def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
-        modified = f"t.{quoted(table.modified_at)}" if table.modified_at else "NULL"
-        key = f"t.{quoted(table.key)}"
-        beyond = f" AND {key} > :after" if after is not None else ""
-        sql = (
-            f"SELECT CAST({key} AS TEXT), {modified}{self._names(table)} FROM {quoted(table.table)} t "
-            f"WHERE {key} IS NOT NULL{fixed_condition(table)}{beyond} ORDER BY {key} LIMIT :limit"
-        )
-        with translated():
-            found = self._db.execute(sql, {"after": after, "limit": limit}).fetchall()
+        statement = self._of(table).page(first=after is None)
+        found = self.fetch(statement, {"limit": limit} | ({} if after is None else {"after": after}))
         return [(row[0], image_of(table, row[2:]), milliseconds(row[1])) for row in found]
 
     def insert_rows(
         self, table: TableMap, columns: Sequence[str], rows: Sequence[Sequence[Local]]
     ) -> list[NewRow]:
-        names, marks = ", ".join(map(quoted, columns)), ", ".join("?" for _ in columns)
-        values = f"({names}) VALUES ({marks})" if columns else "DEFAULT VALUES"
-        sql = f"INSERT INTO {quoted(table.table)} {values}"
-        made = []
-        with translated():
-            for row in rows:
-                number = self._db.execute(sql, [bound(value) for value in row]).lastrowid
-                made.append(self._made(table, columns, row, number))
-        return made
-
-    def _made(
-        self, table: TableMap, columns: Sequence[str], row: Sequence[Local], number: int | None
-    ) -> NewRow:
-        """The row as it became, triggers included; found by its key, or by the number made."""
+        statements = self._of(table)
+        given = [dict(zip(columns, row, strict=True)) for row in rows]
         if table.key in columns:
-            key = as_text(row[list(columns).index(table.key)]) or ""
+            with self.at_work() as db:
+                db.execute(statements.insert(columns), given)
+            keys = [as_text(row[table.key]) or "" for row in given]
+        elif statements.numbered and columns:
+            keys = self._insert_numbered(statements, columns, given)
         else:
-            sql = f"SELECT CAST({quoted(table.key)} AS TEXT) FROM {quoted(table.table)} WHERE rowid = ?"
-            found = self._db.execute(sql, (number,)).fetchone()
-            key = found[0] if found else ""
-        return NewRow(key, self.part_rows(table, [key]).get(key, {}))
+            keys = [self._insert_one(statements, columns, row) for row in given]
+        # As they became, triggers included.
+        became = self.part_rows(table, keys)
+        return [NewRow(key, became.get(key, {})) for key in keys]
+
+    def _insert_numbered(
+        self, statements: RowStatements, columns: Sequence[str], given: list[dict[str, Local]]
+    ) -> list[str]:
+        try:
+            return [str(key) for (key,) in self.fetch(statements.insert(columns, ordered=True), given)]
+        except InvalidRequestError as error:
+            # Fewer rows than given: a trigger of the agency dropped one.
+            raise Refusal("check") from error
+
+    def _insert_one(self, statements: RowStatements, columns: Sequence[str], row: Mapping[str, Local]) -> str:
+        """The key that the database made, found by the row's number."""
+        with self.at_work() as db:
+            number = db.execute(statements.insert(columns), row).lastrowid
+            return db.scalar(statements.key_of(), {"number": number}) or ""
 
     def update_rows(
         self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
     ) -> list[Image | None]:
-        sets = ", ".join(f"{quoted(column)} = ?" for column in columns)
-        named = f"{quoted(table.key)} = ?{fixed_condition(table)}"
-        sql = f"UPDATE {quoted(table.table)} AS t SET {sets} WHERE {named}"
-        with translated():
-            for key, values in rows:
-                self._db.execute(sql, [*map(bound, values), key])
+        given = [{"k": key, **{f"c{i}": value for i, value in enumerate(values)}} for key, values in rows]
+        with self.at_work() as db:
+            db.execute(self._of(table).update(columns), given)
         became = self.part_rows(table, [key for key, _ in rows])
         return [became.get(key) for key, _ in rows]
 
     def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None:
-        named = f"{quoted(table.key)} IN (SELECT value FROM json_each(?))"
-        sql = f"DELETE FROM {quoted(table.table)} AS t WHERE {named}{fixed_condition(table)}"
-        with translated():
-            self._db.execute(sql, (json.dumps(list(keys)),))
+        with self.at_work() as db:
+            db.execute(self._of(table).delete(), {"keys": list(keys)})
 
     def create_bookkeeping(self) -> None:
         with self.transaction():
-            for statement in capture.create_tables():
-                self._db.execute(statement)
+            self.create_tables()
+            if not self.fetch(select(self._origin)):
+                self.fetch(self._origin.insert().values(hub=0).returning(self._origin.c.hub))
 
     def install_capture(self, record: RecordMap) -> None:
         """Renew only triggers that differ: a change of the schema makes every program prepare anew."""
-        present = dict(self.query("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+        present = dict(self.query(_TRIGGERS))
         for table in record.tables:
             wanted = capture.capture_statements(record, table)
             if all(present.get(name) == statement for name, statement in wanted.items()):
                 continue
             with self.transaction():
                 for name, statement in wanted.items():
-                    self._db.execute(f"DROP TRIGGER IF EXISTS {quoted(name)}")
-                    self._db.execute(statement)
+                    self.script(f"DROP TRIGGER IF EXISTS {quoted(name)}")
+                    self.script(statement)
 
     def uninstall(self) -> None:
-        names = self.query(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'jisr_capture_%'"
-        )
+        names = self.query(f"{_TRIGGERS} AND name LIKE 'jisr_capture_%'")
         with self.transaction():
-            for (name,) in names:
-                self._db.execute(f"DROP TRIGGER {quoted(name)}")
-            for table in TABLES:
-                self._db.execute(f"DROP TABLE IF EXISTS jisr_{table.name}")
-            self._db.execute("DROP TABLE IF EXISTS jisr_origin")
+            for name, _ in names:
+                self.script(f"DROP TRIGGER {quoted(name)}")
+            self.drop_tables()
+
+
+def _configure(driver: Any, _: Any) -> None:
+    # Text in a broken encoding would make every row around it unreadable.
+    driver.text_factory = lenient_text
+    driver.execute("PRAGMA foreign_keys = ON")

@@ -14,43 +14,25 @@ import json
 import re
 from collections.abc import Sequence
 
+from sqlalchemy.dialects import sqlite
+
 from connectors.sql.database import object_name
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.rows import Columns
-from connectors.sql.tables import TABLES, Bookkeeping
 
-_TYPES = {"text": "TEXT", "bigint": "INTEGER", "int": "INTEGER", "bool": "INTEGER", "json": "TEXT"}
 NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 _PAIR = re.compile(r"'((?:[^']|'')*)'=(NULL|[xX]'[0-9a-fA-F]*'|'(?:[^']|'')*'|[^,']*)(?:,|\Z)")
 
 
+_preparer = sqlite.dialect().identifier_preparer
+
+
 def quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
+    return _preparer.quote_identifier(identifier)
 
 
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def create_tables() -> list[str]:
-    """Statements that create what is missing of the bookkeeping."""
-    return [
-        *(_create_table(table) for table in TABLES),
-        "CREATE TABLE IF NOT EXISTS jisr_origin (hub INTEGER NOT NULL)",
-        "INSERT INTO jisr_origin SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM jisr_origin)",
-        "CREATE INDEX IF NOT EXISTS jisr_changes_by_row ON jisr_changes (record, local_id)",
-        "CREATE INDEX IF NOT EXISTS jisr_retry_by_time ON jisr_retry (next_at_ms)",
-        "CREATE INDEX IF NOT EXISTS jisr_retry_by_target ON jisr_retry (waits_for)",
-    ]
-
-
-def _create_table(table: Bookkeeping) -> str:
-    columns = [f"{quoted(name)} {_TYPES[kind]}" for name, kind in table.columns.items()]
-    if table.serial:
-        columns.insert(0, f"{table.serial} INTEGER PRIMARY KEY AUTOINCREMENT")
-    else:
-        columns.append(f"PRIMARY KEY ({', '.join(table.key)})")
-    return f"CREATE TABLE IF NOT EXISTS jisr_{table.name} ({', '.join(columns)})"
 
 
 def image(row: str, columns: Sequence[str]) -> str:

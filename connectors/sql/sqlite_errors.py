@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
-from collections.abc import Iterator
+
+from sqlalchemy.exc import DBAPIError
 
 from connectors.sql.database import Locked, Refusal
-from hub.errors import Fatal, Retriable
+from hub.errors import Fatal, JisrError, Retriable
 
 _REFUSED = {
     "SQLITE_CONSTRAINT_NOTNULL": "not_null",
@@ -27,18 +26,15 @@ _AWAY = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY")
 _COLUMN = re.compile(r"constraint failed: [^.]+\.([^,]+)")
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turn sqlite3's errors into `Refusal`, `Locked`, `Retriable` or `Fatal`."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise Locked("the database is locked by somebody at the agency") from error
-        if name in _REFUSED or name.startswith("SQLITE_CONSTRAINT"):
-            found = _COLUMN.search(str(error))
-            raise Refusal(_REFUSED.get(name, "check"), found.group(1) if found else "") from error
-        if name.startswith(_AWAY):
-            raise Retriable(f"SQLite: {name}") from error
-        raise Fatal(f"SQLite: {name or type(error).__name__}: {error}") from error
+def meaning(error: DBAPIError) -> JisrError:
+    """`Refusal`, `Locked`, `Retriable` or `Fatal`."""
+    cause = error.orig
+    name: str = getattr(cause, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Locked("the database is locked by somebody at the agency")
+    if name in _REFUSED or name.startswith("SQLITE_CONSTRAINT"):
+        found = _COLUMN.search(str(cause))
+        return Refusal(_REFUSED.get(name, "check"), found.group(1) if found else "")
+    if error.connection_invalidated or name.startswith(_AWAY):
+        return Retriable(f"SQLite: {name}")
+    return Fatal(f"SQLite: {name or type(cause).__name__}: {cause}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import types
+from sqlalchemy.types import TypeEngine, UserDefinedType
+
 from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import TableMap
-from connectors.sql.sqlite_capture import literal, parse_image, quoted
+from connectors.sql.sqlite_capture import parse_image
 from connectors.sql.tables import TABLES
 
 _JSON_COLUMNS = {name for table in TABLES for name, kind in table.columns.items() if kind == "json"}
@@ -19,35 +22,51 @@ def lenient_text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def parser_of(name: str) -> Any:
-    if name in ("old", "new"):
-        return parse_image
-    return (lambda value: None if value is None else json.loads(value)) if name in _JSON_COLUMNS else None
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
-def stored(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+class Json(UserDefinedType[Any]):
+    """JSON in a text column."""
+
+    cache_ok = True
+    read: Callable[[str], Any] = staticmethod(json.loads)
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "TEXT"
+
+    def bind_processor(self, dialect: Any) -> Any:  # noqa: ARG002
+        return lambda value: None if value is None else _encode(value)
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:  # noqa: ARG002
+        read = self.read
+        return lambda value: None if value is None else read(value)
 
 
-def bound(value: Local) -> Local:
-    return int(value) if isinstance(value, bool) else value
+class Captured(Json):
+    """A row as a trigger wrote it, or JSON that the connector wrote itself."""
+
+    cache_ok = True
+    read: Callable[[str], Any] = staticmethod(parse_image)
+
+
+# By name: statements of the port are texts, which do not say of what type a column of the answer is.
+RESULTS = {
+    name: Captured() if name in ("old", "new") else Json()
+    for table in TABLES
+    for name, kind in table.columns.items()
+    if kind == "json"
+}
 
 
 def image_of(table: TableMap, values: Sequence[Local]) -> Image:
     return dict(zip(table.columns, values, strict=True))
 
 
-def fixed_condition(table: TableMap) -> str:
-    return "".join(f" AND CAST(t.{quoted(c)} AS TEXT) = {literal(v)}" for c, v in table.fixed.items())
-
-
-def kind_of(declared: str) -> str:
+def kind_of(type_: TypeEngine[Any]) -> str:
     """By SQLite's rules of affinity; a date is a text here."""
-    if "BOOL" in declared:
+    if isinstance(type_, types.Boolean):
         return "boolean"
-    if any(word in declared for word in ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")):
-        return "number"
-    return "text"
+    return "number" if isinstance(type_, (types.Integer, types.Numeric, types.Float)) else "text"
 
 
 def milliseconds(value: Local) -> int | None:

@@ -35,7 +35,7 @@ def _field_policy(spec: FieldSpec) -> policy.FieldPolicy:
         name=spec.name,
         merge=spec.merge,
         ranks={agency: rank for rank, agency in enumerate(spec.authority) if agency != ANYONE},
-        others=len(spec.authority) - 1 if ANYONE in spec.authority else None,
+        others=spec.authority.index(ANYONE) if ANYONE in spec.authority else None,
         precedence=_precedence(spec) if spec.merge == "max" else None,
         match=spec.match,
         natural_key=spec.natural_key,

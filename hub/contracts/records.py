@@ -70,7 +70,7 @@ class FieldSpec:
         for position, name in enumerate(self.authority):
             if name == agency:
                 return position
-        return len(self.authority) if ANYONE in self.authority else None
+        return self.authority.index(ANYONE) if ANYONE in self.authority else None
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,11 @@ def link_reference(record_type: str, founder: bytes) -> Reference:
 class Block:
     """Records connected by identity values and links, and the entities to lock for them.
 
-    `attached`: entities that get a member which changes nothing between the others. `waiting`: records that
-    were created for an entity whose founding record nobody knows yet.
+    `waiting`: records that were created for an entity whose founding record nobody knows yet.
     """
 
     records: set[bytes] = field(default_factory=set)
     entities: set[bytes] = field(default_factory=set)
-    attached: set[bytes] = field(default_factory=set)
     waiting: dict[bytes, Reference] = field(default_factory=dict)
 
 
@@ -77,7 +75,7 @@ def find_block(
             # A row created for an entity, the most frequent case: it joins that entity's members and,
             # saying nothing of who it is, connects them with nobody else.
             block.records.add(state.linked)
-            block.attached.add(known.entity_of[state.linked])
+            block.entities.add(known.entity_of[state.linked])
         else:
             frontier.add(state.linked)
     # Who was created for an entity whose founding record comes only now (R27).

@@ -190,14 +190,12 @@ class Intake:
             c.key.incarnation and self._record_id(c.key) not in guess.records for c in changes
         ):
             raise _ReferencesUnknown("a local id begins another life, to which references lead from now on")
-        wanted = set(guess.entity_of.values()) | grown | block.entities | block.attached
+        wanted = set(guess.entity_of.values()) | grown | block.entities
         world = tx.lock_entities(wanted)
         missing = (guess.records.keys() | block.records) - world.records.keys()
-        # Who joined meanwhile may have to stand for itself again: its own entity is needed too.
-        joined = {record for record, entity in world.entity_of.items() if entity in block.entities} - wanted
-        if missing or joined:
+        if missing:
             now = tx.records(missing)
-            raise LockSetGrew(frozenset(wanted | joined | set(now.entity_of.values())))
+            raise LockSetGrew(frozenset(wanted | set(now.entity_of.values())))
         absorbed = absorb_all(world, changes, self._record_id, self._types)
         linked = link_block(tx, policy, world, absorbed, block)
         self._after(tx, done, record_type, world, absorbed, linked, alone)

@@ -70,7 +70,9 @@ def test_a_stock_client_says_and_hears_also_when_a_worker_is_killed(
     hub: Stack, agencies: tuple[Any, Any]
 ) -> None:
     entraide, ads = agencies
-    entraide.say("person", "17", "insert", {"cin": "SH1", "family_name_ar": "الإدريسي", "given_name_ar": "ليلى"})
+    entraide.say(
+        "person", "17", "insert", {"cin": "SH1", "family_name_ar": "الإدريسي", "given_name_ar": "ليلى"}
+    )
     told = heard(ads, "person", cin="SH1", family_name_ar="الإدريسي")
     assert told["local_id"] is None
     assert told["operation"] == "upsert"

@@ -55,7 +55,7 @@ def db(url: str) -> Iterator[Database]:
 
 def execute(db: Any, script: str) -> None:
     for statement in filter(str.strip, script.split(";")):
-        db._db.execute(statement)
+        db.execute(statement)
 
 
 def invoke(*arguments: str) -> Any:

@@ -270,14 +270,13 @@ def test_r20_dependants_follow_a_merge_and_a_split(hub: StoreHub) -> None:
 
 
 def test_r20_a_reference_means_the_latest_life_of_a_local_id(hub: StoreHub) -> None:
+    hub.take(enrolment(1))
     for incarnation in range(6):
         life = EN._replace(incarnation=incarnation)
-        hub.take(person(life, 1 + 2 * incarnation, cin=f"SH{incarnation + 1}"))
-        hub.take(said(life, 2 + 2 * incarnation, "delete"))
-    alive = EN._replace(incarnation=6)
-    hub.take(person(alive, 20, cin="SH7"), enrolment(21))
-    hub.settle_due()
-    assert hub.golden[hub.entity(ENROLMENT)].references["person"] == record_id(alive)
+        hub.take(person(life, 2 + 2 * incarnation, cin=f"SH{incarnation + 1}"))
+        hub.settle_due()
+        assert hub.golden[hub.entity(ENROLMENT)].references["person"] == record_id(life)
+        hub.take(said(life, 3 + 2 * incarnation, "delete"))
 
 
 # Consents (R17)
@@ -303,6 +302,28 @@ def test_r17_a_consent_is_given_withdrawn_given_again_and_expires(hub: StoreHub)
     hub.settle_due()
     for record in (EN, ENROLMENT):
         assert hub.inbox["health", hub.entity(record)].content.operation == RETRACT
+
+
+def test_r17_papers_follow_consents_even_where_the_person_is_held_without(hub: StoreHub) -> None:
+    terms_of = {**TERMS, "person": (terms("health", "person", grant(names("person"))),)}
+    strict = StoreHub(hub.store, terms_of)
+    strict.take(person(EN, 1))
+    strict.take(enrolment(1))
+    states = []
+    for change in (
+        consent(2),
+        consent(3, "update", status="withdrawn"),
+        consent(4, "update", status="given"),
+    ):
+        strict.take(change)
+        strict.settle_due()
+        states.append((holds(strict, "health", EN), holds(strict, "health", ENROLMENT)))
+    assert states == [(True, True), (True, False), (True, True)]
+    strict.take(consent(5, "update", valid_until=day(TODAY + 5)))
+    strict.settle_due()
+    strict.day = TODAY + 6
+    strict.settle_due()
+    assert (holds(strict, "health", EN), holds(strict, "health", ENROLMENT)) == (True, False)
 
 
 def test_r17_a_consent_begins_on_its_first_day(hub: StoreHub) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import io
@@ -159,10 +160,8 @@ def test_a_damaged_change_of_an_older_schema_is_at_worst_a_dead_letter(data: st.
     image = next(field for field in older["fields"] if field["name"] == "record")["type"][1]
     del image["fields"][1]
     raw = data.draw(st.binary(max_size=200))
-    try:
-        ChangeReader(record, EVENTS).read(1, raw, lambda _: older)
-    except SkipRecord as error:
-        assert error.code
+    with contextlib.suppress(SkipRecord):
+        assert isinstance(ChangeReader(record, EVENTS).read(1, raw, lambda _: older), RawChange)
 
 
 @given(data=st.data())

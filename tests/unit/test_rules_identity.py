@@ -246,11 +246,15 @@ def test_r16_a_merge_that_is_split_again_leaves_exactly_what_was_there() -> None
     before = {place: one.content for place, one in hub.inbox.items()}
     consents = {entity: dict(row.consents) for entity, row in hub.world.entities.items()}
     assert any(consents.values())
+    # A consent goes where the record goes that it was given for, in the same step: not by what is due later.
     hub.decide(EN, ADS, same=True, stamp=1)
-    hub.settle_due()
     assert hub.entity(EN) == hub.entity(ADS)
     assert hub.world.entities[hub.entity(EN)].consents
+    assert hub.told("health", EN).content.operation == UPSERT
+    hub.settle_due()
     hub.decide(EN, ADS, same=False, stamp=2)
+    assert hub.entity(EN) != hub.entity(ADS)
+    assert hub.inbox["health", hub.entity(EN)].content.operation != UPSERT
     hub.settle_due()
     assert hub.entity(EN) != hub.entity(ADS)
     after = {place: one.content for place, one in hub.inbox.items() if one.content.operation == UPSERT}
