@@ -173,14 +173,15 @@ def _field(path: Path, index: int, node: Mapping[str, Any]) -> FieldSpec:
             raise ConfigurationError(f"{where}: {attribute} is {value!r}: use one of {names}")
     if (merge == "union") != (kind == "strings"):
         raise ConfigurationError(f"{where}: merge union is for an array of strings, and only for it")
-    authority = tuple(node.get("authority", ()))
-    if not authority:
-        raise ConfigurationError(f'{where}: authority is missing: name agencies, or ["*"]')
+    authority = node.get("authority")
+    if not isinstance(authority, list) or not authority:
+        # A bare word would pass for a list of its letters, and nobody would have a say.
+        raise ConfigurationError(f'{where}: authority is missing or no list: name agencies, or ["*"]')
     return FieldSpec(
         name=node["name"],
         index=index,
         kind=kind,
-        authority=authority,
+        authority=tuple(authority),
         merge=merge,
         privacy=node["privacy"],
         match=node.get("match"),

@@ -19,12 +19,16 @@ from hub.core.matching import Decision, Review
 from hub.core.projection import UPSERT, Consent
 from hub.core.settle import Reference, Target
 from hub.core.step import Hold
+from hub.errors import Retriable
 from hub.store.errors import Fenced
 from hub.store.staging import Staging
 
 # Creators of records that others refer to hold this lock shared; who finds a reference unknown takes it
 # alone and looks again. Without it, each could miss the other's uncommitted row, for ever (R27).
 _REFERENCES_LOCK = 7_231_904_412
+
+# A merge moves a target at most once while this transaction waits for it; more than a few is a fault.
+_MAX_LOOKS = 8
 
 _HELD = msgspec.msgpack.Decoder(dict[str, Held])
 _CONSENTS = msgspec.msgpack.Decoder(dict[bytes, Consent])
@@ -302,10 +306,11 @@ class Transaction:
     def targets(self, references: Collection[Reference], *, locked: bool) -> dict[Reference, Target]:
         """What references lead to; the targets' entities stay as they are until the commit."""
         statement = _TARGETS_LOCKED if locked else _TARGETS_SHARED
-        found = self._targets(statement, references)
-        while self._moved(found):
+        for _ in range(_MAX_LOOKS):
             found = self._targets(statement, references)
-        return found
+            if not self._moved(found):
+                return found
+        raise Retriable(f"what references lead to moved {_MAX_LOOKS} times while it was locked")
 
     def _moved(self, found: Mapping[Reference, Target]) -> bool:
         """Whether a record stands for another entity than was locked for it.

@@ -143,6 +143,21 @@ def test_everybody_else_has_the_rank_of_their_place_among_those_named(tmp_path: 
     assert [policy.rank(agency) for agency in ("ads", "museum", "entraide")] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("authority", ["entraide", [], None])
+def test_authority_is_a_list_of_agencies(tmp_path: Path, authority: object) -> None:
+    field = {
+        "name": "f",
+        "type": ["null", "string"],
+        "default": None,
+        "privacy": "none",
+        "authority": authority,
+    }
+    path = tmp_path / "thing.avsc"
+    path.write_text(json.dumps({"type": "record", "name": "thing", "fields": [field]}), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="authority"):
+        read_record_type(path)
+
+
 def test_record_types_that_refer_to_each_other_are_ordered_all_the_same() -> None:
     assert Catalogue({}).dependency_order() == ()
     centre, enrolment = CATALOGUE.records["centre"], CATALOGUE.records["enrolment"]
