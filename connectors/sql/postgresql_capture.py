@@ -171,6 +171,21 @@ _COMMON = """
   END IF;
 """
 
+# Capture never fails the agency's own write: what goes wrong leaves the row marked, or at least a warning.
+_OR_DIRTY = """  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'jisr: a change was not captured, its row is marked dirty: %', SQLERRM;
+    BEGIN
+      INSERT INTO {jisr}dirty AS d SELECT {record}, k, -1, 1
+        FROM unnest(ARRAY[old_key, new_key]) AS k WHERE k IS NOT NULL GROUP BY k
+        ON CONFLICT (record, local_id, incarnation) DO UPDATE SET times = d.times + 1;
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING 'jisr: the row could not be marked dirty: %', SQLERRM;
+    END;
+  END;
+  RETURN NULL;
+END jisr
+"""
+
 _BODY = (
     _COMMON
     + """
@@ -212,19 +227,8 @@ _BODY = (
           'I', coalesce(life, 0), coalesce(seen_known, 0), at_ms, NULL, new_row);
       END IF;
     END IF;
-  EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'jisr: a change was not captured, its row is marked dirty: %', SQLERRM;
-    BEGIN
-      INSERT INTO {jisr}dirty AS d SELECT {record}, k, -1, 1
-        FROM unnest(ARRAY[old_key, new_key]) AS k WHERE k IS NOT NULL GROUP BY k
-        ON CONFLICT (record, local_id, incarnation) DO UPDATE SET times = d.times + 1;
-    EXCEPTION WHEN OTHERS THEN
-      RAISE WARNING 'jisr: the row could not be marked dirty: %', SQLERRM;
-    END;
-  END;
-  RETURN NULL;
-END jisr
 """
+    + _OR_DIRTY
 )
 
 # A row of a further table is an update of its record; when it moves to another record, of both.
@@ -253,17 +257,6 @@ _PART_BODY = (
           UNION ALL SELECT new_key, 'U', old_row, new_row
             WHERE new_key IS NOT NULL AND old_key IS NOT DISTINCT FROM new_key
         ) AS k LEFT JOIN {jisr}shadow s ON s.record = {record} AND s.local_id = k.key;
-  EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'jisr: a change was not captured, its row is marked dirty: %', SQLERRM;
-    BEGIN
-      INSERT INTO {jisr}dirty AS d SELECT {record}, k, -1, 1
-        FROM unnest(ARRAY[old_key, new_key]) AS k WHERE k IS NOT NULL GROUP BY k
-        ON CONFLICT (record, local_id, incarnation) DO UPDATE SET times = d.times + 1;
-    EXCEPTION WHEN OTHERS THEN
-      RAISE WARNING 'jisr: the row could not be marked dirty: %', SQLERRM;
-    END;
-  END;
-  RETURN NULL;
-END jisr
 """
+    + _OR_DIRTY
 )

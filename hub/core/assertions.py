@@ -89,6 +89,12 @@ class RecordState(msgspec.Struct, kw_only=True):
         return not self.ended and bool(self.asserts.values or self.asserts.unions)
 
 
+def text_of(encoded: bytes) -> str:
+    """The text of an Avro string: its length, in bytes of which only the last is below 128, comes first."""
+    start = next(position for position, byte in enumerate(encoded) if byte < 0x80) + 1
+    return encoded[start:].decode()
+
+
 def greater(a: Assertion, b: Assertion) -> bool:
     """Whether assertion `a` of a record supersedes the same record's `b`: stamp, then canonical bytes."""
     return (a[0], a[1] is not None, a[1] or b"") > (b[0], b[1] is not None, b[1] or b"")

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
-from hub.core.assertions import RecordState
+from hub.core.assertions import RecordState, text_of
 from hub.core.policy import TypePolicy
 
 # An identifier that more records share than this is a placeholder ("0000000"), not an identifier:
@@ -198,8 +198,7 @@ _ARABIC = str.maketrans(
 @lru_cache(maxsize=50_000)
 def _folded(encoded: bytes) -> str:
     """A name without case, accents, vowel marks and variant letters; `encoded` is an Avro string."""
-    start = next(position for position, byte in enumerate(encoded) if byte < 0x80) + 1
-    text = unicodedata.normalize("NFKD", encoded[start:].decode().translate(_ARABIC))
+    text = unicodedata.normalize("NFKD", text_of(encoded).translate(_ARABIC))
     letters = (
         character if character.isalpha() else " "
         for character in text

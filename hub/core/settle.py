@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from hub.core.answers import Answer, answer, disputed_fields
-from hub.core.assertions import Change, RecordState
+from hub.core.assertions import Change, RecordState, text_of
 from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
 from hub.core.merge import Golden, Winner, golden_record, is_live
 from hub.core.policy import TypePolicy
@@ -235,8 +235,7 @@ def reference_of(policy: TypePolicy, name: str, won: Winner) -> Reference | None
     """What the winning assertion of a reference field refers to, in its agency's terms (R20)."""
     if name not in policy.references or won.value is None:
         return None
-    length_bytes = next(position for position, byte in enumerate(won.value) if byte < 0x80) + 1
-    return won.key.agency, policy.references[name], won.value[length_bytes:].decode()
+    return won.key.agency, policy.references[name], text_of(won.value)
 
 
 def reference_targets(

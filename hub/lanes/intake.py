@@ -15,7 +15,7 @@ from hub.contracts.policies import day_number
 from hub.contracts.records import Catalogue
 from hub.contracts.values import encode_string
 from hub.contracts.wire import encoded_strings
-from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.assertions import Change, RecordKey, RecordState, text_of
 from hub.core.crosswalk import World
 from hub.core.matching import Review
 from hub.core.policy import TypePolicy
@@ -137,9 +137,6 @@ class Intake:
             else:
                 return done
         raise Retriable(f"the entities of one batch changed hands {_MAX_RESTARTS} times while it was read")
-
-    def _joins_references(self, record_type: str) -> bool:
-        return record_type in self._referenced or bool(self._types[record_type].references)
 
     @property
     def day(self) -> int:
@@ -401,9 +398,7 @@ def _references_of(state: RecordState, types: Mapping[str, TypePolicy]) -> list[
     for name, kind in types[state.key.record_type].references.items():
         assertion = state.asserts.values.get(name)
         if assertion is not None and assertion[1] is not None:
-            raw = assertion[1]
-            start = next(position for position, byte in enumerate(raw) if byte < 0x80) + 1
-            found.append((name, (state.key.agency, kind, raw[start:].decode())))
+            found.append((name, (state.key.agency, kind, text_of(assertion[1]))))
     return found
 
 

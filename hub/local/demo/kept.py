@@ -51,12 +51,6 @@ def read_kept(bootstrap: str, catalogue: Catalogue, events: EventSchemas) -> Kep
     return kept
 
 
-def read_values(bootstrap: str, topic: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every message of a topic that is not enveloped, in the order of each partition. Blocks."""
-    parsed = fastavro.parse_schema(schema)
-    return [read(parsed, unframe(value)[1]) for _, value in _messages(bootstrap, topic) if value is not None]
-
-
 def _payloads(bootstrap: str, topic: str, envelope: Any, schema: Any) -> Iterator[tuple[str, Any]]:
     for key, value in _messages(bootstrap, topic):
         if value is not None:
