@@ -19,11 +19,10 @@ import sqlalchemy
 
 from hub.contracts.agreements import load_agreements
 from hub.contracts.records import Catalogue
-from hub.contracts.topics import agency_topics, hub_topics
 from hub.errors import Fatal
 from hub.local.ports import LOOPBACK
 from hub.local.process_spec import ProcessSpec
-from hub.ops.provision import provision_topics
+from hub.ops.provision import provision_topics, release_topics
 from hub.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -160,10 +159,8 @@ def _migrate(store: str) -> None:
 
 def _provision(stack: Stack) -> list[str]:
     catalogue = Catalogue.load(stack.options.schemas / "records")
-    topics = list(hub_topics(catalogue.records))
-    for agreement in load_agreements(stack.options.agreements, catalogue).values():
-        topics += agency_topics(agreement.agency, agreement.record_types)
-    return provision_topics(stack.endpoints.bootstrap, topics)
+    agreements = load_agreements(stack.options.agreements, catalogue).values()
+    return provision_topics(stack.endpoints.bootstrap, release_topics(catalogue.records, agreements))
 
 
 def _register_schemas(stack: Stack) -> None:

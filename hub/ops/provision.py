@@ -1,8 +1,13 @@
-"""Topics as code: what the release says must exist, made and kept so on any Kafka cluster."""
+"""Topics as code: what the release says must exist, compared with and made on any Kafka cluster.
+
+Nothing here deletes a topic, or changes how many partitions it has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaAdminClient
@@ -15,7 +20,8 @@ from kafka.errors import (
     for_code,
 )
 
-from hub.contracts.topics import TopicSpec
+from hub.contracts.agreements import Agreement
+from hub.contracts.topics import TopicSpec, agency_topics, hub_topics
 from hub.errors import Fatal, Retriable
 
 _TIMEOUT_MS = 30_000
@@ -24,18 +30,92 @@ _ALREADY_EXISTS: int = TopicAlreadyExistsError.errno
 Settings = dict[str, dict[str, str]]  # topic → setting → value
 
 
+@dataclass(frozen=True)
+class Standing:
+    """One topic as it is, beside what it must be.
+
+    `partitions`: how many it has, None if there is no such topic; `settings`: those that differ from the
+    specification, as they are (None where Kafka knows no such setting).
+    """
+
+    spec: TopicSpec
+    partitions: int | None
+    settings: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> bool:
+        return self.partitions is None
+
+    @property
+    def misdivided(self) -> bool:
+        """Whether it has another number of partitions: nothing here can mend that (R4)."""
+        return self.partitions not in (None, self.spec.partitions)
+
+    @property
+    def in_order(self) -> bool:
+        return not (self.missing or self.misdivided or self.settings)
+
+
+def release_topics(record_types: Collection[str], agreements: Iterable[Agreement]) -> list[TopicSpec]:
+    """All topics that a release with these record types and agreements needs."""
+    topics = list(hub_topics(record_types))
+    for agreement in agreements:
+        topics += agency_topics(agreement.agency, agreement.record_types)
+    return topics
+
+
+def compare_topics(
+    bootstrap: str, topics: Iterable[TopicSpec], client_options: Mapping[str, Any] | None = None
+) -> tuple[list[Standing], list[str]]:
+    """How each topic stands, in the order given, and which others there are, by name. Changes nothing.
+
+    `client_options` go to kafka-python's admin client (TLS, SASL). Blocks. Raises Retriable if Kafka does
+    not answer, Fatal if it refuses to.
+    """
+    wanted = list(topics)
+    with _connected(bootstrap, client_options) as client:
+        existing = set(client.list_topics())
+        others = sorted(existing - {spec.name for spec in wanted})
+        return _compare(client, wanted, existing), others
+
+
 def provision_topics(
     bootstrap: str, topics: Iterable[TopicSpec], client_options: Mapping[str, Any] | None = None
 ) -> list[str]:
     """Make the topics that are missing, and return their names, in the order given. Idempotent.
 
     A topic that exists keeps its partitions and gets the settings that differ; settings that `topics`
-    does not speak of are left alone, as is the replication factor, which is the cluster's own default.
-    `client_options` go to kafka-python's admin client (TLS, SASL). Blocks until each new partition has a
-    leader. Raises Fatal if a topic has another number of partitions, or Kafka refuses a change; Retriable
-    if it does not answer.
+    does not speak of are left alone, as are a longer retention and the replication factor, which is the
+    cluster's own default.
+    `client_options` as above. Blocks until each new partition has a leader. Raises Fatal, when all else is
+    done, if topics have other numbers of partitions, or as soon as Kafka refuses a change; Retriable if it
+    does not answer.
     """
     wanted = {spec.name: spec for spec in topics}
+    with _connected(bootstrap, client_options) as client:
+        existing = set(client.list_topics())
+        created = _create(client, [spec for name, spec in wanted.items() if name not in existing])
+        # Those that another process made in the meantime are compared like any other.
+        found = [spec for name, spec in wanted.items() if name not in created]
+        standings = _compare(client, found, {spec.name for spec in found})
+        _mend_settings(client, [one for one in standings if one.settings])
+    if misdivided := [one for one in standings if one.misdivided]:
+        raise Fatal("; ".join(map(misdivision, misdivided)))
+    return [name for name in wanted if name in created]
+
+
+def misdivision(standing: Standing) -> str:
+    """What is wrong with a topic of another number of partitions, and what can be done."""
+    spec = standing.spec
+    return (
+        f"topic {spec.name} has {standing.partitions} partitions, this release needs "
+        f"{spec.partitions}: the count fixes which partition a key belongs to (R4), so it is never "
+        "changed in place; move the data to a new topic, or restore the release that made this one"
+    )
+
+
+@contextmanager
+def _connected(bootstrap: str, client_options: Mapping[str, Any] | None) -> Iterator[KafkaAdminClient]:
     try:
         client = KafkaAdminClient(
             bootstrap_servers=bootstrap,
@@ -44,24 +124,42 @@ def provision_topics(
             **(client_options or {}),
         )
         try:
-            return _provision(client, wanted)
+            yield client
         finally:
             client.close()
     except (KafkaConnectionError, KafkaTimeoutError) as error:
         raise Retriable(f"Kafka at {bootstrap} does not answer: {error}") from error
     except KafkaError as error:
-        raise Fatal(f"Kafka at {bootstrap} refuses to make or change topics: {error}") from error
+        raise Fatal(f"Kafka at {bootstrap} refuses to show, make or change topics: {error}") from error
 
 
-def _provision(client: KafkaAdminClient, wanted: Mapping[str, TopicSpec]) -> list[str]:
-    existing = set(client.list_topics())
-    created = _create(client, [spec for name, spec in wanted.items() if name not in existing])
-    # Those that another process made in the meantime are checked like any other.
-    found = [spec for name, spec in wanted.items() if name not in created]
-    if found:
-        _check_partitions(client, found)
-        _mend_settings(client, found)
-    return [name for name in wanted if name in created]
+def _compare(
+    client: KafkaAdminClient, specs: Sequence[TopicSpec], existing: Collection[str]
+) -> list[Standing]:
+    names = [spec.name for spec in specs if spec.name in existing]
+    if not names:
+        return [Standing(spec, None) for spec in specs]
+    counts = {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(names)}
+    settings = _settings(client, names)
+    return [
+        Standing(spec, counts[spec.name], _differing(spec, settings[spec.name]))
+        if spec.name in existing
+        else Standing(spec, None)
+        for spec in specs
+    ]
+
+
+def _differing(spec: TopicSpec, found: Mapping[str, str]) -> dict[str, str | None]:
+    return {
+        key: found.get(key) for key, value in spec.config.items() if not _meets(key, value, found.get(key))
+    }
+
+
+def _meets(key: str, wanted: str, found: str | None) -> bool:
+    """Whether a setting will do. Who keeps messages for longer has a reason, and shortening it loses them."""
+    if key == "retention.ms" and wanted.isdigit() and found is not None:
+        return int(found) < 0 or int(found) >= int(wanted)
+    return found == wanted
 
 
 def _create(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> set[str]:
@@ -83,29 +181,11 @@ def _create(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> set[str]:
     return created
 
 
-def _check_partitions(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
-    counts = {
-        topic["name"]: len(topic["partitions"])
-        for topic in client.describe_topics([spec.name for spec in specs])
-    }
-    for spec in specs:
-        if counts[spec.name] != spec.partitions:
-            raise Fatal(
-                f"topic {spec.name} has {counts[spec.name]} partitions, this release needs "
-                f"{spec.partitions}: the count fixes which partition a key belongs to (R4), so it is never "
-                "changed in place; move the data to a new topic, or restore the release that made this one"
-            )
-
-
-def _mend_settings(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
-    found = _settings(client, [spec.name for spec in specs])
-    changes = {
-        spec.name: {key: value for key, value in spec.config.items() if found[spec.name].get(key) != value}
-        for spec in specs
-    }
-    resources = [ConfigResource("TOPIC", name, configs) for name, configs in changes.items() if configs]
-    if not resources:
+def _mend_settings(client: KafkaAdminClient, standings: Sequence[Standing]) -> None:
+    changes = {one.spec.name: {key: one.spec.config[key] for key in one.settings} for one in standings}
+    if not changes:
         return
+    resources = [ConfigResource("TOPIC", name, configs) for name, configs in changes.items()]
     answer = client.alter_configs(resources, raise_on_unknown=False, incremental=True)
     for name, result in answer["topic"].items():
         if result != "OK":

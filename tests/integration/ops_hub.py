@@ -26,7 +26,6 @@ from support.contracts import SCHEMAS
 from hub.contracts import topics
 from hub.contracts.registry_client import RegistryClient
 from hub.contracts.subjects import event_subjects
-from hub.contracts.topics import agency_topics, hub_topics
 from hub.contracts.wire import frame, write
 from hub.core.assertions import Change, RecordKey
 from hub.lanes.converged import Converged
@@ -37,7 +36,7 @@ from hub.local.ports import LOOPBACK, assign
 from hub.local.stack import Stack
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
-from hub.ops.provision import provision_topics
+from hub.ops.provision import provision_topics, release_topics
 from hub.settings import HubSettings
 from hub.store.migrate import migrate
 from hub.store.positions import Position, save_first_positions
@@ -207,7 +206,8 @@ def ops_hub(stack: Stack, folder: Path, joining: Sequence[str] = ()) -> Iterator
         try:
             migrate(parts.store.engine)
             _register(parts, registry_url)
-            provision_topics(settings.bootstrap, _topics(parts))
+            wanted = release_topics(parts.catalogue.records, parts.agreements.values())
+            provision_topics(settings.bootstrap, wanted)
             yield OpsHub(parts, environment, suffix, settings.bootstrap)
         finally:
             parts.close()
@@ -258,13 +258,6 @@ def _write_agreements(folder: Path, suffix: str, joining: Sequence[str]) -> None
             *(f"  {kind}: {grants}" for kind, grants in those.items()),
         ]
         (folder / f"{agency}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _topics(parts: Parts) -> list[topics.TopicSpec]:
-    specs = list(hub_topics(parts.catalogue.records))
-    for one in parts.agreements.values():
-        specs += agency_topics(one.agency, one.record_types)
-    return specs
 
 
 def _register(parts: Parts, url: str) -> None:

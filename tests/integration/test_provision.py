@@ -13,7 +13,7 @@ from hub.contracts.topics import TopicSpec
 from hub.errors import Fatal, Retriable
 from hub.local import ports
 from hub.local.stack import Stack
-from hub.ops.provision import provision_topics
+from hub.ops.provision import compare_topics, provision_topics
 
 
 @pytest.fixture
@@ -69,10 +69,51 @@ def test_another_number_of_partitions_is_fatal(stack: Stack, admin: KafkaAdminCl
     bootstrap = stack.endpoints.bootstrap
     provision_topics(bootstrap, [TopicSpec(name, 2)])
 
-    with pytest.raises(Fatal, match=rf"{name} has 2 partitions, this release needs 3"):
-        provision_topics(bootstrap, [TopicSpec(name, 3)])
+    # All else is done first.
+    others = [TopicSpec(f"{name}.late", 1), TopicSpec(f"{name}.also", 2)]
+    provision_topics(bootstrap, others[1:])
+    wanted = [TopicSpec(name, 3, {"retention.ms": "-1"}), others[0], TopicSpec(others[1].name, 4)]
+    words = rf"{name} has 2 partitions, this release needs 3.*; topic {name}.also has 2 partitions"
+    with pytest.raises(Fatal, match=words):
+        provision_topics(bootstrap, wanted)
 
-    assert len(admin.describe_topics([name])[0]["partitions"]) == 2
+    described = admin.describe_topics([spec.name for spec in wanted])
+    assert {one["name"]: len(one["partitions"]) for one in described} == {
+        name: 2,
+        f"{name}.late": 1,
+        f"{name}.also": 2,
+    }
+    assert setting(admin, name, "retention.ms") == "-1"
+
+
+@pytest.mark.parametrize(("kept", "wanted", "becomes"), [("9000", "8000", "9000"), ("-1", "8000", "-1")])
+def test_what_is_kept_for_longer_stays(
+    stack: Stack, admin: KafkaAdminClient, name: str, kept: str, wanted: str, becomes: str
+) -> None:
+    """Shortening a retention would delete what somebody meant to keep."""
+    bootstrap = stack.endpoints.bootstrap
+    provision_topics(bootstrap, [TopicSpec(name, 1, {"retention.ms": kept})])
+    shorter = TopicSpec(name, 1, {"retention.ms": wanted})
+    assert compare_topics(bootstrap, [shorter])[0][0].in_order
+    provision_topics(bootstrap, [shorter])
+    assert setting(admin, name, "retention.ms") == becomes
+
+
+def test_comparing_tells_all_and_changes_nothing(stack: Stack, admin: KafkaAdminClient, name: str) -> None:
+    bootstrap = stack.endpoints.bootstrap
+    provision_topics(bootstrap, [TopicSpec(f"{name}.{one}", 2, {"retention.ms": "1000"}) for one in "abc"])
+    wanted = [
+        TopicSpec(f"{name}.a", 2, {"retention.ms": "1000"}),
+        TopicSpec(f"{name}.b", 3, {"retention.ms": "2000", "cleanup.policy": "delete"}),
+        TopicSpec(f"{name}.missing", 1),
+    ]
+    fine, differs, missing = (standings := compare_topics(bootstrap, wanted)[0])
+    assert [one.in_order for one in standings] == [True, False, False]
+    assert (differs.misdivided, differs.partitions, differs.settings) == (True, 2, {"retention.ms": "1000"})
+    assert (missing.missing, missing.misdivided, fine.settings) == (True, False, {})
+    assert f"{name}.c" in compare_topics(bootstrap, wanted)[1]
+    assert f"{name}.missing" not in admin.list_topics()
+    assert setting(admin, f"{name}.b", "retention.ms") == "1000"
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,7 @@ def told(command: list[str]) -> tuple[set[str], set[str]]:
 
 
 def known_options(command: list[str]) -> tuple[set[str], set[str]]:
-    if command[0] != "jisr":
-        return {"JISR_BOOTSTRAP", "JISR_SCHEMAS", "JISR_AGREEMENTS"}, {"JISR_BOOTSTRAP"}
+    assert command[0] == "jisr"
     found: click.Command = jisr
     for word in command[1:]:
         if isinstance(found, click.Group):

@@ -68,7 +68,9 @@ def test_a_stack_that_has_stopped_is_not_used(
     assert environment() == {}
 
 
-@pytest.mark.parametrize(("command", "uses"), [("status", True), ("hold", True), ("endpoints", False)])
+@pytest.mark.parametrize(
+    ("command", "uses"), [("status", True), ("hold", True), ("topics", True), ("endpoints", False)]
+)
 def test_only_commands_that_look_at_a_hub_do(folder: DataFolder, command: str, uses: bool) -> None:
     with pytest.raises(SystemExit) as ended:
         jisr([command, "--help"])

@@ -1,0 +1,163 @@
+"""`jisr topics`: the topics that this release and its agreements need, on an operator's own Kafka."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.contracts.agreements import load_agreements
+from hub.contracts.records import Catalogue
+from hub.contracts.topics import TopicSpec
+from hub.ops.commands import as_json
+from hub.ops.provision import Standing, compare_topics, misdivision, provision_topics, release_topics
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+# How topics of ours are called; others on the same cluster are nobody's business here.
+_OURS = re.compile(
+    r"hub\.links|hub\.[a-z_]+\.(golden|assertions)"
+    r"|[a-z][a-z0-9-]+\.(dlq|notices|receipts|[a-z_]+\.(changes|inbox))"
+)
+
+_bootstrap = click.option(
+    "--bootstrap", required=True, envvar="JISR_BOOTSTRAP", metavar="HOST:PORT", help="Kafka's servers."
+)
+
+
+def _release(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which release is meant; its topics arrive as `needed`."""
+
+    @click.option(
+        "--schemas",
+        type=_FOLDER,
+        default="schemas",
+        show_default=True,
+        envvar="JISR_SCHEMAS",
+        help="Folder with records/.",
+    )
+    @click.option(
+        "--agreements",
+        type=_FOLDER,
+        default="deploy/agreements",
+        show_default=True,
+        envvar="JISR_AGREEMENTS",
+        help="Folder of agreements.",
+    )
+    @functools.wraps(command)
+    def loaded(*, schemas: Path, agreements: Path, **rest: Any) -> None:
+        catalogue = Catalogue.load(schemas / "records")
+        needed = release_topics(catalogue.records.keys(), load_agreements(agreements, catalogue).values())
+        command(needed=needed, **rest)
+
+    return loaded
+
+
+@click.group()
+def topics() -> None:
+    """The topics that this release and its agreements need: list, check, create. None is ever deleted."""
+
+
+@topics.command("list")
+@_release
+@as_json
+def list_topics(needed: Sequence[TopicSpec], as_json: bool) -> None:
+    """List what is needed: each topic with its partitions and settings. Asks no Kafka."""
+    if as_json:
+        click.echo(json.dumps([_wanted(spec) for spec in needed]))
+        return
+    width = max((len(spec.name) for spec in needed), default=0)
+    for spec in needed:
+        settings = " ".join(f"{key}={value}" for key, value in sorted(spec.config.items()))
+        click.echo(f"{spec.name:<{width}}  {spec.partitions}  {settings}")
+
+
+@topics.command("check")
+@_bootstrap
+@_release
+@as_json
+def check_topics(needed: Sequence[TopicSpec], bootstrap: str, as_json: bool) -> None:
+    """Compare Kafka with what is needed, and say what is missing or differs and how to mend it.
+
+    Changes nothing. Exit code 0 if all is in order, else 1.
+    """
+    standings, others = compare_topics(bootstrap, needed)
+    wrong = [one for one in standings if not one.in_order]
+    unneeded = [name for name in others if _OURS.fullmatch(name)]
+    if as_json:
+        click.echo(json.dumps({"topics": [_standing(one) for one in standings], "unneeded": unneeded}))
+    else:
+        for one in wrong:
+            click.echo(_complaint(one))
+        for name in unneeded:
+            click.echo(f"topic {name} is not needed by this release: keep it, or delete it by Kafka's tools")
+        click.echo(f"{len(standings) - len(wrong)} of {len(standings)} topics are in order")
+    if wrong:
+        sys.exit(1)
+
+
+@topics.command("create")
+@_bootstrap
+@_release
+@click.option("--dry-run", is_flag=True, help="Only say what would be made or changed.")
+def create_topics(needed: Sequence[TopicSpec], bootstrap: str, dry_run: bool) -> None:
+    """Make the topics that are missing, and put the settings of the others right. Safe to repeat.
+
+    No topic is deleted or given other partitions. Exit code 1 if one has another number of them than needed.
+    """
+    standings, _ = compare_topics(bootstrap, needed)
+    for line in _steps(standings, dry_run=dry_run):
+        click.echo(line)
+    if dry_run:
+        misdivided = [misdivision(one) for one in standings if one.misdivided]
+        if misdivided:
+            click.echo("\n".join(misdivided), err=True)
+            sys.exit(1)
+        return
+    made = provision_topics(bootstrap, needed)
+    click.echo(f"{len(needed)} topics are in order, {len(made)} of them made now")
+
+
+def _steps(standings: Sequence[Standing], *, dry_run: bool) -> Iterator[str]:
+    making, putting = ("would make", "would put right") if dry_run else ("making", "putting right")
+    for one in standings:
+        if one.missing:
+            yield f"{making} {one.spec.name}: {one.spec.partitions} partitions"
+        elif one.settings:
+            yield f"{putting} {one.spec.name}: {_differences(one)}"
+    if dry_run and all(one.in_order for one in standings):
+        yield "nothing to do"
+
+
+def _complaint(one: Standing) -> str:
+    if one.missing:
+        return f"topic {one.spec.name} is missing: `jisr topics create` makes it"
+    told = [misdivision(one)] if one.misdivided else []
+    if one.settings:
+        told.append(f"topic {one.spec.name} differs: {_differences(one)}; `jisr topics create` puts it right")
+    return "\n".join(told)
+
+
+def _differences(one: Standing) -> str:
+    return ", ".join(
+        f"{key} is {found}, should be {one.spec.config[key]}" for key, found in sorted(one.settings.items())
+    )
+
+
+def _wanted(spec: TopicSpec) -> dict[str, Any]:
+    return {"topic": spec.name, "partitions": spec.partitions, "settings": dict(spec.config)}
+
+
+def _standing(one: Standing) -> Mapping[str, Any]:
+    state = "missing" if one.missing else "in_order" if one.in_order else "differs"
+    return {
+        **_wanted(one.spec),
+        "state": state,
+        "partitions_found": one.partitions,
+        "settings_found": dict(one.settings),
+    }
