@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
+import functools
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import click
 from rich.console import Console
 
 from hub.ops import explain_view, status_view
+from hub.ops.audit import Audit, Person
 from hub.ops.case import CaseReader
 from hub.ops.log_reader import PEEK_BYTES, LogReader
 from hub.ops.parts import Parts
@@ -23,9 +26,54 @@ from hub.settings import load_settings
 log = logging.getLogger(__name__)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-reveal = click.option(
-    "--reveal", is_flag=True, help="Show personal values in full. Who revealed whom is logged."
-)
+
+
+@dataclass(frozen=True)
+class Revealing:
+    """Whether values are to be shown in full, by whom and for which purpose."""
+
+    reveal: bool
+    purpose: str
+    who: Person
+
+    @property
+    def veil(self) -> Veil:
+        return Veil(reveal=self.reveal)
+
+    def note(
+        self, parts: Parts, subject: str, *, agency: str | None = None, record_type: str | None = None
+    ) -> None:
+        """If values are to be shown: write it down first, and tell the person so."""
+        if not self.reveal:
+            return
+        Audit(parts).reveal(self.who, subject, self.purpose, agency=agency, record_type=record_type)
+        log.warning("%s (%s) had the values of %s revealed", self.who.name, self.who.account, subject)
+        click.echo(f"values of {subject} are shown in full: `jisr audit list` keeps it", err=True)
+
+
+def revealing(command: Callable[..., None]) -> Callable[..., None]:
+    """The options by which values are shown in full; they arrive as `revealing`."""
+
+    @click.option("--reveal", is_flag=True, help="Show personal values in full. The audit trail keeps it.")
+    @click.option("--who", metavar="NAME", default="", help="Who looks; needed to reveal.")
+    @click.option("--purpose", metavar="TEXT", default="", help="Why they must be seen; needed to reveal.")
+    @functools.wraps(command)
+    def asked(*, reveal: bool, who: str, purpose: str, **rest: Any) -> None:
+        # The account alone would not do: in a container everybody has the same.
+        if reveal and not (who.strip() and purpose.strip()):
+            raise click.UsageError(
+                "--reveal needs --who NAME and --purpose TEXT: who looks, and why the values must be seen"
+            )
+        command(revealing=Revealing(reveal, purpose.strip(), Person.at_keyboard(who.strip())), **rest)
+
+    return asked
+
+
+def given(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    """An option's text, which must say something."""
+    if not value.strip():
+        raise click.BadParameter("must not be empty", param=parameter)
+    return value.strip()
 
 
 @contextmanager
@@ -33,12 +81,6 @@ def opened() -> Iterator[Parts]:
     """The parts of the hub that the environment (or the embedded stack) names."""
     with closing(Parts(load_settings())) as parts:
         yield parts
-
-
-def note_reveal(subject: str) -> None:
-    """Leave a trace that values were shown in full, and tell the person so."""
-    log.warning("%s had the values of %s revealed", getpass.getuser(), subject)
-    click.echo(f"values of {subject} are shown in full: this was logged", err=True)
 
 
 @click.command()
@@ -80,8 +122,8 @@ def status(as_json: bool, rate: float | None, wait_converged: bool, timeout: flo
 @click.option("--agency", metavar="AGENCY", help="PERSON is a local id of this agency, or its name of one.")
 @click.option("--record-type", default="person", show_default=True, help="What PERSON is, for a local id.")
 @as_json
-@reveal
-def explain(person: str, agency: str | None, record_type: str, as_json: bool, reveal: bool) -> None:
+@revealing
+def explain(person: str, agency: str | None, record_type: str, as_json: bool, revealing: Revealing) -> None:
     """Explain one person (or record of another type): who says what, what won and by which rule, who is
     told what and on what ground, and whether it arrived.
 
@@ -89,9 +131,9 @@ def explain(person: str, agency: str | None, record_type: str, as_json: bool, re
     Values are covered according to the contract's privacy, unless revealed.
     """
     with opened() as parts:
-        case = CaseReader(parts, Veil(reveal=reveal)).read(person, agency, record_type)
-    if reveal:
-        note_reveal(f"{case.explanation.record_type} {case.explanation.entity}")
+        case = CaseReader(parts, revealing.veil).read(person, agency, record_type)
+        found = case.explanation
+        revealing.note(parts, f"{found.record_type} {found.entity}", record_type=found.record_type)
     if as_json:
         click.echo(json.dumps(explain_view.as_json(case), indent=1, ensure_ascii=False))
     else:

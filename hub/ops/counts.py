@@ -20,7 +20,7 @@ _UNDELIVERED = text("""
     SELECT agency, record_type, count(*) FROM undelivered WHERE state = :state GROUP BY 1, 2
 """)
 
-_DEAD = text("SELECT agency, record_type, count(*) FROM dead_letter WHERE state = 'dead' GROUP BY 1, 2")
+_DEAD = text("SELECT agency, record_type, count(*) FROM dead_letter WHERE state = 'open' GROUP BY 1, 2")
 
 _HELD = text("SELECT agency, record_type, count(*) FROM hold WHERE state = 'held' GROUP BY 1, 2")
 

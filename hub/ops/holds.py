@@ -15,12 +15,17 @@ from hub.core.merge import golden_record
 from hub.core.step import STALE_FORM
 from hub.errors import Fatal
 from hub.lanes.messages import hub_name
+from hub.ops.audit import Person
 from hub.ops.finding import NotFound
 from hub.ops.handing_over import hand_over
 from hub.ops.parts import Parts, stamp_time
 from hub.ops.veil import Veil
+from hub.store.audit import Entry, note
 from hub.store.stewardship import HELD, REJECTED, RELEASED, HeldChange, decide_hold, holds, lock_hold
 from hub.store.transaction import Transaction
+
+# What the audit trail calls the decisions.
+RELEASE, REJECT = "release", "reject"
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Holds:
                 return ()
             change = self._confirmed(tx, hold)
             decide_hold(tx, hold_id, RELEASED, who, why)
+            note(tx, [_deed(hold, RELEASE, who, why)])
             return (change,)
 
         # Asked for beforehand: the registry must not be waited for while rows are locked.
@@ -104,6 +110,7 @@ class Holds:
                 )
             if hold.state == HELD:
                 decide_hold(tx, hold_id, REJECTED, who, why)
+                note(tx, [_deed(hold, REJECT, who, why)])
             return hold.state == HELD
 
     def _confirmed(self, tx: Transaction, hold: HeldChange) -> Change:
@@ -155,6 +162,15 @@ class Holds:
 def _held_values(hold: HeldChange) -> dict[str, bytes | None]:
     """The values that wait: of a stale form only those that were stale, the rest was applied."""
     return hold.change.stale if hold.reason == STALE_FORM else hold.change.values
+
+
+def _deed(hold: HeldChange, action: str, who: str, why: str) -> Entry:
+    key = hold.change.key
+    subject = f"hold {hold.id}"
+    person = Person.at_keyboard(who)
+    return person.entry(
+        action, subject, why, agency=key.agency, record_type=key.record_type, detail=hold.reason
+    )
 
 
 def _known(hold: HeldChange | None, hold_id: int) -> HeldChange:

@@ -10,10 +10,12 @@ from hub.core import stamps
 from hub.core.assertions import RecordKey
 from hub.errors import Fatal
 from hub.lanes.converged import Converged
-from hub.lanes.messages import hub_id
+from hub.lanes.messages import hub_id, hub_name
+from hub.ops.audit import Person
 from hub.ops.finding import NotFound, find
 from hub.ops.handing_over import hand_over
 from hub.ops.parts import Parts
+from hub.store.audit import note
 from hub.store.stewardship import (
     Decided,
     Pair,
@@ -23,6 +25,9 @@ from hub.store.stewardship import (
     settle_reviews,
 )
 from hub.store.transaction import Transaction
+
+# What the audit trail calls the decisions.
+SAME, DIFFERENT = "same", "different"
 
 
 class Verdict(NamedTuple):
@@ -68,6 +73,11 @@ class Reviews:
             if decided:
                 stamp = stamps.capture(int(self._clock() * 1000), before.stamp if before else 0)
                 save_decision(tx, ids, Decided(same, stamp, who, why))
+                subject = f"review {hub_name(pair[0].id)} {hub_name(pair[1].id)}"
+                deed = Person.at_keyboard(who).entry(
+                    SAME if same else DIFFERENT, subject, why, record_type=pair[0].key.record_type
+                )
+                note(tx, [deed])
             return decided
 
         publish = hand_over(self._parts.encoder())

@@ -7,13 +7,16 @@ import json
 import click
 
 from hub.ops import explain_view
-from hub.ops.commands import as_json, note_reveal, opened, reveal
+from hub.ops.commands import Revealing, as_json, given, opened, revealing
 from hub.ops.holds import HeldField, HeldStory, Holds
 from hub.ops.reviews import Reviews
-from hub.ops.veil import Veil
 
-_who = click.option("--who", required=True, metavar="NAME", help="Who decides; kept with the decision.")
-_why = click.option("--why", required=True, metavar="TEXT", help="Why; kept with the decision.")
+_who = click.option(
+    "--who", required=True, callback=given, metavar="NAME", help="Who decides; kept with the decision."
+)
+_why = click.option(
+    "--why", required=True, callback=given, metavar="TEXT", help="Why; kept with the decision."
+)
 _all = click.option("--all", "all_states", is_flag=True, help="Also those that are decided.")
 _record_type = click.option(
     "--record-type", default="person", show_default=True, help="What A and B are, given as agency:local_id."
@@ -48,13 +51,13 @@ def list_holds(agency: str | None, all_states: bool, as_json: bool) -> None:
 @hold.command("show")
 @click.argument("number", type=int)
 @as_json
-@reveal
-def show_hold(number: int, as_json: bool, reveal: bool) -> None:
+@revealing
+def show_hold(number: int, as_json: bool, revealing: Revealing) -> None:
     """Show one hold: the values that wait, what the record says now, and what stands."""
     with opened() as parts:
-        story = Holds(parts).show(number, Veil(reveal=reveal))
-    if reveal:
-        note_reveal(f"hold {number}")
+        story = Holds(parts).show(number, revealing.veil)
+        key = story.hold.change.key
+        revealing.note(parts, f"hold {number}", agency=key.agency, record_type=key.record_type)
     if as_json:
         click.echo(json.dumps(_hold_story(story), indent=1, ensure_ascii=False))
         return

@@ -28,7 +28,7 @@ _WATERMARKS = text("""
 
 _DEAD_LETTERS = text("""
     SELECT topic, partition, kafka_offset, code, path, message, at_ms, value FROM dead_letter
-    WHERE agency = ANY(CAST(:agencies AS text[])) AND record_type = :record_type AND state = 'dead'
+    WHERE agency = ANY(CAST(:agencies AS text[])) AND record_type = :record_type AND state = 'open'
     ORDER BY created_at DESC LIMIT :limit
 """)
 

@@ -6,6 +6,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Identity,
@@ -123,9 +124,10 @@ due = Table(
 dead_letter = Table(
     "dead_letter",
     metadata,
-    Column("topic", Text, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("kafka_offset", BigInteger, primary_key=True),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("kafka_offset", BigInteger, nullable=False),
     Column("agency", Text, nullable=False),
     Column("record_type", Text, nullable=False),
     Column("code", Text, nullable=False),
@@ -134,10 +136,37 @@ dead_letter = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("key", LargeBinary),
     Column("value", LargeBinary),
-    Column("state", Text, nullable=False, server_default="dead"),
+    Column("state", Text, nullable=False, server_default="open", comment="open, redriven or discarded"),
     _now("created_at"),
+    Column("redrives", Integer, nullable=False, server_default="0", comment="how often it was redriven"),
+    Column("outcome", Text, comment="of the last redrive: applied, superseded, held or dead"),
+    Column("who", Text, comment="who redrove it last, or discarded it"),
+    Column("why", Text),
+    Column("decided_at", DateTime(timezone=True)),
+    # The append time, too: a topic that was made anew has other messages at the same places.
+    UniqueConstraint("topic", "partition", "kafka_offset", "at_ms", name="uq_dead_letter_place"),
+    CheckConstraint(
+        "state <> 'discarded' OR (coalesce(who, '') <> '' AND coalesce(why, '') <> '')",
+        name="ck_dead_letter_discarded",
+    ),
     Index("ix_dead_letter_agency", "agency", "record_type", "state"),
-    comment="messages that could not be used, whole (R27)",
+    comment="messages that could not be used, whole, and what a person made of them (R27)",
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _now("at"),
+    Column("who", Text, nullable=False, comment="as the person says"),
+    Column("account", Text, nullable=False, comment="as the machine says: user@host"),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False, comment="what it was done to, without an identifier"),
+    Column("agency", Text),
+    Column("record_type", Text),
+    Column("purpose", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default="", comment="what came of it"),
+    comment="who saw or decided what, and for which purpose; only ever added to",
 )
 
 hold = Table(

@@ -207,7 +207,7 @@ _SAVE_DEAD_LETTER = text("""
                              message, at_ms, key, value)
     VALUES (:topic, :partition, :kafka_offset, :agency, :record_type, :code, :path,
             :message, :at_ms, :key, :value)
-    ON CONFLICT (topic, partition, kafka_offset) DO NOTHING
+    ON CONFLICT (topic, partition, kafka_offset, at_ms) DO NOTHING
 """)
 
 _VERSIONS = text("SELECT id, version FROM entity WHERE id = ANY(CAST(:ids AS bytea[]))")

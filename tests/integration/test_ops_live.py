@@ -152,10 +152,15 @@ def test_values_are_shown_in_full_only_on_demand_and_with_a_trace(hub: OpsHub) -
     assert "Bennani" not in covered.stdout
     assert "SH33333" not in covered.stdout
     assert covered.stderr == ""
-    shown = hub.run("explain", f"{record.agency}:3", "--reveal")
+    refused = hub.run("explain", f"{record.agency}:3", "--reveal", "--who", "Salma")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    shown = hub.run("explain", f"{record.agency}:3", "--reveal", "--who", "Salma", "--purpose", "she asks")
     assert "Bennani" in shown.stdout
-    assert "shown in full: this was logged" in shown.stderr
+    assert "shown in full: `jisr audit list` keeps it" in shown.stderr
     assert "revealed" in shown.stderr
+    kept = json.loads(hub.run("audit", "list", "--action", "reveal", "--json").stdout)
+    subject = f"person {explained(hub, f'{record.agency}:3')['explanation']['entity']}"
+    assert [(one["who"], one["subject"], one["purpose"]) for one in kept] == [("Salma", subject, "she asks")]
 
 
 def test_a_released_hold_is_published_by_the_worker(hub: OpsHub) -> None:
@@ -174,7 +179,9 @@ def test_a_released_hold_is_published_by_the_worker(hub: OpsHub) -> None:
     assert [one["reason"] for one in found["holds"]] == ["identifier_changed"]
     assert [(one["kind"], one["reason"]) for one in found["notices"]] == [("held", "identifier_changed")]
     assert "E•••" not in hub.run("hold", "show", number).stdout
-    assert "SH44 waits" in hub.run("hold", "show", number, "--reveal").stdout
+    revealing = ["--reveal", "--who", "Salma", "--purpose", "to decide"]
+    assert "SH44 waits" in hub.run("hold", "show", number, *revealing).stdout
+    assert hub.rows("SELECT who FROM audit WHERE subject = %s", f"hold {number}")[0].who == "Salma"
 
     released = hub.run("hold", "release", number, "--who", "Salma", "--why", "a new card")
     assert released.returncode == 0, released.stderr

@@ -172,7 +172,7 @@ def empty(store: HubStore) -> None:
         tx.connection.execute(
             text(
                 "TRUNCATE record, entity, identity, reference, position, publication, due, dead_letter, hold,"
-                " review, decision, dispute, holding"
+                " review, decision, dispute, holding, audit"
             )
         )
 
