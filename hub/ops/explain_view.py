@@ -132,8 +132,10 @@ def _date(day: int) -> str:
 
 def _dead_letters(case: Case) -> Iterator[str]:
     for one in case.dead_letters:
-        where = f"{one.topic}[{one.partition}] at {one.offset}"
-        yield f"{one.agency}:{one.local_id} {local_time(one.at_ms)} {one.code}: {one.message} ({where})"
+        yield (
+            f"{one.agency}:{one.local_id} {local_time(one.at_ms)} {one.code}: {one.message} "
+            f"(`jisr dlq show {one.number}`)"
+        )
 
 
 def _notices(case: Case) -> Iterator[str]:

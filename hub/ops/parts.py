@@ -26,6 +26,7 @@ from hub.core.tokens import Ids
 from hub.errors import Fatal
 from hub.lanes.joining import Joining
 from hub.lanes.messages import Encoder
+from hub.lanes.reading import Reading
 from hub.lanes.stewards import StewardsIntake
 from hub.settings import HubSettings
 from hub.store.engine import HubStore
@@ -72,6 +73,11 @@ class Parts:
             today,
             joining=self.joining.agencies,
         )
+
+    @cached_property
+    def reading(self) -> Reading:
+        """Reads changes as the workers do; asks the registry for schemas."""
+        return Reading(self.catalogue, self.events, self.terms, self.ids, self.registry.schema_by_id)
 
     def encoder(self) -> Encoder:
         """What builds messages; asks the registry for the release's schemas."""

@@ -27,7 +27,7 @@ _WATERMARKS = text("""
 """)
 
 _DEAD_LETTERS = text("""
-    SELECT topic, partition, kafka_offset, code, path, message, at_ms, value FROM dead_letter
+    SELECT id, topic, partition, kafka_offset, code, path, message, at_ms, value FROM dead_letter
     WHERE agency = ANY(CAST(:agencies AS text[])) AND record_type = :record_type AND state = 'open'
     ORDER BY created_at DESC LIMIT :limit
 """)
@@ -55,8 +55,12 @@ class Watermark:
 
 @dataclass(frozen=True)
 class DeadLetterSeen:
-    """A change of one of the entity's records that could not be used; its message repeats no value."""
+    """A change of one of the entity's records that could not be used; its message repeats no value.
 
+    `number`: as `jisr dlq` takes it.
+    """
+
+    number: int
     agency: str
     local_id: str
     topic: str
@@ -99,9 +103,8 @@ def dead_letters(parts: Parts, tx: Transaction, keys: Collection[RecordKey]) -> 
             local_id = _local_id(parts, reader, row.value)
             if (agency, local_id) in local_ids:
                 place = (row.topic, row.partition, row.kafka_offset)
-                found.append(
-                    DeadLetterSeen(agency, local_id, *place, row.code, row.path, row.message, row.at_ms)
-                )
+                told = (row.code, row.path, row.message, row.at_ms)
+                found.append(DeadLetterSeen(row.id, agency, local_id, *place, *told))
     return found
 
 

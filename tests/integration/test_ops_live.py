@@ -13,6 +13,7 @@ from typing import Any
 import fastavro
 import httpx
 import pytest
+from dead_letter_desk import wider
 from ops_hub import OpsHub, ops_hub, producing, running, wait_until
 
 from hub.contracts import topics
@@ -236,6 +237,26 @@ def test_a_dead_letter_is_told_with_the_record_that_it_speaks_of(hub: OpsHub) ->
     assert (letter["local_id"], letter["code"], letter["path"]) == ("6", "invalid_value", "phone")
     other = explained(hub, f"{record.agency}:1")
     assert other["dead_letters"] == []
+    assert f"`jisr dlq show {letter['number']}`" in hub.run("explain", f"{record.agency}:6").stdout
+
+
+def test_a_redriven_dead_letter_is_published_by_the_worker(hub: OpsHub, tmp_path: Path) -> None:
+    record, ads = hub.key("entraide", "7"), hub.name("ads")
+    say(hub, record, cin="SH7", birth_date=BORN)
+    wait_until(lambda: known(hub, record))
+    say(hub, record, "update", phone="0612345678")
+    wait_until(lambda: explained(hub, f"{record.agency}:7")["dead_letters"])
+    number = str(explained(hub, f"{record.agency}:7")["dead_letters"][0]["number"])
+    with wider(hub, tmp_path) as mended:
+        foreseen = json.loads(mended.run("dlq", "redrive", "--preview", "--json", number).stdout)[0]
+        assert ads in foreseen["told"]
+        done = mended.run("dlq", "redrive", number, "--who", "Salma", "--why", "the release takes them")
+        assert (done.returncode, f"dead letter {number}: applied" in done.stdout) == (0, True), done.stderr
+    settled(hub, "ads", "entraide")
+    found = explained(hub, f"{record.agency}:7")
+    assert found["dead_letters"] == []
+    assert "phone" in found["deliveries"][ads]["sent"]["fields"]
+    assert found["deliveries"][ads]["state"] == "acknowledged"
 
 
 def test_without_kafka_and_registry_the_store_still_explains(hub: OpsHub) -> None:

@@ -69,7 +69,15 @@ def test_a_stack_that_has_stopped_is_not_used(
 
 
 @pytest.mark.parametrize(
-    ("command", "uses"), [("status", True), ("hold", True), ("topics", True), ("endpoints", False)]
+    ("command", "uses"),
+    [
+        ("status", True),
+        ("hold", True),
+        ("dlq", True),
+        ("audit", True),
+        ("topics", True),
+        ("endpoints", False),
+    ],
 )
 def test_only_commands_that_look_at_a_hub_do(folder: DataFolder, command: str, uses: bool) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -1,0 +1,158 @@
+"""Intake in rehearsal: the whole of it, over a transaction that reads and cannot write.
+
+What a change would do is found out by the code that would do it. PostgreSQL itself refuses to write in this
+transaction, so whatever intake learns to save and this file does not know fails loudly, and harms nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.crosswalk import Entity, World
+from hub.core.matching import Review
+from hub.core.merge import Golden, golden_record
+from hub.core.settle import Reference, Settled, Target
+from hub.core.step import Hold
+from hub.lanes.converged import Converged
+from hub.lanes.intake import Intake
+from hub.lanes.reading import DeadLetter, Message, Read
+from hub.ops.parts import Parts, today
+from hub.store.dead_letters import hold_states
+from hub.store.stewardship import HELD
+from hub.store.transaction import Advance, Transaction
+
+_SHARERS = text("SELECT value, records FROM identity WHERE value = ANY(CAST(:values AS bytea[]))")
+
+
+class _ReadOnly(Transaction):
+    """A transaction of intake that looks instead of locking, and keeps in memory what would be saved."""
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__(tx.connection)
+        self.worlds: list[World] = []
+        self.holds: list[Hold] = []
+        self.reviews: list[Review] = []
+
+    def advance(self, lane: str, advances: Sequence[Advance]) -> None:
+        pass
+
+    def lock_references(self, *, alone: bool) -> None:
+        pass
+
+    def claim_identities(self, claims: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
+        """Who would share each value; nothing is claimed."""
+        sharers: dict[bytes, set[bytes]] = {}
+        for value, record in claims:
+            sharers.setdefault(value, set()).add(record)
+        for value, records in self.connection.execute(_SHARERS, {"values": sorted(sharers)}):
+            sharers[bytes(value)].update(bytes(record) for record in records)
+        return {value: sorted(records) for value, records in sharers.items()}
+
+    def lock_entities(self, ids: Collection[bytes]) -> World:
+        return self.entities(ids)
+
+    def targets(self, references: Collection[Reference], *, locked: bool) -> dict[Reference, Target]:
+        del locked  # nothing is
+        return self.look_at_targets(references)
+
+    def save_records(self, world: World, ids: Iterable[bytes]) -> None:
+        del ids  # the whole world is looked at
+        self.worlds.append(world)
+
+    def save_entities(self, entities: Iterable[Entity]) -> None:
+        pass
+
+    def save_references(self, rows: Sequence[tuple[bytes, str, Reference]]) -> None:
+        pass
+
+    def save_due(self, days: Mapping[bytes, int]) -> None:
+        pass
+
+    def save_holds(self, holds: Sequence[Hold]) -> None:
+        self.holds += holds
+
+    def save_reviews(self, world: World, reviews: Sequence[Review]) -> None:
+        del world  # the pairs alone are counted
+        self.reviews += reviews
+
+    def save_disputes(self, disputes: Sequence[tuple[bytes, str, RecordKey]]) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What one change would do. `after`: its record then; `before` and `golden`: of the entity that it would
+    stand for, without the change and with it; `known`: the record as the hub has it now, if it does;
+    `holds`: what would wait for a person, unless one has decided on it already."""
+
+    after: RecordState
+    known: RecordState | None
+    entity: bytes
+    entity_before: bytes | None
+    before: Golden
+    golden: Golden
+    settled: tuple[Settled, ...]
+    holds: tuple[Hold, ...]
+    reviews: tuple[Review, ...]
+
+
+class Rehearsal:
+    """Rehearses changes inside one read-only transaction (`Parts.looking`). Blocks; locks nothing."""
+
+    def __init__(self, parts: Parts, tx: Transaction) -> None:
+        self._parts = parts
+        self._tx = tx
+        self._stage = _ReadOnly(tx)
+        self._intake = Intake(
+            parts.catalogue,
+            parts.types,
+            parts.terms,
+            parts.ids,
+            self._begin,
+            today,
+            joining=parts.joining.agencies,
+        )
+
+    def rehearse(self, change: Change, message: Message) -> Rehearsed | DeadLetter:
+        """What `change` would do now by itself, or why it can never be applied."""
+        done = self._intake.converge(Read([(change, message)]), [], _nothing)
+        if done.dead:
+            return done.dead[0]
+        stage, record = self._stage, self._parts.ids.record(*change.key)
+        world = next(one for one in stage.worlds if record in one.records)
+        entity = world.entity_of[record]
+        before = self._tx.records({record})
+        policy = self._parts.types[change.key.record_type]
+        members = list(self._tx.members({entity}).records.values())
+        settled = next((one for one in done.settled if one.entity.id == entity), None)
+        return Rehearsed(
+            after=world.records[record],
+            known=before.records.get(record),
+            entity=entity,
+            entity_before=before.entity_of.get(record),
+            before=golden_record(policy, members),
+            golden=settled.golden if settled else golden_record(policy, world.members()[entity]),
+            settled=tuple(done.settled),
+            holds=tuple(self._undecided(stage.holds)),
+            reviews=tuple(stage.reviews),
+        )
+
+    def _undecided(self, holds: Sequence[Hold]) -> Iterator[Hold]:
+        states = hold_states(self._tx, {one.record for one in holds})
+        for one in holds:
+            if states.get((one.record, one.change.event_id, one.reason), HELD) == HELD:
+                yield one
+
+    @contextmanager
+    def _begin(self) -> Iterator[Transaction]:
+        self._stage = _ReadOnly(self._tx)
+        yield self._stage
+
+
+def _nothing(tx: Transaction, done: Converged) -> None:
+    """Nothing is published in rehearsal."""
