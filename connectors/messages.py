@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
 
+from connectors.kafka_records import encoded_pairs, header_count
 from connectors.sdk import Change, Delivery, Partition, Receipt
 from hub.contracts import topics, wire
 from hub.contracts.events import EventSchemas
@@ -18,17 +18,14 @@ from hub.core import stamps
 from hub.core.tokens import record_token
 from hub.errors import Retriable, SkipRecord
 
-Headers = list[tuple[str, bytes]]
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message to send."""
+class Message(NamedTuple):
+    """One message to send; `headers` as they stand at the end of a Kafka record."""
 
     topic: str
     key: bytes
     value: bytes
-    headers: Headers
+    headers: bytes
 
 
 class Writer:
@@ -43,6 +40,7 @@ class Writer:
         self._events = events
         self._registry = registry
         self._schemas: dict[str, tuple[int, Any]] = {}
+        self._headers_of: dict[str, bytes] = {}
 
     def change(self, change: Change) -> Message:
         topic = topics.changes(self._agency, change.record_type)
@@ -102,17 +100,25 @@ class Writer:
             self._schemas[topic] = schema_id, fastavro.parse_schema(declared)
         return self._schemas[topic]
 
-    def _headers(self, kind: str, event_id: str, at_ms: int) -> Headers:
+    def _headers(self, kind: str, event_id: str, at_ms: int) -> bytes:
         """CloudEvents 1.0 attributes, Kafka's binary mode. They hold no identifier of a person (R4)."""
         moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
-        return [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", event_id.encode()),
-            ("ce_source", f"/agencies/{self._agency}".encode()),
-            ("ce_type", kind.encode()),
-            ("ce_time", moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
-            ("content-type", b"application/avro"),
-        ]
+        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        own = encoded_pairs((("ce_id", event_id.encode()), ("ce_time", time.encode())))
+        return self._same_headers(kind) + own
+
+    def _same_headers(self, kind: str) -> bytes:
+        """The number of headers, and those that are alike in all messages of one kind."""
+        if kind not in self._headers_of:
+            self._headers_of[kind] = header_count(6) + encoded_pairs(
+                (
+                    ("ce_specversion", b"1.0"),
+                    ("ce_source", f"/agencies/{self._agency}".encode()),
+                    ("ce_type", kind.encode()),
+                    ("content-type", b"application/avro"),
+                )
+            )
+        return self._headers_of[kind]
 
 
 class Reader:

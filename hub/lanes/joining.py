@@ -3,12 +3,16 @@
 An agency with records of its own sends a snapshot first. Until the hub has taken it in, nothing is created
 there, or each of its people would be there twice. The agency's side says where its snapshot ends by a
 receipt for its own changes topics.
+
+Agencies that join at one time are let in together. The record by which two entities turn out to be one
+person may be in any of the snapshots: who was let in before it came would have the person twice.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy import text
 
@@ -25,9 +29,14 @@ _PUT = text("""
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """)
 
-_SNAPSHOT_TAKEN_IN = text("""
-    SELECT count(*) FROM receipt r JOIN position p USING (topic, partition)
-    WHERE p.lane = :lane AND r.topic = ANY(CAST(:topics AS text[])) AND p.next_offset >= r.next_offset
+# A snapshot that has not moved for so long is not waited for: its agency has not begun, or is away.
+TOGETHER_S = 10.0
+
+_SNAPSHOT = text("""
+    SELECT count(*) FILTER (WHERE p.next_offset >= r.next_offset) AS taken_in,
+           coalesce(sum(p.next_offset), 0) AS read
+    FROM position p LEFT JOIN receipt r USING (topic, partition)
+    WHERE p.lane = :lane AND p.topic = ANY(CAST(:topics AS text[]))
 """)
 
 _ALL_DUE = text("""
@@ -40,9 +49,18 @@ _ALL_DUE = text("""
 class Joining:
     """Which agencies are still joining, and whether agreements changed since they were last applied."""
 
-    def __init__(self, agreements: Mapping[str, Agreement], terms: Mapping[str, tuple[Terms, ...]]) -> None:
+    def __init__(
+        self,
+        agreements: Mapping[str, Agreement],
+        terms: Mapping[str, tuple[Terms, ...]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock`: seconds, from any beginning."""
         self._agreements = agreements
         self._terms = terms
+        self._clock = clock
+        # Agency → how much of its snapshot had been read, and since when it has been so.
+        self._read: dict[str, tuple[int, float]] = {}
         self._remaining = {name for name, agreement in agreements.items() if agreement.snapshot}
 
     @property
@@ -58,18 +76,30 @@ class Joining:
         return frozenset(self._remaining)
 
     def admit(self, tx: Transaction) -> list[str]:
-        """Let those in whose snapshot has been taken in; their record types become due."""
-        admitted = []
-        for agency in sorted(self.agencies(tx)):
-            agreement = self._agreements[agency]
-            names = [topics.changes(agency, record_type) for record_type in agreement.publishes]
-            where = {"lane": LANE, "topics": names}
-            taken_in = tx.connection.execute(_SNAPSHOT_TAKEN_IN, where).scalar_one()
-            if taken_in == len(names) * topics.CHANGES_PARTITIONS:
-                tx.connection.execute(_PUT, {"name": f"joined:{agency}", "value": "snapshot"})
-                tx.connection.execute(_ALL_DUE, {"types": list(agreement.receives)})
-                admitted.append(agency)
-        return admitted
+        """Let those in whose snapshot has been taken in; their record types become due.
+
+        None is let in while the snapshot of another is still coming.
+        """
+        joining = sorted(self.agencies(tx))
+        ready = [agency for agency in joining if self._taken_in(tx, agency)]
+        if self._coming(set(joining).difference(ready)):
+            return []
+        for agency in ready:
+            tx.connection.execute(_PUT, {"name": f"joined:{agency}", "value": "snapshot"})
+            tx.connection.execute(_ALL_DUE, {"types": list(self._agreements[agency].receives)})
+        return ready
+
+    def _taken_in(self, tx: Transaction, agency: str) -> bool:
+        names = [topics.changes(agency, record_type) for record_type in self._agreements[agency].publishes]
+        snapshot = tx.connection.execute(_SNAPSHOT, {"lane": LANE, "topics": names}).one()
+        if snapshot.read != self._read.get(agency, (-1, 0.0))[0]:
+            self._read[agency] = snapshot.read, self._clock()
+        return bool(snapshot.taken_in == len(names) * topics.CHANGES_PARTITIONS)
+
+    def _coming(self, agencies: Collection[str]) -> bool:
+        """Whether the snapshot of one of these has moved lately; the first look counts as a move."""
+        lately = self._clock() - TOGETHER_S
+        return any(self._read[agency][1] > lately for agency in agencies)
 
     def apply_terms(self, tx: Transaction, day: int) -> list[str]:
         """Record types whose terms are not those last applied; their entities become due.
