@@ -14,9 +14,10 @@ from kafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from connectors.kafka_records import PartitionRecords, Record, batches, partition_of
+from connectors.kafka_records import PartitionRecords, Record, batches
 from connectors.messages import Message
 from connectors.sdk import Partition
+from hub.contracts.partitioner import partition_of
 from hub.errors import Fatal, Retriable
 
 # How long one call may wait for the broker before the side counts as away.

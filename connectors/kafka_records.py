@@ -7,7 +7,6 @@ second and needs neither futures nor headers for each of them. Format: Kafka's r
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -25,31 +24,9 @@ from hub.errors import SkipRecord
 _BATCH_FORMAT = 2
 # Far below the broker's limit of 1 MB a batch; a larger one gains nothing.
 BATCH_BYTES = 256 * 1024
-_WORD = struct.Struct("<I")
-_MASK = 0xFFFFFFFF
-_M = 0x5BD1E995
 
 # Lengths and offsets of a batch are few and small.
 _varint = lru_cache(maxsize=20_000)(encode_long)
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Kafka's default: murmur2 as Java's client has it, so that every client finds a key alike (R4)."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-def murmur2(data: bytes) -> int:
-    """Austin Appleby's MurmurHash2 with Kafka's seed."""
-    length = len(data)
-    h = 0x9747B28C ^ length
-    whole = length & ~3
-    for (k,) in _WORD.iter_unpack(data[:whole]):
-        k = k * _M & _MASK
-        h = (h * _M & _MASK) ^ ((k ^ (k >> 24)) * _M & _MASK)
-    if whole < length:
-        h = (h ^ int.from_bytes(data[whole:], "little")) * _M & _MASK
-    h = (h ^ (h >> 13)) * _M & _MASK
-    return h ^ (h >> 15)
 
 
 def header_count(number: int) -> bytes:

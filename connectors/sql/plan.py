@@ -66,12 +66,25 @@ class Planner:
             names = [spec.name for spec in slot.fields if spec.name in delivery.fields]
             values = {name: delivery.values.get(name) for name in names}
             if all(value is None for value in values.values()):
+                # Said all the same where it makes no difference: rows of the same columns go in together.
+                plan.writes.setdefault(slot.part, {}).update(self._nulls(slot))
                 continue
             columns = self._columns(plan, slot, values)
             if columns is not None:
                 plan.writes.setdefault(slot.part, {}).update(columns)
                 plan.hub_fields.update({name: plain(value) for name, value in values.items()})
         return plan
+
+    def _nulls(self, slot: Slot) -> dict[str, Local]:
+        """The slot's columns that are null in a new row in which nothing is said of them."""
+        known = self.columns.get(slot.part, {})
+        return {
+            name: None
+            for name in slot.columns
+            if (column := known.get(name)) is not None
+            and column.nullable
+            and not (column.has_default or column.generated)
+        }
 
     def existing_row(
         self, delivery: Delivery, shadow: Shadow, images: Images, pending: Collection[Captured]

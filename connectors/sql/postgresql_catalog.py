@@ -58,7 +58,9 @@ def _column(db: Connection, schema: str, table: str, described: Any) -> Column:
         _unknown(db, schema, table, name) if isinstance(of, types.NullType) else _name(of),
         next((kind for type_, kind in _KINDS if isinstance(of, type_)), "other"),
         nullable=described["nullable"],
-        has_default=described["default"] is not None or identity is not None,
+        has_default=described["default"] is not None
+        or identity is not None
+        or _domain_fills(described["type"]),
         generated="computed" in described or bool(identity and identity["always"]),
         max_length=of.length if isinstance(of, (types.VARCHAR, types.CHAR)) else None,
     )
@@ -69,6 +71,15 @@ def _base(of: TypeEngine[Any]) -> TypeEngine[Any]:
     while isinstance(of, postgresql.DOMAIN):
         of = types.to_instance(of.data_type)
     return of
+
+
+def _domain_fills(of: TypeEngine[Any]) -> bool:
+    """Whether the column's domain has a default: it fills a column that is not named."""
+    while isinstance(of, postgresql.DOMAIN):
+        if of.default is not None:
+            return True
+        of = types.to_instance(of.data_type)
+    return False
 
 
 def _name(of: TypeEngine[Any]) -> str:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from sqlalchemy.types import UserDefinedType
 
 from connectors.sql.local_values import Local, as_text
 
-_encoder = json.JSONEncoder(ensure_ascii=False, default=str)
-_decoder = json.JSONDecoder(parse_float=Decimal)
+# Rows and shadows come and go as JSON, some twenty values a row: a fifth of a connector's time by `json`.
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def loads(data: str | bytes) -> Any:
-    """JSON with exact numbers; `json.loads` would build a decoder for every value."""
-    return _decoder.decode(data if isinstance(data, str) else data.decode())
+    """JSON with exact numbers."""
+    return _decode(data)
 
 
 def json_text(value: Any) -> str:
-    return _encoder.encode(value)
+    return _encode(value).decode()
 
 
 def literal_text(value: Local) -> str | None:

@@ -26,6 +26,7 @@ SELECT record, local_id, entity, incarnation, deleted, created_by_hub, known, la
        delivered, own, replaced, kept
   FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
 """
+DELETED = "SELECT local_id FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids) AND deleted"
 ENTITIES = """
 SELECT record, entity, version, local_id, merged_into
   FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
@@ -92,7 +93,8 @@ def resolve(db: Database, record: str, names: Sequence[str]) -> Mapping[str, str
         now = merged
         if not now:
             break
-    gone = {local_id for local_id, row in shadows(db, record, set(found.values())).items() if row.deleted}
+    params = {"record": record, "ids": list(set(found.values()))}
+    gone = {local_id for (local_id,) in db.query(DELETED, params)} if found else set()
     return {name: local_id for name, local_id in found.items() if local_id not in gone}
 
 

@@ -43,6 +43,12 @@ class InvalidValue(SkipRecord):
 
 def encode_long(number: int) -> bytes:
     """Avro's zig-zag variable-length integer."""
+    if 0 <= number < len(_SMALL):
+        return _SMALL[number]
+    return _encode_long(number)
+
+
+def _encode_long(number: int) -> bytes:
     number = (number << 1) ^ (number >> 63)
     out = bytearray()
     while number & ~0x7F:
@@ -50,6 +56,10 @@ def encode_long(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+# Lengths, positions and counts are nearly always small.
+_SMALL = tuple(map(_encode_long, range(4096)))
 
 
 def decode_long(data: bytes, position: int) -> tuple[int, int]:

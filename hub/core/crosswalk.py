@@ -7,7 +7,7 @@ therefore the same step, `regroup`, and exactly reversible.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -113,7 +113,7 @@ def _connected(moves: Iterable[Move]) -> list[set[bytes]]:
     return list({id(group): group for group in group_of.values()}.values())
 
 
-def _move_consents(world: World, concerned: Iterable[bytes]) -> None:
+def _move_consents(world: World, concerned: Collection[bytes]) -> None:
     """A consent goes where the record goes that it was given for, in the same step (R17)."""
     entities = [world.entities[entity] for entity in sorted(concerned)]
     pool = {consent: content for entity in entities for consent, content in entity.consents.items()}
@@ -125,11 +125,11 @@ def _move_consents(world: World, concerned: Iterable[bytes]) -> None:
         local = (key.agency, key.local_id)
         owner[local] = max(owner.get(local, (key, entity)), (key, entity))
     for entity_row in entities:
-        entity_row.consents = {
-            consent: content
-            for consent, content in pool.items()
-            if owner.get((content.about_agency, content.about_local_id), (None, None))[1] == entity_row.id
-        }
+        entity_row.consents = {}
+    for consent, content in pool.items():
+        found = owner.get((content.about_agency, content.about_local_id))
+        if found is not None and found[1] in concerned:
+            world.entities[found[1]].consents[consent] = content
 
 
 def merged_into(world: World, entity: bytes) -> bytes | None:

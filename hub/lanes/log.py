@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
+from hub.contracts.partitioner import partition_of
 from hub.errors import Retriable
 from hub.lanes.messages import OutMessage
 
@@ -31,12 +30,6 @@ def make_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
     )
 
 
-@lru_cache(maxsize=200_000)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Kafka's default: murmur2 of the key, so that every client finds a key where it expects it (R4)."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
-
-
 # (partition, offset) of a message that the broker has.
 Place = tuple[int, int]
 
@@ -47,11 +40,13 @@ class LogWriter:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
-    async def publish(self, messages: Iterable[OutMessage]) -> dict[tuple[str, bytes], Place]:
+    async def publish(
+        self, messages: Iterable[OutMessage], followed: Collection[OutMessage] = ()
+    ) -> dict[tuple[str, bytes], Place]:
         """Send all and return when the broker has acknowledged all; order is kept per partition.
 
-        Returns where each (topic, key) was last written. Raises `Retriable` if any was not acknowledged:
-        publishing all again is harmless.
+        Returns where the (topic, key) of those that are `followed` was last written. Raises `Retriable`
+        if any was not acknowledged: publishing all again is harmless.
         """
         by_partition: dict[tuple[str, int], list[OutMessage]] = {}
         counts: dict[str, int] = {}
@@ -71,10 +66,13 @@ class LogWriter:
             acknowledged = await asyncio.gather(*(future for _, _, future in sent))
         except KafkaError as error:
             raise Retriable(f"Kafka did not acknowledge a batch: {error!r}") from error
+        wanted = {(message.topic, message.key) for message in followed}
         return {
             (message.topic, message.key): (partition, where.offset + index)
             for (partition, batch, _), where in zip(sent, acknowledged, strict=True)
+            if wanted
             for index, message in enumerate(batch)
+            if (message.topic, message.key) in wanted
         }
 
     async def _send(

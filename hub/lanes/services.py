@@ -200,7 +200,7 @@ class IntakeLane(Lane):
     # On the event loop
 
     async def _publish(self, out: Outbound) -> None:
-        places = await self._writer.publish(out.messages)
+        places = await self._writer.publish(out.messages, [message for message, _ in out.farewells])
         for message, delivery in out.farewells:
             where = places[message.topic, message.key]
             self._farewells.append(

@@ -9,10 +9,10 @@ from typing import Any
 import fastavro
 
 from hub.contracts import topics
+from hub.contracts.partitioner import partition_of
 from hub.contracts.registry_client import RegistryClient
 from hub.contracts.wire import read, unframe
 from hub.errors import Retriable, SkipRecord
-from hub.lanes.log import partition_of
 from hub.ops.log_reader import Found, LogReader
 
 # How far back notices are looked for: they are one topic per agency, without an index.

@@ -24,13 +24,13 @@ from support.changes import key
 from support.contracts import SCHEMAS
 
 from hub.contracts import topics
+from hub.contracts.partitioner import partition_of
 from hub.contracts.registry_client import RegistryClient
 from hub.contracts.subjects import event_subjects
 from hub.contracts.wire import frame, write
 from hub.core.assertions import Change, RecordKey
 from hub.lanes.converged import Converged
 from hub.lanes.intake import LANE
-from hub.lanes.log import partition_of
 from hub.lanes.publication import Outbound, outbound
 from hub.local.ports import LOOPBACK, assign
 from hub.local.stack import Stack

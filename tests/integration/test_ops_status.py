@@ -14,8 +14,8 @@ from ops_hub import OpsHub, ops_hub, producing
 from support.changes import said
 
 from hub.contracts import topics
+from hub.contracts.partitioner import partition_of
 from hub.contracts.topics import INBOX_PARTITIONS
-from hub.lanes.log import partition_of
 from hub.local.stack import Stack
 from hub.ops.log_reader import LogReader
 from hub.ops.status import Standing, Status, StatusReader
