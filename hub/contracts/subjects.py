@@ -16,6 +16,11 @@ def contract_subject(record: RecordType) -> str:
     return f"ma.jisr.records.{record.name}"
 
 
+def projection_subject(record_type: str) -> str:
+    """The subject of what is said to any agency about a record type; its id is that of every inbox's."""
+    return f"hub.{record_type}.projection-payload"
+
+
 def event_subjects(
     catalogue: Catalogue, events: EventSchemas, agreements: Mapping[str, Agreement]
 ) -> dict[str, JsonSchema]:
@@ -27,6 +32,9 @@ def _hub_subjects(catalogue: Catalogue, events: EventSchemas) -> Iterator[tuple[
     envelope = events.plain("envelope")
     for name, record in catalogue.records.items():
         yield f"hub.{name}.golden-payload", events.golden(record)
+        # Of no topic, so that an agency can be told that it holds something no longer when no agreement
+        # names it, or that record type, any more.
+        yield projection_subject(name), events.projection(record)
         yield topics.subject(topics.golden(name)), envelope
         yield topics.subject(topics.assertions(name)), envelope
     for event in ("assertions", "link"):

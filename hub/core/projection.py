@@ -40,7 +40,10 @@ class Terms(NamedTuple):
 
 
 class Consent(msgspec.Struct, array_like=True, frozen=True):
-    """A consent as an input of the person's row; `about` names the local record that it was given for."""
+    """A consent as an input of the person's row; `about` names the local record that it was given for.
+
+    `said_ms`: when its status was said; 0 if that is unknown.
+    """
 
     about_agency: str
     about_local_id: str
@@ -49,6 +52,8 @@ class Consent(msgspec.Struct, array_like=True, frozen=True):
     given: bool
     from_day: int | None
     until_day: int | None
+    withdrawn: bool = False
+    said_ms: int = 0
 
     def covers(self, agency: str, purpose: str, day: int) -> bool:
         return (
@@ -58,6 +63,40 @@ class Consent(msgspec.Struct, array_like=True, frozen=True):
             and (self.from_day is None or self.from_day <= day)
             and (self.until_day is None or day <= self.until_day)
         )
+
+    def withdraws(self, agency: str, purpose: str) -> bool:
+        """Whether it takes back a consent for this; where it names no purpose or nobody, it means all."""
+        return (
+            self.withdrawn
+            and self.purpose in ("", purpose)
+            and (not self.recipients or agency in self.recipients)
+        )
+
+    def outlives(self, withdrawal: Consent) -> bool:
+        """Whether it was surely given after `withdrawal`; what is not known speaks against it."""
+        if not withdrawal.said_ms:
+            days = self.from_day, withdrawal.from_day
+            return None not in days and days[0] > days[1]  # type: ignore[operator]  # neither is None
+        day = withdrawal.said_ms // _DAY_MS
+        if self.from_day is not None and self.from_day != day:
+            return self.from_day > day
+        return self.said_ms > withdrawal.said_ms
+
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+def consented(consents: Sequence[Consent], agency: str, purpose: str, day: int) -> bool:
+    """Whether a consent lets `agency` know for `purpose`.
+
+    A person withdraws where they are received, which need not be where they gave their consent: another
+    record's withdrawal ends what was given before it.
+    """
+    withdrawals = [one for one in consents if one.withdraws(agency, purpose)]
+    return any(
+        one.covers(agency, purpose, day) and all(one.outlives(other) for other in withdrawals)
+        for one in consents
+    )
 
 
 class Content(NamedTuple):
@@ -102,10 +141,7 @@ def grants_in_force(terms: Terms, consents: Iterable[Consent], day: int) -> list
         grant
         for grant in terms.grants
         if (grant.until_day is None or day <= grant.until_day)
-        and (
-            not grant.needs_consent
-            or any(consent.covers(terms.agency, grant.purpose, day) for consent in given)
-        )
+        and (not grant.needs_consent or consented(given, terms.agency, grant.purpose, day))
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from hub.contracts.policies import day_number
 from hub.contracts.records import RecordType
 from hub.contracts.values import decode
+from hub.core import stamps
 from hub.core.merge import Winner
 from hub.core.projection import Consent
 from hub.core.settle import Settled
@@ -29,6 +30,8 @@ def consent_of(record: RecordType, settled: Settled) -> Consent | None:
         given=value.get("status") == "given",
         from_day=None if since is None else day_number(since),
         until_day=None if until is None else day_number(until),
+        withdrawn=value.get("status") == "withdrawn",
+        said_ms=stamps.milliseconds(settled.golden["status"].stamp) if "status" in settled.golden else 0,
     )
 
 

@@ -108,8 +108,10 @@ class Joining:
         """
         applied = {row.name: row.value for row in tx.connection.execute(_SETTINGS)}
         changed = []
-        for record_type, those in sorted(self._terms.items()):
-            digest = _digest(those, day)
+        # Also what was agreed on once and is not any more: its holders are told.
+        known = {name.removeprefix("terms:") for name in applied if name.startswith("terms:")}
+        for record_type in sorted(known.union(self._terms)):
+            digest = _digest(self._terms.get(record_type, ()), day)
             before = applied.get(f"terms:{record_type}")
             if before == digest:
                 continue

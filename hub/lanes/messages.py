@@ -12,6 +12,7 @@ import fastavro
 from hub.contracts import notices, topics
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
+from hub.contracts.subjects import projection_subject
 from hub.contracts.values import encode_long, encode_string
 from hub.contracts.wire import (
     encoded_names,
@@ -81,8 +82,9 @@ class Encoder:
             )
         )
         topic = topics.inbox(agency, delivery.record_type)
-        event = f"{name}-{delivery.version}"
-        return self._framed(topic, name, body, f"ma.jisr.{delivery.record_type}.projection", event)
+        kind = f"ma.jisr.{delivery.record_type}.projection"
+        value = frame(self._schema_ids[projection_subject(delivery.record_type)], body)
+        return OutMessage(topic, name.encode(), value, _headers(kind, f"{name}-{delivery.version}"))
 
     def tombstone(self, agency: str, record_type: str, entity: bytes) -> OutMessage:
         """What lets compaction forget an entity that the agency has let go (R29)."""

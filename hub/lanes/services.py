@@ -308,7 +308,7 @@ class ReceiptsLane(Lane):
         if owner != agency:
             raise SkipRecord("foreign_topic", f"{agency} cannot acknowledge {topic}")
         known = watermarks.get((topic, partition))
-        if known is None or value["offset"] >= int(str(known["next_offset"])):
+        if known is None or value["committed_ms"] >= int(str(known["committed_ms"])):
             watermarks[topic, partition] = {
                 "topic": topic,
                 "partition": partition,

@@ -26,12 +26,13 @@ _LEFTOVER = text("""
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
+# The later word stands, though it be lower: an inbox was made anew, or the agency's database restored.
 _SAVE_RECEIPTS = text("""
     INSERT INTO receipt (topic, partition, agency, next_offset, committed_ms)
     VALUES (:topic, :partition, :agency, :next_offset, :committed_ms)
     ON CONFLICT (topic, partition) DO UPDATE SET
         next_offset = excluded.next_offset, committed_ms = excluded.committed_ms
-    WHERE receipt.next_offset <= excluded.next_offset
+    WHERE receipt.committed_ms <= excluded.committed_ms OR receipt.next_offset < excluded.next_offset
 """)
 
 _SAVE_UNDELIVERED = text("""

@@ -105,6 +105,10 @@ class StoreHub:
         with self.store.begin() as tx:
             return list(tx.connection.execute(text(statement), parameters))
 
+    def execute(self, statement: str, **parameters: Any) -> None:
+        with self.store.begin() as tx:
+            tx.connection.execute(text(statement), parameters)
+
     def world(self) -> World:
         """Everything in the store."""
         ids = {bytes(row.id) for row in self.rows("SELECT id FROM record")}

@@ -8,9 +8,23 @@ from typing import Any
 
 import pytest
 from support.changes import key, said, shown
-from support.contracts import HEALTH, IDS, INTEGRATION, NEVER, TERMS, TODAY, TYPES, grant, names, terms
+from support.contracts import (
+    CATALOGUE,
+    EVENTS,
+    HEALTH,
+    IDS,
+    INTEGRATION,
+    NEVER,
+    TERMS,
+    TODAY,
+    TYPES,
+    grant,
+    names,
+    terms,
+)
 from support.memory_hub import MemoryHub
 
+from hub.contracts.subjects import event_subjects
 from hub.contracts.values import decode_string
 from hub.core.answers import (
     NO_AUTHORITY,
@@ -24,8 +38,19 @@ from hub.core.answers import (
 from hub.core.assertions import Change, RecordKey, absorb
 from hub.core.crosswalk import EPOCH_BITS
 from hub.core.policy import STEWARD
-from hub.core.projection import DELETE, MERGED, RETRACT, UPSERT, Consent, Terms, grants_in_force, next_due_day
+from hub.core.projection import (
+    DELETE,
+    MERGED,
+    RETRACT,
+    UPSERT,
+    Consent,
+    Terms,
+    consented,
+    grants_in_force,
+    next_due_day,
+)
 from hub.core.settle import Rules, Settled, settle
+from hub.lanes.messages import Encoder
 
 BORN = datetime.date(1990, 1, 1)
 EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")
@@ -472,6 +497,77 @@ def test_a_consent_covers_only_what_it_says() -> None:
     assert [day for day in range(10) if given.covers("health", HEALTH, day)] == [5, 6, 7]
     assert not given.covers("ads", HEALTH, 6)
     assert not given.covers("health", INTEGRATION, 6)
+
+
+OTHER_PAPER = key("ads", "k", "consent")
+
+
+def other_paper(at_minute: float, **values: Any) -> Change:
+    """What ads has on paper of the same person."""
+    given = {"person": "a", "purpose": HEALTH, "recipients": ["health"], "status": "given"}
+    return said(OTHER_PAPER, at_minute, "insert", **{**given, **values})
+
+
+@pytest.mark.parametrize(
+    ("withdrawal", "stands"),
+    [
+        ({}, False),
+        ({"recipients": ["region"]}, True),
+        ({"purpose": INTEGRATION}, True),
+        ({"recipients": []}, False),
+        ({"purpose": None}, False),
+        ({"status": "given"}, True),
+    ],
+)
+def test_r17_a_consent_is_withdrawn_wherever_the_person_is_received(
+    withdrawal: dict[str, Any], stands: bool
+) -> None:
+    people = (person(EN, 1), person(ADS, 2))
+    later = other_paper(4, **{"status": "withdrawn", **withdrawal})
+    for batches in ((people, (consent(3),), (later,)), (people, (later,), (consent(3),))):
+        hub = hub_of(*batches)
+        assert holds(hub, "health", EN) is stands
+
+
+def test_r17_a_consent_given_after_a_withdrawal_stands() -> None:
+    hub = hub_of((person(EN, 1), person(ADS, 2)), (other_paper(3, status="withdrawn"),), (consent(4),))
+    assert holds(hub, "health", EN)
+
+
+@pytest.mark.parametrize(
+    ("given_on", "said_ms", "withdrawn_on", "withdrawn_ms", "stands"),
+    [
+        (None, 5, None, 6, False),
+        (None, 7, None, 6, True),
+        (None, 0, None, 6, False),  # of unknown age
+        (None, 7, None, 0, False),  # a withdrawal of unknown age
+        (3, 0, 2, 0, True),
+        (2, 0, 2, 0, False),
+        (1, 5 * 86_400_000, None, 2 * 86_400_000, False),  # an older paper, entered later
+        (3, 86_400_000, None, 2 * 86_400_000, True),  # a later day, whatever the clocks say
+        (2, 2 * 86_400_000 + 2, None, 2 * 86_400_000 + 1, True),  # the same day: the clock decides
+        (2, 2 * 86_400_000 + 1, None, 2 * 86_400_000 + 2, False),
+    ],
+)
+def test_r17_what_is_not_known_of_a_consents_age_speaks_against_it(
+    given_on: int | None, said_ms: int, withdrawn_on: int | None, withdrawn_ms: int, stands: bool
+) -> None:
+    given = Consent("entraide", "1", HEALTH, ("health",), True, given_on, None, False, said_ms)
+    taken = Consent("ads", "a", HEALTH, ("health",), False, withdrawn_on, None, True, withdrawn_ms)
+    for papers in ([given, taken], [taken, given]):
+        assert consented(papers, "health", HEALTH, 10) is stands
+
+
+def test_r17_what_no_agreement_names_any_more_is_retracted() -> None:
+    """The record type's inbox is nobody's subject then, and its holders are told all the same."""
+    catalogue, events = CATALOGUE, EVENTS
+    subjects = event_subjects(catalogue, events, {})
+    encoder = Encoder(catalogue, events, IDS, {name: n for n, name in enumerate(subjects, 1)})
+    hub = hub_of((person(EN, 1),))
+    assert holds(hub, "ads", EN)
+    (settled,) = settled_again(hub, terms={})
+    messages = [encoder.projection(delivery) for delivery in settled.deliveries]
+    assert {message.topic for message in messages} >= {"ads.person.inbox"}
 
 
 def _date(day: int) -> datetime.date:

@@ -16,6 +16,7 @@ from hub.contracts.agreements import CONSENT, Agreement
 from hub.contracts.policies import type_policies
 from hub.contracts.records import Catalogue, FieldSpec
 from hub.contracts.values import decode
+from hub.core import stamps
 from hub.core.assertions import RecordState
 from hub.core.merge import Winner, golden_record, is_live
 from hub.local.demo.kept import Kept
@@ -29,7 +30,7 @@ class Thing:
     """One entity: the records that stand for it, and its golden values in Python's terms.
 
     A reference's value is the entity referred to; None while it is unknown. `values` has a key for
-    every field that somebody with a say has spoken of, `sources` the agency that won it.
+    every field that somebody with a say has spoken of, `sources` the agency that won it, `said_ms` when.
     """
 
     entity: str
@@ -37,6 +38,7 @@ class Thing:
     members: tuple[RecordState, ...]
     values: Mapping[str, Any]
     sources: Mapping[str, str]
+    said_ms: Mapping[str, int]
     live: bool
 
     def of(self, agency: str) -> list[RecordState]:
@@ -120,7 +122,8 @@ class Entitled:
         golden = golden_record(policy, states) if live else {}
         values = {name: self._value(specs[name], won) for name, won in golden.items()}
         sources = {name: won.key.agency for name, won in golden.items()}
-        return Thing(entity, record_type, tuple(states), values, sources, live)
+        said_ms = {name: stamps.milliseconds(won.stamp) for name, won in golden.items()}
+        return Thing(entity, record_type, tuple(states), values, sources, said_ms, live)
 
     def _value(self, spec: FieldSpec, won: Winner) -> Any:
         if won.elements is not None:
@@ -130,12 +133,12 @@ class Entitled:
             return self._referred(won.key.agency, spec.reference, value)
         return value
 
-    def _consents_by_person(self) -> Mapping[str, list[Mapping[str, Any]]]:
-        consents: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    def _consents_by_person(self) -> Mapping[str, list[Thing]]:
+        consents: dict[str, list[Thing]] = defaultdict(list)
         for thing in self.things.values():
             person = thing.values.get("person") if thing.record_type == "consent" else None
             if person is not None:
-                consents[person].append(thing.values)
+                consents[person].append(thing)
         return consents
 
     def _allowed(self, thing: Thing, agreement: Agreement) -> frozenset[str]:
@@ -176,11 +179,12 @@ class Entitled:
         """Purposes for which the person, or the person referred to, lets the agency know."""
         references = self._catalogue.records[thing.record_type].references
         about = {thing.entity, *(thing.values.get(spec.name) for spec in references)}
+        given = [consent for person in about for consent in self._consents.get(person or "", ())]
         return {
-            consent.get("purpose")
-            for person in about
-            for consent in self._consents.get(person or "", ())
-            if self._covers(consent, agency)
+            one.values.get("purpose")
+            for one in given
+            if self._covers(one.values, agency)
+            and not any(_takes_back(other, one, agency) for other in given)
         }
 
     def _covers(self, consent: Mapping[str, Any], agency: str) -> bool:
@@ -191,6 +195,22 @@ class Entitled:
             and (since is None or since <= self._today)
             and (until is None or self._today <= until)
         )
+
+
+def _takes_back(withdrawal: Thing, consent: Thing, agency: str) -> bool:
+    """Whether the one record ends what the other gave: the same purpose and agency, and no later day."""
+    taken, given = withdrawal.values, consent.values
+    if taken.get("status") != "withdrawn" or taken.get("purpose") not in (None, given.get("purpose")):
+        return False
+    if taken.get("recipients") and agency not in taken["recipients"]:
+        return False
+    at_ms, given_on = withdrawal.said_ms["status"], given.get("given_on")
+    if not at_ms:
+        return given_on is None or taken.get("given_on") is None or given_on <= taken["given_on"]
+    day = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).date()
+    if given_on is None or given_on == day:
+        return consent.said_ms["status"] <= at_ms
+    return bool(given_on < day)
 
 
 def _current(states: Iterable[RecordState]) -> dict[Place, RecordState]:

@@ -1,0 +1,122 @@
+"""Who is let in when, and what becomes of terms that are agreed on no more; over a real PostgreSQL."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+
+import pytest
+from support.changes import key, said
+from support.contracts import CATALOGUE, TERMS, TODAY
+from support.store_hub import StoreHub, open_store
+
+from hub.contracts import topics
+from hub.contracts.agreements import Agreement, Grant
+from hub.lanes.intake import LANE
+from hub.lanes.joining import TOGETHER_S, Joining
+from hub.store.positions import Position, save_first_positions, save_receipts
+
+PARTITIONS = range(topics.CHANGES_PARTITIONS)
+PERSON = frozenset(CATALOGUE.records["person"].by_name)
+
+
+@pytest.fixture
+def hub(database: str) -> Iterator[StoreHub]:
+    store = open_store(database)
+    yield StoreHub(store)
+    store.close()
+
+
+def agreement(agency: str) -> Agreement:
+    grants: Mapping[str, tuple[Grant, ...]] = {"person": ()}
+    return Agreement(agency, {}, datetime.date(2090, 1, 1), {"person": PERSON}, grants, snapshot=True)
+
+
+class Entrance:
+    """A joining of some agencies, with a clock that stands still until it is moved."""
+
+    def __init__(self, hub: StoreHub, *agencies: str) -> None:
+        self.hub = hub
+        self.now = 0.0
+        self.joining = Joining({name: agreement(name) for name in agencies}, {}, lambda: self.now)
+
+    def read(self, agency: str, offset: int) -> None:
+        """Intake has read the agency's changes so far, in each partition."""
+        topic = topics.changes(agency, "person")
+        with self.hub.store.begin() as tx:
+            save_first_positions(tx, LANE, {(topic, n): Position("id", 0) for n in PARTITIONS})
+        self.hub.execute("UPDATE position SET next_offset = :at WHERE topic = :topic", at=offset, topic=topic)
+
+    def ends(self, agency: str, offset: int, committed_ms: int = 1) -> None:
+        """The agency says where its snapshot ends."""
+        topic = topics.changes(agency, "person")
+        rows = [
+            {
+                "topic": topic,
+                "partition": n,
+                "agency": agency,
+                "next_offset": offset,
+                "committed_ms": committed_ms,
+            }
+            for n in PARTITIONS
+        ]
+        with self.hub.store.begin() as tx:
+            save_receipts(tx, rows, [])
+
+    def admit(self) -> list[str]:
+        with self.hub.store.begin() as tx:
+            return self.joining.admit(tx)
+
+
+def test_an_agency_is_let_in_once_its_snapshot_has_been_read(hub: StoreHub) -> None:
+    entrance = Entrance(hub, "ads")
+    entrance.read("ads", 5)
+    assert entrance.admit() == []
+    entrance.ends("ads", 7)
+    assert entrance.admit() == []
+    entrance.read("ads", 7)
+    assert entrance.admit() == ["ads"]
+    assert entrance.admit() == []
+
+
+def test_agencies_that_join_at_one_time_are_let_in_together(hub: StoreHub) -> None:
+    """The record by which two people turn out to be one may be in any of the snapshots."""
+    entrance = Entrance(hub, "ads", "region")
+    entrance.read("ads", 3)
+    entrance.ends("ads", 3)
+    assert entrance.admit() == [], "region may have begun a moment later"
+    for read in (1, 2, 3):
+        entrance.now += TOGETHER_S - 1
+        entrance.read("region", read)
+        assert entrance.admit() == [], "region's snapshot is still coming"
+    entrance.ends("region", 3)
+    assert entrance.admit() == ["ads", "region"]
+
+
+def test_nobody_waits_for_a_snapshot_that_does_not_move(hub: StoreHub) -> None:
+    entrance = Entrance(hub, "ads", "region", "health")
+    entrance.read("ads", 3)
+    entrance.ends("ads", 3)
+    entrance.read("region", 1)
+    assert entrance.admit() == []
+    entrance.now += TOGETHER_S
+    assert entrance.admit() == ["ads"]
+
+
+def test_r17_holders_are_told_when_a_record_type_is_agreed_on_no_more(hub: StoreHub) -> None:
+    hub.take(said(key("entraide", "1"), 1, cin="SH1", birth_date=datetime.date(1990, 1, 1)))
+    hub.settle_due()
+    with hub.store.begin() as tx:
+        assert Joining({}, TERMS).apply_terms(tx, TODAY) == []
+        without = {name: those for name, those in TERMS.items() if name != "person"}
+        assert Joining({}, without).apply_terms(tx, TODAY) == ["person"]
+        assert Joining({}, without).apply_terms(tx, TODAY) == []
+    assert hub.rows("SELECT count(*) FROM due")[0].count == 1
+
+
+def test_the_later_receipt_stands_also_where_it_is_lower(hub: StoreHub) -> None:
+    """An inbox that was made anew begins at zero, and a restored database has read less."""
+    entrance = Entrance(hub, "ads")
+    for offset, committed_ms, stands in ((9, 100, 9), (4, 99, 9), (9, 100, 9), (2, 101, 2), (5, 50, 5)):
+        entrance.ends("ads", offset, committed_ms)
+        assert {row.next_offset for row in hub.rows("SELECT next_offset FROM receipt")} == {stands}
