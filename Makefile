@@ -19,7 +19,7 @@ UV := uv==0.13.9
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --group build
 
-.PHONY: help setup demo up down test check campaign format lint types layers lock clean
+.PHONY: help setup demo bench up down test check campaign format lint types layers lock clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{ printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ setup: $(VENV)/.installed ## Bring .venv to what the lock pins; every other targ
 
 demo: setup ## Start everything, play the demonstration, stop everything.
 	$(BIN)/jisr demo $(ARGS)
+
+bench: setup ## Measure the embedded stack; some minutes (docs/performance.md).
+	$(BIN)/jisr bench $(ARGS)
 
 up: setup ## Start Kafka, PostgreSQL and the hub in the background.
 	$(BIN)/jisr up --detach $(ARGS)

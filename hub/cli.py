@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "registry": "hub.registry.commands:registry",
     "schema": "hub.registry.schema_commands:schema",
     "hub": "hub.app:serve",
+    "bench": "hub.local.bench.command:bench",
     "status": "hub.ops.commands:status",
     "explain": "hub.ops.commands:explain",
     "hold": "hub.ops.steward_commands:hold",

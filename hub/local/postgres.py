@@ -49,6 +49,8 @@ _SETTINGS = {
     "max_locks_per_transaction": "256",
     "shared_buffers": "128MB",
     "fsync": "on",
+    # When a row was committed, to the microsecond: what the benchmark's delays are read from.
+    "track_commit_timestamp": "on",
     # After a kill every file is flushed before recovery: one by one, with some databases, takes seconds.
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
     "timezone": "UTC",

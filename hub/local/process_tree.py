@@ -103,3 +103,17 @@ def describe_exit(code: int) -> str:
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return f"exited with code {code}"
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds that a process has taken so far, its children included; 0 if it is gone."""
+    total = 0.0
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        # Children that have ended are counted with their parent, those that live are not.
+        ended = process.cpu_times()
+        total = ended.children_user + ended.children_system
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += one.cpu_times().user + one.cpu_times().system
+    return round(total, 2)

@@ -201,6 +201,11 @@ class Stack:
         """All processes, in the order of their start."""
         return self.supervisor.processes()
 
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds that each process has taken so far, its children included."""
+        running = ((one.name, one.pid) for one in self.processes())
+        return {name: process_tree.cpu_s(pid) for name, pid in running if pid is not None}
+
     # Databases.
 
     def create_database(self, name: str) -> str:

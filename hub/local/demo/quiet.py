@@ -6,12 +6,15 @@ Only to know *when* to look, and how fast it went; *what* the agencies then hold
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Protocol
 
 from kafka import KafkaConsumer, TopicPartition
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from hub.contracts import topics
-from hub.local.demo.region import Region
+from hub.contracts.agreements import Agreement
+from hub.local.demo.desk import Desk
 
 _POLL_S = 0.1
 _UNDER_WAY_AT_AGENCY = """
@@ -26,10 +29,23 @@ _AT_HUB = text("""
 _HUB_POSITIONS = text("SELECT topic, partition, next_offset FROM position WHERE lane = 'intake'")
 
 
+class Watched(Protocol):
+    """What is looked at: the agencies' databases and agreements, the hub's store, and Kafka."""
+
+    store: Engine
+    desks: dict[str, Desk]
+
+    @property
+    def agreements(self) -> Mapping[str, Agreement]: ...
+
+    @property
+    def bootstrap(self) -> str: ...
+
+
 class Quiet:
     """Looks at every queue on the way. Blocks; close it at the end."""
 
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: Watched) -> None:
         self._region = region
         self._consumer = KafkaConsumer(
             bootstrap_servers=region.bootstrap, group_id=None, enable_auto_commit=False
@@ -57,9 +73,7 @@ class Quiet:
         """How much was ever written to all topics, if nothing is under way; else None."""
         if any(desk.one(_UNDER_WAY_AT_AGENCY) for desk in self._region.desks.values()):
             return None
-        with self._region.store.connect() as store:
-            waiting, joined = store.execute(_AT_HUB).one()
-            read = {TopicPartition(row[0], row[1]): row[2] for row in store.execute(_HUB_POSITIONS)}
+        waiting, joined, read = self._at_hub()
         if waiting or joined < sum(one.snapshot for one in self._region.agreements.values()):
             return None
         written = self._consumer.end_offsets([*self._changes, *self._inboxes])
@@ -68,6 +82,26 @@ class Quiet:
         if arrived and all(applied.get(place, 0) == written[place] for place in self._inboxes):
             return dict(written)
         return None
+
+    def all_read(self) -> bool:
+        """Whether the hub has read every change, and published all that follows from it."""
+        waiting, _, read = self._at_hub()
+        written = self._consumer.end_offsets(self._changes)
+        return not waiting and all(read.get(place, 0) == written[place] for place in self._changes)
+
+    def applied(self, agency: str) -> bool:
+        """Whether the agency's connector has applied everything in its inboxes."""
+        inboxes = [place for place in self._inboxes if place.topic.startswith(f"{agency}.")]
+        applied = {place: offset for place, (offset, _) in self._inbox_positions().items()}
+        written = self._consumer.end_offsets(inboxes)
+        return all(applied.get(place, 0) == written[place] for place in inboxes)
+
+    def _at_hub(self) -> tuple[int, int, dict[TopicPartition, int]]:
+        """(what is due or unpublished, how many have joined, offsets read)."""
+        with self._region.store.connect() as store:
+            waiting, joined = store.execute(_AT_HUB).one()
+            read = {TopicPartition(row[0], row[1]): row[2] for row in store.execute(_HUB_POSITIONS)}
+        return waiting, joined, read
 
     def last_commit_s(self) -> float:
         """When an agency's database last committed something from the hub, in seconds since 1970."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine
 
 from hub.contracts.agreements import load_agreements
@@ -88,7 +87,9 @@ class Region:
 
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds that each process has taken so far, its children included."""
-        return {one.name: _cpu_s(one.pid) for one in self.stack.processes() if one.pid is not None}
+        return {
+            one.name: process_tree.cpu_s(one.pid) for one in self.stack.processes() if one.pid is not None
+        }
 
     def _populate(self, endpoints: Endpoints) -> None:
         for agency, url in endpoints.agencies.items():
@@ -106,16 +107,3 @@ def clear(home: Path) -> None:
     left = folder.read_state().get("processes", [])
     process_tree.stop_leftovers((one["pid"], one["created"]) for one in left)
     shutil.rmtree(home, ignore_errors=True)
-
-
-def _cpu_s(pid: int) -> float:
-    total = 0.0
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        # Children that have ended are counted with their parent, those that live are not.
-        ended = process.cpu_times()
-        total = ended.children_user + ended.children_system
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += one.cpu_times().user + one.cpu_times().system
-    return round(total, 2)
