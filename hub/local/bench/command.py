@@ -35,6 +35,7 @@ def bench(
     Every part ends with a comparison of what the agencies hold; a difference is an error.
     """
     from hub.local.bench.parts import PARTS, Bench
+    from hub.local.demo.interruption import Interruption
     from hub.local.demo.screen import Screen
 
     unknown = set(only) - PARTS.keys()
@@ -43,10 +44,11 @@ def bench(
     screen = Screen(stderr=as_json)
     measure = Bench(changes, seed, rates, latency_s, screen.progress_line)
     found = {}
-    for name, part in PARTS.items():
-        if not only or name in only:
+    with Interruption() as interruption:
+        for name in only or PARTS:
+            interruption.heed()
             screen.heading(name)
-            found[name] = part(measure)
+            found[name] = PARTS[name](measure)
             screen.line(json.dumps(found[name]))
     if as_json:
         machine = {"cores": os.cpu_count(), "python": platform.python_version()}

@@ -23,7 +23,8 @@ TABLE = """
 CREATE TABLE beneficiary (
     id bigserial PRIMARY KEY, cin text, massar_code text, family_name_ar text, given_name_ar text,
     family_name_fr text, given_name_fr text, birth_date date, sex text, commune text, phone text,
-    education_level text, disability text, languages text[], received_on date)
+    education_level text, disability text, languages text[], received_on date);
+CREATE INDEX ON beneficiary (cin)
 """
 _COPY = f"COPY beneficiary ({', '.join(COLUMNS)}) FROM STDIN"
 _UPDATE = "UPDATE beneficiary SET phone = %s, commune = %s WHERE cin = %s"
