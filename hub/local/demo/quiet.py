@@ -6,7 +6,7 @@ Only to know *when* to look, and how fast it went; *what* the agencies then hold
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from kafka import KafkaConsumer, TopicPartition
@@ -50,8 +50,10 @@ class Quiet:
         self._consumer = KafkaConsumer(
             bootstrap_servers=region.bootstrap, group_id=None, enable_auto_commit=False
         )
-        self._changes = self._partitions(topics.changes, topics.CHANGES_PARTITIONS)
-        self._inboxes = self._partitions(topics.inbox, topics.INBOX_PARTITIONS)
+        agencies = region.agreements
+        self._changes = self._partitions(topics.changes, topics.CHANGES_PARTITIONS, agencies)
+        # Of an agency without a database nobody can know here what it has read.
+        self._inboxes = self._partitions(topics.inbox, topics.INBOX_PARTITIONS, region.desks)
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
@@ -114,11 +116,11 @@ class Quiet:
             for topic, part, offset, at_ms in desk.ask(_INBOX_POSITIONS)
         }
 
-    def _partitions(self, name: object, count: int) -> list[TopicPartition]:
+    def _partitions(self, name: object, count: int, agencies: Iterable[str]) -> list[TopicPartition]:
         assert callable(name)
         return [
             TopicPartition(name(agency, record_type), number)
-            for agency, agreement in self._region.agreements.items()
-            for record_type in agreement.record_types
+            for agency in agencies
+            for record_type in self._region.agreements[agency].record_types
             for number in range(count)
         ]

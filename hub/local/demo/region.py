@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, create_engine
 
@@ -28,11 +29,17 @@ _LOAD_PROFILE_FROM_PEOPLE = 5_000
 class Region:
     """Four agencies with their people, and the hub between them. Data of an earlier run are removed.
 
-    `local_ids`: agency → number of a person in the population → the agency's own id.
+    `local_ids`: agency → number of a person in the population → the agency's own id. `more`: of
+    `StackOptions`.
     """
 
     def __init__(
-        self, home: Path, people: Population, hub_workers: int, report: Callable[[Progress], None]
+        self,
+        home: Path,
+        people: Population,
+        hub_workers: int,
+        report: Callable[[Progress], None],
+        **more: Any,
     ) -> None:
         self.population = people
         self.local_ids: dict[str, dict[int, str]] = {}
@@ -46,6 +53,7 @@ class Region:
                 kafka_profile="load" if people.people >= _LOAD_PROFILE_FROM_PEOPLE else "fast-start",
                 populate=self._populate,
                 report=report,
+                **more,
             )
         )
         options = self.stack.options
