@@ -12,6 +12,9 @@ PYTHON ?= python3
 VENV ?= .venv
 # Options for what a target runs: make demo ARGS="--people 2000", make test ARGS="-k merge".
 ARGS ?=
+# What `make faults` plays: the same seed plays the same schedule.
+SEED ?= 1
+N ?= 40
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -19,7 +22,7 @@ UV := uv==0.13.9
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --group build
 
-.PHONY: help setup demo bench up down test check campaign format lint types layers lock clean
+.PHONY: help setup demo bench up down test check faults campaign format lint types layers lock clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{ printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +46,10 @@ test: setup ## All tests but the long campaigns.
 
 check: lint types layers test ## Format, lint, types, import layers, tests: run this before a commit.
 
-campaign: setup ## The long seeded fault campaigns.
+faults: setup ## Delivery under faults: a schedule drawn from SEED, of N rounds, on the real stack.
+	FAULTS_SEED=$(SEED) FAULTS_ROUNDS=$(N) $(BIN)/python -m pytest -m campaign -s tests/faults $(ARGS)
+
+campaign: setup ## All long seeded campaigns.
 	$(BIN)/python -m pytest -m campaign $(ARGS)
 
 format: setup ## Format the code and mend what the linter can mend.

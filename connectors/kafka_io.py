@@ -18,6 +18,7 @@ from connectors.kafka_records import PartitionRecords, Record, batches
 from connectors.messages import Message
 from connectors.sdk import Partition
 from hub.contracts.partitioner import partition_of
+from hub.crash import crash_point
 from hub.errors import Fatal, Retriable
 
 # How long one call may wait for the broker before the side counts as away.
@@ -69,6 +70,7 @@ class Producer:
                 for batch, future in batches(TopicPartition(*place), records)
                 if self._enqueue(batch)
             ]
+            crash_point("connector.sending")
             self._producer.flush(timeout=2 * BLOCK_MS / 1000)
             for future in acknowledged:
                 future.get(timeout=BLOCK_MS / 1000)

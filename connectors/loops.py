@@ -11,6 +11,7 @@ from connectors.kafka_io import Consumer, Producer
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
 from connectors.sdk import Arrivals, Partition, Receipt, Sink, Source, Unsettled
+from hub.crash import crash_point
 from hub.errors import SkipRecord
 
 log = logging.getLogger(__name__)
@@ -72,8 +73,11 @@ class SourceSide:
             self._limit = SMALLEST_BATCH
             self._idle_s = min(self._idle_s * 1.5, LONGEST_IDLE_S)
             return self._idle_s
+        crash_point("source.read")
         self._producer.send([self._writer.change(change) for change in batch.changes])
+        crash_point("source.sent")
         self._source.acknowledge(batch)
+        crash_point("source.forgotten")
         for change in batch.changes:
             self._metrics.changes.labels(change.record_type, change.operation).inc()
         if len(batch.changes) >= self._limit // 2:
@@ -94,6 +98,7 @@ class SourceSide:
             consumer.close()
         now_ms = int(time.time() * 1000)
         receipts = [Receipt(*partition, offset, now_ms) for partition, offset in sorted(ends.items())]
+        crash_point("source.joining")
         self._producer.send([self._writer.receipt(receipt) for receipt in receipts])
         self._joined = True
 
@@ -142,6 +147,8 @@ class SinkSide:
     def step(self) -> float:
         assert self._consumer is not None
         arrivals = self._decode(self._consumer.poll(POLL_RECORDS))
+        if arrivals.positions:
+            crash_point("sink.polled")
         for outcome, count in self._sink.apply(arrivals).items():
             self._metrics.deliveries.labels(outcome).inc(count)
         self._tell()
@@ -177,7 +184,9 @@ class SinkSide:
         assert self._producer is not None
         receipts = self._sink.receipts()
         if receipts:
+            crash_point("sink.positioned")
             self._producer.send([self._writer.receipt(receipt) for receipt in receipts])
+            crash_point("sink.told")
             self._sink.confirm(receipts)
             self._metrics.receipts.inc(len(receipts))
 

@@ -22,6 +22,7 @@ from connectors.sql.plan import Planner
 from connectors.sql.retries import REFUSED, WAITING, PutOff
 from connectors.sql.rows import EntityRow
 from connectors.sql.tables import OUTBOX, POSITION
+from hub.crash import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,8 @@ class SqlSink:
                 settled = [step.delivery.entity for step in steps if step.put_off is None]
                 if self._waits and settled:
                     retries.wake(self.db, settled)
+                crash_point("sink.applying")
+            crash_point("sink.applied")
         except (Refusal, Locked) as error:
             if len(deliveries) > 1:
                 middle = len(deliveries) // 2

@@ -14,6 +14,7 @@ from connectors.sql.database import Database, patiently
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.rows import TRUNCATE, Captured, Shadow
 from connectors.sql.work import Progress, Work
+from hub.crash import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -153,3 +154,4 @@ class SqlSource:
                 self.db.execute(store.READ_UP_TO, {"seq": work.seqs[-1]})
             dirty.forget(self.db, work.dirty)
             snapshot.save(self.db, work.snapshot)
+            crash_point("source.forgetting")

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from hub.contracts.partitioner import partition_of
+from hub.crash import crash_point
 from hub.errors import Retriable
 from hub.lanes.messages import OutMessage
 
@@ -63,6 +64,7 @@ class LogWriter:
                 for (topic, partition), those in by_partition.items()
                 for batch, future in await self._send(topic, partition, those)
             ]
+            crash_point("publication.sending")
             acknowledged = await asyncio.gather(*(future for _, _, future in sent))
         except KafkaError as error:
             raise Retriable(f"Kafka did not acknowledge a batch: {error!r}") from error

@@ -12,6 +12,7 @@ from hub.contracts.wire import read as read_avro
 from hub.contracts.wire import unframe
 from hub.core.projection import UPSERT
 from hub.core.tokens import Ids
+from hub.crash import crash_point
 from hub.errors import Retriable, SkipRecord
 from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake
@@ -101,9 +102,9 @@ class IntakeLane(Lane):
     # In the lane's thread
 
     def _converge(self, messages: list[Message], advances: list[Advance]) -> tuple[Converged, Outbound]:
-        return self._commit(
-            lambda finish: self._intake.converge(self._reading.read(messages), advances, finish)
-        )
+        read = self._reading.read(messages)
+        crash_point("intake.read")
+        return self._commit(lambda finish: self._intake.converge(read, advances, finish))
 
     def _commit(
         self, act: Callable[[Callable[[Transaction, Converged], None]], Converged]
@@ -118,8 +119,10 @@ class IntakeLane(Lane):
             tx.save_dead_letters([_dead_row(dead) for dead in done.dead])
             if payload is not None:
                 out.publication = tx.save_publication(self._worker, payload)
+            crash_point("intake.finishing")
 
         done = act(finish)
+        crash_point("intake.committed")
         self._published, self._farewells = [], []
         return done, out
 
@@ -130,6 +133,7 @@ class IntakeLane(Lane):
     def _drop_published(self) -> None:
         with self._store.begin() as tx:
             self._forget_published(tx)
+        crash_point("publication.forgotten")
         self._published, self._farewells = [], []
 
     def _bury(self) -> None:
@@ -154,6 +158,7 @@ class IntakeLane(Lane):
                     sending.result(_BURY_TIMEOUT_S)
                 except TimeoutError as error:
                     raise Retriable("Kafka did not acknowledge tombstones") from error
+                crash_point("tombstone.sent")
 
     def _behind(self, out: Outbound) -> dict[bytes, frozenset[str]]:
         with self._store.begin() as tx:
@@ -191,6 +196,8 @@ class IntakeLane(Lane):
             if self._terms_day != self._intake.day:
                 changed = self._joining.apply_terms(tx, self._intake.day)
                 self._terms_day = self._intake.day
+        if admitted:
+            crash_point("joining.admitted")
         for agency in admitted:
             self.log.warning("%s has joined: its snapshot is taken in", agency)
         for record_type in changed:
@@ -201,6 +208,7 @@ class IntakeLane(Lane):
 
     async def _publish(self, out: Outbound) -> None:
         places = await self._writer.publish(out.messages, [message for message, _ in out.farewells])
+        crash_point("publication.acknowledged")
         for message, delivery in out.farewells:
             where = places[message.topic, message.key]
             self._farewells.append(
@@ -243,7 +251,9 @@ class IntakeLane(Lane):
             if not rows:
                 return
             self.log.warning("publishing what %d earlier transactions left", len(rows))
+            crash_point("leftover.restated")
             await self._publish(out)
+            crash_point("leftover.published")
             self._published += rows
             await self.in_thread(self._drop_published)
 
@@ -291,10 +301,13 @@ class ReceiptsLane(Lane):
             except (SkipRecord, ValueError) as error:
                 self.log.warning("a receipt of %s cannot be used: %s", agency, error)
                 self._observer.receipt_skipped(agency)
+        crash_point("receipts.read")
         with self._store.begin() as tx:
             tx.advance(self.name, advances)
             rows = [watermarks[place] for place in sorted(watermarks)]
             save_receipts(tx, rows, [exceptions[place] for place in sorted(exceptions)])
+            crash_point("receipts.saving")
+        crash_point("receipts.saved")
 
     def _note(
         self,

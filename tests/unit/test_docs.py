@@ -21,6 +21,7 @@ from hub.cli import COMMANDS, jisr
 from hub.contracts.agreements import load_agreement
 from hub.contracts.notices import TEXTS
 from hub.contracts.records import HUB, KINDS, MATCHES, MERGES, PRIVACIES, STEWARD, Catalogue
+from hub.crash import POINTS, VARIABLE
 from hub.errors import ConfigurationError
 from hub.local.data_folder import HOME_VARIABLE
 from hub.local.jars import CACHE_VARIABLE, MIRROR_VARIABLE
@@ -221,6 +222,19 @@ def prometheus_names() -> set[str]:
 def test_every_metric_is_described_and_no_other() -> None:
     described = set(re.findall(r"^\| `(jisr_\w+)` \|", OPERATORS, re.MULTILINE))
     assert described == prometheus_names()
+
+
+def test_every_crash_point_is_passed_in_one_place_and_described_there_and_in_the_documentation() -> None:
+    passed = sorted(
+        name
+        for path in files("*.py")
+        if path.relative_to(ROOT).parts[0] in ("hub", "connectors")
+        for name in re.findall(r'crash_point\("([a-z.]+)"\)', path.read_text(encoding="utf-8"))
+    )
+    assert passed == sorted(POINTS)
+    described = dict(re.findall(r"^\| `([a-z]+\.[a-z]+)` \| (.+?) \|$", text("docs/faults.md"), re.MULTILINE))
+    assert described == POINTS
+    assert f"`{VARIABLE}`" in text("docs/faults.md")
 
 
 # Files that people write
