@@ -40,6 +40,9 @@ from hub.errors import ConfigurationError, Retriable
 LOCK_TIMEOUT_MS = 250
 # A statement that takes longer holds locks for too long, or hangs on a dead connection.
 STATEMENT_TIMEOUT_MS = 30_000
+# A connector that is frozen, or whose machine is gone, inside a transaction must not keep people from its
+# rows: the server ends a transaction that does nothing for so long.
+ABANDONED_AFTER_MS = 5_000
 
 _NEXT_XID = "SELECT pg_current_xact_id()::text"
 _SNAPSHOT_XMIN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
@@ -64,7 +67,10 @@ class PostgreSQL(CoreDatabase):
             given = make_url(url).set(drivername="postgresql+psycopg")
         except ArgumentError as error:
             raise ConfigurationError(f"the database's URL: {error}") from error
-        session = f"-c datestyle=ISO,YMD -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        session = (
+            f"-c datestyle=ISO,YMD -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            f" -c idle_in_transaction_session_timeout={ABANDONED_AFTER_MS}"
+        )
         arguments = {
             "connect_timeout": 5,
             "application_name": "jisr-connector",

@@ -38,7 +38,8 @@ _ORPHAN_AGE_S = 15.0
 _SWEEP_S = 5.0
 _JOINING_S = 0.5
 _DUE_BATCH = 1_000
-_BURY_TIMEOUT_S = 30.0
+# Inside a transaction: shorter than the store lets one be idle.
+_BURY_TIMEOUT_S = 10.0
 
 
 class IntakeLane(Lane):

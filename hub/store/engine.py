@@ -17,17 +17,28 @@ from hub.store.transaction import STAGED, Transaction
 
 # Deadlock and serialization failure: PostgreSQL rolled us back so that others can go on; do it again.
 _TRY_AGAIN = frozenset({"40P01", "40001"})
+# A worker that is frozen, or whose machine is gone, inside a transaction holds its locks until the server
+# ends that: nobody could take over before. Far longer than any batch computes between two statements.
+ABANDONED_AFTER_S = 20.0
 
 
 class HubStore:
-    """The hub's PostgreSQL. `url`: an SQLAlchemy URL (`postgresql+psycopg://…`)."""
+    """The hub's PostgreSQL. `url`: an SQLAlchemy URL (`postgresql+psycopg://…`).
 
-    def __init__(self, url: str, pool_size: int = 4) -> None:
+    A transaction that does nothing for `abandoned_after_s` is ended by the server.
+    """
+
+    def __init__(self, url: str, pool_size: int = 4, abandoned_after_s: float = ABANDONED_AFTER_S) -> None:
+        abandoned_ms = int(abandoned_after_s * 1000)
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 5, "application_name": "jisr-hub"},
+            connect_args={
+                "connect_timeout": 5,
+                "application_name": "jisr-hub",
+                "options": f"-c idle_in_transaction_session_timeout={abandoned_ms}",
+            },
         )
         event.listen(self.engine, "connect", _prepare)
 

@@ -313,3 +313,29 @@ def test_deaths_between_any_two_effects_change_nothing(either: Agency, seed: int
         assert any(c.operation == "insert" and c.values["cin"] == f"SH{n}" for c in mine)
         assert any(c.values == {"sex": "male"} for c in mine)
     assert agency.source.backlog() == 0
+
+
+def test_a_connector_frozen_inside_a_transaction_does_not_keep_people_from_their_rows(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.sql.postgresql.ABANDONED_AFTER_MS", 200)
+    agency = Agency("postgresql", empty_database("postgresql", request, tmp_path), tmp_path)
+    agency.start()
+    key = agency.add(cin="SH1")
+    agency.changes()
+    # Only a test that hangs reaches it.
+    agency.sql("SET lock_timeout = '60s'")
+
+    def frozen() -> None:
+        with agency.sink.db.transaction(by_hub=True):
+            agency.sink.db.execute(
+                f"UPDATE {PERSON} SET cin = 'SH9' WHERE \"المعرف\" = :id", {"id": int(key)}
+            )
+            # Waits until the server has ended the transaction of the connector, which does nothing.
+            agency.sql(f"UPDATE {PERSON} SET cin = 'SH2' WHERE \"المعرف\" = {key}")
+            agency.sink.db.clock_ms()
+
+    with pytest.raises(Retriable):
+        frozen()
+    assert agency.row(key, "cin") == ("SH2",)
+    agency.close()

@@ -1,0 +1,55 @@
+"""The store when a worker does not play along."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+from support.store_hub import open_store
+
+from hub.store.engine import HubStore
+from hub.store.errors import StoreAway
+
+_TURN = text(
+    "INSERT INTO setting (name, value) VALUES ('turn', :who) ON CONFLICT (name) DO UPDATE SET value = :who"
+)
+# Far beyond what it takes; only a test that hangs reaches it.
+_PATIENCE_S = 60
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[HubStore]:
+    store = open_store(database)
+    yield store
+    store.close()
+
+
+def test_a_worker_frozen_inside_a_transaction_does_not_keep_the_others(
+    store: HubStore, database: str
+) -> None:
+    frozen = HubStore(database, abandoned_after_s=0.2)
+    held, others_are_done = threading.Event(), threading.Event()
+
+    def freeze() -> None:
+        with frozen.begin() as tx:
+            tx.connection.execute(_TURN, {"who": "frozen"})
+            held.set()
+            assert others_are_done.wait(_PATIENCE_S)
+            tx.connection.execute(_TURN, {"who": "frozen"})
+
+    with ThreadPoolExecutor(1) as pool:
+        thawed = pool.submit(freeze)
+        assert held.wait(_PATIENCE_S)
+        with store.begin() as tx:
+            tx.connection.execute(_TURN, {"who": "other"})
+        others_are_done.set()
+        with pytest.raises(StoreAway):
+            thawed.result(_PATIENCE_S)
+    with store.begin() as tx:
+        assert (
+            tx.connection.execute(text("SELECT value FROM setting WHERE name = 'turn'")).scalar() == "other"
+        )
+    frozen.close()
