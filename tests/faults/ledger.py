@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,13 +30,12 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """`unsure`: by agency, changes whose commit broke off, so that nobody knows whether they are in effect.
-
-    `poison`: where messages stand that no reader can use.
+    """`unsure`: rows that somebody began to make, as (agency, field, value), until their commit is known: if
+    it broke off, nobody knows whether they are there. `poison`: where messages stand that no reader can use.
     """
 
     entries: list[Entry] = field(default_factory=list)
-    unsure: Counter[str] = field(default_factory=Counter)
+    unsure: set[tuple[str, str, Any]] = field(default_factory=set)
     poison: set[Place] = field(default_factory=set)
 
     def note(self, entry: Entry) -> None:

@@ -26,6 +26,7 @@ from hub.core.assertions import RecordState
 from hub.core.tokens import Ids
 from hub.lanes.messages import hub_name
 from hub.local.demo.agencies.databases import AGENCY_DATABASES
+from hub.local.demo.agencies.reading import Held
 from hub.local.demo.audit import Site, read_rows, reckon, verdict
 from hub.local.demo.kept import Kept, read_kept
 from hub.local.demo.proof.entitled import Entitled
@@ -271,23 +272,25 @@ def _unexplained_rows(evidence: Evidence) -> Iterator[str]:
     """Rows that neither the agency's people nor a single creation of the hub's explain: doubles (R28)."""
     made = {(one.agency, one.record_type, one.local_id) for one in evidence.ledger.entries}
     linked = _links(evidence.said)
-    unsure: dict[str, int] = defaultdict(int)
     for agency, tables in evidence.rows.items():
         for record_type, rows in tables.items():
-            own = evidence.initial[agency, record_type]
-            twice: dict[str, list[str]] = defaultdict(list)
-            for local_id in rows.keys() - own:
-                entity = linked.get((agency, record_type, local_id))
-                if entity is not None:
-                    twice[entity].append(local_id)
-                elif (agency, record_type, local_id) not in made:
-                    unsure[agency] += 1
-            for entity, local_ids in sorted(twice.items()):
+            created: dict[str, list[str]] = defaultdict(list)
+            for local_id in sorted(rows.keys() - evidence.initial[agency, record_type]):
+                place = agency, record_type, local_id
+                if place in linked:
+                    created[linked[place]].append(local_id)
+                elif place not in made and not _may_be_made(evidence, agency, rows[local_id]):
+                    yield f"{agency}: {record_type} {local_id}: a row that nobody made"
+            for entity, local_ids in created.items():
                 if len(local_ids) > 1:
-                    yield f"{agency}: {record_type} {sorted(local_ids)}: made twice for {entity}"
-    for agency, count in unsure.items():
-        if count > evidence.ledger.unsure[agency]:
-            yield f"{agency}: {count} rows that nobody made"
+                    yield f"{agency}: {record_type} {local_ids}: made twice for {entity}"
+
+
+def _may_be_made(evidence: Evidence, agency: str, row: Held) -> bool:
+    """Whether somebody began to make this row, and its commit broke off."""
+    return any(
+        (agency, name, row.get(name)) in evidence.ledger.unsure for name in ("cin", "number", "person")
+    )
 
 
 def _links(said: Said) -> dict[LocalRecord, str]:

@@ -31,12 +31,20 @@ AFTER = {
     "leftover.published": "publication.acknowledged",
     "source.joining": "source.sent",
 }
-# Passed once in a hub's life, when its first agencies join: armed where the stack starts.
+# Passed when an agency joins: the stage has one join at its start.
 AT_START = ("joining.admitted",)
 # What must happen so that a point is passed at all.
 _NEEDS = {"tombstone.sent": ("enrol", "unenrol", "receive", "dismiss")}
 # Where a worker or connector is frozen while others go on.
-FREEZES = ("intake.committed", "publication.acknowledged", "intake.finishing", "sink.applied", "source.sent")
+FREEZES = (
+    "intake.finishing",
+    "intake.committed",
+    "publication.acknowledged",
+    "receipts.saving",
+    "source.sent",
+    "sink.applying",
+    "sink.applied",
+)
 _MOST_PASSAGES = 3
 
 
@@ -77,8 +85,8 @@ class Draw:
             yield self.round()
 
     def round(self) -> Round:
-        names = self._rng.sample(sorted(_FAULTS), self._rng.choice((1, 1, 2)))
-        steps = [step for name in names for step in _FAULTS[name](self)]
+        names = self._rng.sample(sorted(FAULTS), self._rng.choice((1, 1, 2)))
+        steps = [step for name in names for step in FAULTS[name](self)]
         return Round(" and ".join(names), [*self.edits(3), *steps, *self.edits(3)])
 
     def all_points(self, together: int) -> Iterator[Round]:
@@ -177,7 +185,7 @@ class Draw:
         return [self._edit("twins") for _ in range(4)]
 
 
-_FAULTS = {
+FAULTS = {
     name: getattr(Draw, name)
     for name in (
         "killed", "frozen", "broker_killed", "server_killed", "process_killed", "connections_cut",

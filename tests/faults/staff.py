@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import partial
 
@@ -69,8 +70,14 @@ class Staff:
         try:
             getattr(self, f"_{step.what if there else first}")(step)
         except DBAPIError:
-            for agency in ("entraide", "ads"):
-                self._ledger.unsure[agency] += 1
+            return
+
+    @contextmanager
+    def _making(self, agency: str, field: str, value: object) -> Iterator[None]:
+        """A row is made, to be known by a value; if this breaks off, nobody knows whether it is there."""
+        self._ledger.unsure.add((agency, field, value))
+        yield
+        self._ledger.unsure.remove((agency, field, value))
 
     def _note(
         self, agency: str, record_type: str, local_id: object, operation: str, **values: object
@@ -101,13 +108,15 @@ class Staff:
         self._at_entraide(self._scene.newcomer(), _phone(step))
 
     def _at_entraide(self, who: Newcomer, phone: str) -> None:
-        number = at_entraide(self._scene, who, phone=phone, commune=None)
+        with self._making("entraide", "cin", who.cin):
+            number = at_entraide(self._scene, who, phone=phone, commune=None)
         self.newcomers.append((number, who))
         said = {"cin": who.cin, "family_name_ar": who.family_ar, "birth_date": who.birth, "phone": phone}
         self._note("entraide", "person", number, "insert", **said)
 
     def _at_ads(self, who: Newcomer, phone: str) -> None:
-        number = at_ads(self._scene, who, cin=who.cin, phone=phone)
+        with self._making("ads", "cin", who.cin):
+            number = at_ads(self._scene, who, cin=who.cin, phone=phone)
         said = {"cin": who.cin, "family_name_fr": who.family_fr, "birth_date": who.birth, "phone": phone}
         self._note("ads", "person", number, "insert", **said)
 
@@ -121,7 +130,8 @@ class Staff:
     def _enrol(self, step: Step) -> None:
         _, person = self._cast[step.number % len(self._cast)]
         number, centre = f"INS-2026-{step.serial:08d}", self._scene.desk("ads").one(_A_CENTRE)
-        key = self._scene.edit("ads", _ENROL, number=number, person=person, centre=centre)
+        with self._making("ads", "number", number):
+            key = self._scene.edit("ads", _ENROL, number=number, person=person, centre=centre)
         self._enrolments.append((key, 0))
         said = {"number": number, "person": str(person), "centre": str(centre), "status": "planned"}
         self._note("ads", "enrolment", key, "insert", **said)
@@ -149,7 +159,8 @@ class Staff:
     def _consent(self, step: Step) -> None:
         person, _ = self._cast[step.number % len(self._cast)]
         day = date.today() - timedelta(days=1)  # noqa: DTZ011 — the day on a paper
-        key = self._scene.edit("entraide", _CONSENT, person=person, day=day)
+        with self._making("entraide", "person", str(person)):
+            key = self._scene.edit("entraide", _CONSENT, person=person, day=day)
         self._consents.append(key)
         self._note("entraide", "consent", key, "insert", person=str(person), status="given", given_on=day)
 

@@ -23,12 +23,14 @@ from staff import Staff
 from stock import Stock
 
 from hub import crash
+from hub.local import services
+from hub.local.demo.agencies.databases import AGENCY_DATABASES
 from hub.local.demo.loading import expected_rows, rows_held
 from hub.local.demo.population import population
 from hub.local.demo.quiet import Quiet
 from hub.local.demo.region import Region
 from hub.local.demo.story.scene import Scene
-from hub.local.stack import PROJECT, Progress
+from hub.local.stack import PROJECT, AgencyDatabase
 from hub.settings import read_secret
 
 WORKERS = 2
@@ -37,7 +39,12 @@ _SETTLES_WITHIN_S = 240.0
 _LOOK_EVERY_S = 0.1
 _BETWEEN_EDITS_S = 0.03
 _AWAY_S = 3.0
+# Each at another person: the hub stops answering agencies that contend over one for long (R19).
 _MEANWHILE = ("phone_at_entraide", "commune_at_region", "phone_at_ads")
+# Points that such edits do not lead to.
+_TO_PASS = {"tombstone.sent": ("receive", "dismiss")}
+_MAPPINGS = PROJECT / "deploy" / "connectors"
+_LATE = "health"
 _BACKENDS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 _ALLOW = "ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}"
 
@@ -52,16 +59,15 @@ class Stage:
         self.crashes.mkdir()
         self.caught: set[str] = set()
         self.ledger = Ledger()
-        self.frozen: dict[str, psutil.Process] = {}
-        self._ready: set[str] = set()
         self._spare = 10_000_000
         self._cleanup = ExitStack()
         self.region = Region(
             self._base / "stack",
             population(people, seed),
             WORKERS,
-            self._on_progress,
+            lambda _: None,
             agreements=self._agreements(),
+            connectors=self._mappings(),
             environment={crash.VARIABLE: str(self.crashes)},
         )
 
@@ -85,13 +91,22 @@ class Stage:
         shutil.copy(Path(__file__).parent / "agreements" / "youth.yaml", folder)
         return folder
 
-    def _on_progress(self, progress: Progress) -> None:
-        """Once all hub workers have come up, whoever lets the first agencies in is killed."""
-        self._ready.add(progress.what)
-        if {f"hub-{n} ready" for n in range(WORKERS)} <= self._ready and not self.caught:
-            self.caught.update(AT_START)
-            for point in AT_START:
-                crash.arm(self.crashes, point)
+    def _mappings(self) -> Path:
+        """Those of the release, but for the agency that joins a hub at work."""
+        folder = self._base / "connectors"
+        shutil.copytree(_MAPPINGS, folder)
+        (folder / f"{_LATE}.yaml").unlink()
+        return folder
+
+    def _join_late(self) -> None:
+        """The last agency joins; the worker that lets it in is killed at that moment."""
+        for point in AT_START:
+            crash.arm(self.crashes, point)
+        shutil.copy(_MAPPINGS / f"{_LATE}.yaml", self._base / "connectors")
+        stack = self.region.stack
+        stack.run([services.connector(stack, AgencyDatabase(_LATE, AGENCY_DATABASES[_LATE][0]))])
+        self.until(lambda: not crash.pending(self.crashes), "an agency is let in")
+        self.caught.update(AT_START)
 
     def _start(self) -> None:
         self._cleanup.callback(self.region.stop)
@@ -108,6 +123,7 @@ class Stage:
             for agency, tables in oracle.read_rows(self.region.site).items()
             for record_type, rows in tables.items()
         }
+        self._join_late()
         goal = expected_rows(self.region)
         self.until(lambda: all(n >= goal[a] for a, n in rows_held(self.region).items()), "the load converges")
         self.settle()
@@ -175,8 +191,8 @@ class Stage:
             if step.what not in crash.pending(self.crashes):
                 return True
             self._spare += 1
-            # Not two agencies the same person's: the hub stops answering those who contend for long (R19).
-            kind = _MEANWHILE[self._spare % len(_MEANWHILE)]
+            kinds = _TO_PASS.get(step.what, _MEANWHILE)
+            kind = kinds[self._spare % len(kinds)]
             self.staff.edit(Step("edit", kind, self._spare, self._spare))
             return False
 

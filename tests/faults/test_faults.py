@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from ledger import Entry
 from schedule import Draw, Round
 from stage import Stage
 
 from hub.crash import POINTS
+from hub.local.demo.desk import Desk, write
 
 PEOPLE = 40
 SEED = int(os.environ.get("FAULTS_SEED") or 1)
@@ -46,6 +48,44 @@ def test_a_death_between_any_two_effects_loses_and_doubles_nothing(stage: Stage)
 
 def test_a_short_schedule_of_faults(stage: Stage) -> None:
     play(stage, Draw(SEED).rounds(SLICE_ROUNDS))
+
+
+def test_the_oracle_sees_what_is_planted(stage: Stage) -> None:
+    """A proof that cannot fail proves nothing: a lost edit, a doubled row, a changed value."""
+    ads = stage.region.desks["ads"]
+    person = int(min(stage.region.local_ids["ads"].values(), key=int))
+    assert stage.verdict() == []
+
+    stage.ledger.note(Entry("ads", "person", str(person), "update", {"phone": "+212799999999"}))
+    assert stage.verdict() == [f"{stage.ledger.entries.pop()}: phone was never said, nor held"]
+
+    double = _unseen(ads, _DOUBLE, id=person)
+    assert any("a row that nobody made" in problem for problem in stage.verdict())
+    _unseen(ads, "DELETE FROM beneficiaire WHERE id_beneficiaire = :id", id=double)
+
+    before = ads.one("SELECT cin FROM beneficiaire WHERE id_beneficiaire = :id", id=person)
+    _unseen(ads, _SET_CIN, cin="ZZ1", id=person)
+    assert any("another value of cin" in problem for problem in stage.verdict())
+    _unseen(ads, _SET_CIN, cin=before, id=person)
+    assert stage.verdict() == []
+
+
+_SET_CIN = "UPDATE beneficiaire SET cin = :cin WHERE id_beneficiaire = :id"
+_DOUBLE = """
+    INSERT INTO beneficiaire (cin, nom_complet, sexe, date_naissance)
+    SELECT cin, nom_complet, sexe, date_naissance FROM beneficiaire WHERE id_beneficiaire = :id
+    RETURNING id_beneficiaire
+"""
+
+
+def _unseen(desk: Desk, sql: str, **values: object) -> object:
+    """Write as the hub's sink does, so that capture does not see it, and nothing mends it."""
+    return desk.together(
+        lambda connection: (
+            write(connection, "SET LOCAL jisr.origin = 'hub'", {}),
+            write(connection, sql, values),
+        )
+    )[1]
 
 
 @pytest.mark.campaign
