@@ -73,11 +73,11 @@ class Round:
 
 
 class Draw:
-    """Draws rounds from a seed."""
+    """Draws rounds from a seed. `first`: of the serial numbers, so that two draws may share a stage."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, first: int = 1) -> None:
         self._rng = Random(f"faults {seed}")
-        self._serial = count(1)
+        self._serial = count(first)
 
     def rounds(self, number: int) -> Iterator[Round]:
         """`number` rounds of one fault each, or two at once."""

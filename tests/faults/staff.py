@@ -9,7 +9,7 @@ from functools import partial
 
 from ledger import Entry, Ledger
 from schedule import Step
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hub.local.demo.story.people import (
     SET_ADS_PHONE,
@@ -69,7 +69,8 @@ class Staff:
         there, first = self._first.get(step.what, ((None,), ""))
         try:
             getattr(self, f"_{step.what if there else first}")(step)
-        except DBAPIError:
+        except (InterfaceError, OperationalError):
+            # Nothing else: an edit that the agency's own rules refuse is a mistake of the schedule.
             return
 
     @contextmanager
@@ -177,5 +178,6 @@ def _phone(step: Step) -> str:
 
 
 def _commune(step: Step) -> str:
-    """A code that no other step has; there is no such region."""
-    return f"77.{step.serial // 1_000 % 1_000:03d}.{step.serial // 10 % 100:02d}.{step.serial % 10}"
+    """A code that no other step has."""
+    digits = f"{step.serial:09d}"
+    return f"{digits[:2]}.{digits[2:5]}.{digits[5:7]}.{digits[7:]}"

@@ -7,6 +7,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -60,7 +61,10 @@ class Stage:
         self.caught: set[str] = set()
         self.ledger = Ledger()
         self._spare = 10_000_000
+        self._restarts: list[Future[None]] = []
+        self._pool = ThreadPoolExecutor(1)
         self._cleanup = ExitStack()
+        self._cleanup.callback(self._pool.shutdown)
         self.region = Region(
             self._base / "stack",
             population(people, seed),
@@ -136,6 +140,8 @@ class Stage:
             for step in round_.steps:
                 getattr(self, f"_{step.kind}")(step)
             self._thaw_all()
+            while self._restarts:
+                self._restarts.pop().result()
             self.settle()
         except AssertionError as error:
             return [str(error)]
@@ -223,8 +229,9 @@ class Stage:
         self.region.stack.kill(step.what)
 
     def _restart(self, step: Step) -> None:
+        """Stop and start a worker in good order, while people go on working."""
         self.region.stack.wait_ready(step.what)
-        self.region.stack.restart(step.what)
+        self._restarts.append(self._pool.submit(self.region.stack.restart, step.what))
 
     def _database(self, name: str) -> str:
         endpoints = self.region.stack.endpoints
