@@ -16,6 +16,7 @@ from connectors.sql.database import Database
 from connectors.sql.decide import APPLIED, SUPERSEDED, Decider, Step
 from connectors.sql.plan import settle
 from connectors.sql.retries import REFUSED, WAITING
+from connectors.sql.row_print import written
 from connectors.sql.rows import DELETE, INSERT, UNLINK, Captured, EntityRow
 from connectors.sql.writing import RowWriter
 
@@ -50,7 +51,9 @@ class Chunk:
         for step in live:
             if step.put_off is None:
                 self.decider.decide(step)
+        before_writing = {id(step): self._print(step) for step in live if step.plan is not None}
         RowWriter(self.db, self.decider.map, now_ms).carry_out(live)
+        self._note_prints(live, before_writing)
         self._settle(live, now_ms)
         self._record(live, before, now_ms)
         return steps
@@ -106,6 +109,21 @@ class Chunk:
         for row in store.captured(self.db.query(store.PENDING, params)):
             pending.setdefault(row.local_id, []).append(row)
         return pending, {row[0] for row in self.db.query(store.PENDING_DIRTY, params)}
+
+    def _print(self, step: Step) -> int:
+        writes = step.insert or (step.plan is not None and any(step.plan.writes.values()))
+        return self.decider.printer.of(step.images) if writes else 0
+
+    def _note_prints(self, steps: Sequence[Step], before: Mapping[int, int]) -> None:
+        """Let the shadows know what the rows look like now, by the difference (R30)."""
+        for step in steps:
+            if step.shadow is None or step.delete:
+                continue
+            if step.insert:
+                step.shadow.row_print = written(self._print(step))
+            elif step.shadow.row_print is not None and step.plan is not None and step.plan.writes:
+                moved = before[id(step)] ^ self._print(step)
+                step.shadow.row_print = written(int(step.shadow.row_print, 16) ^ moved)
 
     def _settle(self, steps: Sequence[Step], now_ms: int) -> None:
         for step in steps:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     TextualSelect,
     bindparam,
     create_engine,
+    inspect,
     text,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -85,6 +86,10 @@ class CoreDatabase(Database):
     def begin(self, *, by_hub: bool) -> None:
         """Begin a transaction, with its settings."""
 
+    @abstractmethod
+    def begin_reading(self) -> None:
+        """Begin a transaction that sees one moment."""
+
     def before_commit(self, *, by_hub: bool) -> None:
         """Undo what must not outlive the transaction."""
 
@@ -144,6 +149,12 @@ class CoreDatabase(Database):
             self.begin(by_hub=by_hub)
             yield
             self.before_commit(by_hub=by_hub)
+
+    @contextlib.contextmanager
+    def one_moment(self) -> Iterator[None]:
+        with self.translated(), self._db.begin():
+            self.begin_reading()
+            yield
 
     def script(self, statement: str) -> None:
         """Run a statement without parameters as it is: nothing in it is a mark of the driver's."""
@@ -209,6 +220,19 @@ class CoreDatabase(Database):
         """Create what is missing of the bookkeeping, in the current transaction."""
         with self.at_work() as db:
             self.metadata.create_all(db)
+            self._add_columns(db)
+
+    def _add_columns(self, db: Connection) -> None:
+        """Columns that an older release's tables lack: without a default, so that no row is rewritten."""
+        preparer = db.dialect.identifier_preparer
+        inspector = inspect(db)
+        for table in self.tables.values():
+            present = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
+            for column in table.columns:
+                if column.name not in present:
+                    kind = column.type.compile(db.dialect)
+                    name = preparer.quote(column.name)
+                    self.script(f"ALTER TABLE {self.quoted_table(table)} ADD COLUMN {name} {kind}")
 
     def drop_tables(self) -> None:
         with self.at_work() as db:

@@ -77,6 +77,10 @@ class Database(ABC):
         """A short write transaction; `by_hub` makes capture silent for its own statements (R23)."""
 
     @abstractmethod
+    def one_moment(self) -> AbstractContextManager[None]:
+        """A short transaction whose reads all see the same moment; it locks nothing, writes nothing."""
+
+    @abstractmethod
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]: ...
 
     @abstractmethod
@@ -135,6 +139,10 @@ class Database(ABC):
         """Rows by key, without locking: (columns, modification time in ms)."""
 
     @abstractmethod
+    def present(self, table: TableMap, keys: Sequence[str]) -> set[str]:
+        """Which of these keys have a row; reads nothing else of it."""
+
+    @abstractmethod
     def insert_rows(
         self, table: TableMap, columns: Sequence[str], rows: Sequence[Sequence[Local]]
     ) -> list[NewRow]:
@@ -151,7 +159,7 @@ class Database(ABC):
 
     @abstractmethod
     def create_bookkeeping(self) -> None:
-        """Create the bookkeeping tables where they are missing."""
+        """Create what is missing of the bookkeeping: tables, and columns that a newer release added."""
 
     @abstractmethod
     def install_capture(self, record: RecordMap) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from connectors.sdk import Delivery
 from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import RecordMap
 from connectors.sql.plan import Planner, RowPlan
 from connectors.sql.retries import REFUSED, WAITING, PutOff
+from connectors.sql.row_print import RowPrinter
 from connectors.sql.rows import LINK, Captured, EntityRow, Shadow
 
 # What became of a delivery; also the words of the metric.
@@ -68,6 +70,10 @@ class Decider:
     map: RecordMap
     planner: Planner
     creates: bool
+
+    @cached_property
+    def printer(self) -> RowPrinter:
+        return RowPrinter(self.map)
 
     def decide(self, step: Step) -> None:
         step.decided = True

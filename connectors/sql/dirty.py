@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from connectors.sdk import Batch, Change
@@ -89,6 +89,15 @@ def ended(shadow: Shadow, change: Change) -> None:
     if shadow.incarnation == change.incarnation and not shadow.deleted:
         shadow.incarnation += 1
         shadow.deleted = True
+
+
+def forget_prints(
+    record: str, marks: Iterable[tuple[str, str, int, int]], shadows: Mapping[str, Shadow]
+) -> None:
+    """What a dirty row looked like before is not known: the next sweep looks at it anew (R30)."""
+    for kind, local_id, _, _ in marks:
+        if kind == record and local_id in shadows:
+            shadows[local_id].row_print = None
 
 
 def forget(db: Database, marks: Iterable[tuple[str, str, int, int]]) -> None:

@@ -104,6 +104,9 @@ class PostgreSQL(CoreDatabase):
             settings += "; SET LOCAL jisr.origin = 'hub'; SET CONSTRAINTS ALL IMMEDIATE"
         self.script(settings)
 
+    def begin_reading(self) -> None:
+        self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
     def quoted_table(self, table: Table) -> str:
         return qualified(table.name, self._schema)
 
@@ -182,6 +185,11 @@ class PostgreSQL(CoreDatabase):
 
     def rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, tuple[Image, int | None]]:
         return {key: (row, at) for key, row, at in self._select(table, keys, modified=True)}
+
+    def present(self, table: TableMap, keys: Sequence[str]) -> set[str]:
+        rows = self._of(table)
+        valid = [key for key in keys if catalog.valid_key(rows.key_type, key)]
+        return {key for (key,) in self.fetch(rows.present(), {"keys": valid})} if valid else set()
 
     def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
         statement = self._of(table).page(first=after is None)

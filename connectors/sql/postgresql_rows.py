@@ -74,6 +74,12 @@ class RowStatements:
             of=self.target, key_share="whole" not in lock, skip_locked="free" in lock
         )
 
+    def present(self) -> Select[Any]:
+        """The keys of rows by `keys`."""
+        return self._once(
+            "present", lambda: select(cast(self.key, Text)).where(self._is_named(), *self._fixed())
+        )
+
     def page(self, *, first: bool) -> Select[Any]:
         """`limit` rows by the order of the key, beyond `after` unless `first`."""
 

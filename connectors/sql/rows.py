@@ -47,6 +47,7 @@ class Shadow:
     became], only while the row's value is the hub's; `own` = stamp of the agency's last captured edit;
     `replaced` = [local columns that the hub wrote over, when in ms] (R13); `kept` = the agency's own local
     columns that the hub wrote over, given back when the hub's value is withdrawn (R17).
+    `row_print`: what the row looked like (`row_print`); None while that is not known.
     """
 
     record: str
@@ -62,6 +63,7 @@ class Shadow:
     own: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, list[Any]] = field(default_factory=dict)
     kept: dict[str, Prints] = field(default_factory=dict)
+    row_print: str | None = None
 
 
 @dataclass(slots=True)

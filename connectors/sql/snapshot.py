@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from connectors.sdk import Batch, Change
-from connectors.sql import store
+from connectors.sql import row_print, store
 from connectors.sql.assemble import snapshot
 from connectors.sql.database import Database
 from connectors.sql.mapping import Mapping as AgencyMapping
@@ -36,13 +36,18 @@ def pending(mapping: AgencyMapping, stored: Mapping[str, Any]) -> dict[str, Prog
 def read(source: SqlSource, pending_: Mapping[str, Progress], limit: int) -> Batch | None:
     """The next page of the first record type that is not done."""
     for record, progress in pending_.items():
-        changes, after = _page(source, record, progress, min(limit, PAGE_ROWS))
+        work = Work()
+        with source.db.one_moment():
+            changes, after = _page(source, record, progress, min(limit, PAGE_ROWS), work)
         state = Progress(after, done=False) if after is not None else Progress(progress.after, done=True)
-        return Batch(changes, Work(snapshot={record: state}))
+        work.snapshot = {record: state}
+        return Batch(changes, work)
     return None
 
 
-def _page(source: SqlSource, record: str, progress: Progress, size: int) -> tuple[list[Change], str | None]:
+def _page(
+    source: SqlSource, record: str, progress: Progress, size: int, work: Work
+) -> tuple[list[Change], str | None]:
     table = source.mapping.records[record].main
     rows = source.db.page(table, progress.after, size)
     keys = [key for key, _, _ in rows]
@@ -51,7 +56,10 @@ def _page(source: SqlSource, record: str, progress: Progress, size: int) -> tupl
         for key, (image, _) in source.db.rows(part, keys).items():
             images[key][part.part] = image
     shadows = store.shadows(source.db, record, keys)
-    clock_ms = source.db.clock_ms()
+    clock_ms, of = source.db.clock_ms(), source.printers[record].of
+    work.seen[record] = {
+        key: (of(image), shadows.get(key) or Shadow(record, key)) for key, image in images.items()
+    }
     changes = []
     for key, _, modified_ms in rows:
         change = row_change(source, record, key, images[key], shadows.get(key), clock_ms, modified_ms)
@@ -89,6 +97,25 @@ def row_change(
         values=values,
         entity=shadow.entity,
     )
+
+
+def note_prints(
+    db: Database,
+    record: str,
+    seen: Mapping[str, tuple[int, Shadow]],
+    shadows: Mapping[str, Shadow],
+) -> None:
+    """Keep what the rows of a page looked like, where nothing has happened to them since (R30).
+
+    The source alone empties the queue, and the sink tells the shadow of all that it writes: a row of which
+    nothing is captured, and whose shadow is as it was, is as it was. The others are left to a sweep.
+    """
+    if not seen:
+        return
+    busy = store.busy(db, record, list(seen))
+    for local_id, (number, shadow) in seen.items():
+        if local_id in shadows and local_id not in busy and shadows[local_id] == shadow:
+            shadows[local_id].row_print = row_print.written(number)
 
 
 def save(db: Database, progress: Mapping[str, Progress]) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.sdk import Batch, Change
-from connectors.sql import dirty, snapshot, store
+from connectors.sql import dirty, row_print, snapshot, store, sweep_state
 from connectors.sql.assemble import Edit, assemble, group, noted
 from connectors.sql.convert import Converter, Unmappable
 from connectors.sql.database import Database, patiently
@@ -43,6 +43,7 @@ class SqlSource:
         self.mapping = mapping
         self.converters = converters
         self.published = published
+        self.printers = row_print.printers(mapping.records)
         self._report = report
         self.epoch = 1
         self._snapshots: dict[str, Progress] = {}
@@ -56,6 +57,8 @@ class SqlSource:
         store.prepare(self.db)
         for record in self.mapping.records.values():
             self.db.install_capture(record)
+        for name, printer in self.printers.items():
+            sweep_state.adopt_form(self.db, name, printer.form)
         self.epoch, progress = store.state(self.db)
         self._snapshots = snapshot.pending(self.mapping, progress)
 
@@ -107,7 +110,8 @@ class SqlSource:
             if outcome.change is not None:
                 noted(shadow, outcome.change)
                 changes.append(outcome.change)
-        return Batch(changes, Work(seqs=[row.seq for row in rows]))
+        effects = row_print.effects(rows, self.printers)
+        return Batch(changes, Work(seqs=[row.seq for row in rows], effects=effects))
 
     def _shadows_of(self, edits: Iterable[Edit]) -> dict[str, dict[str, Shadow]]:
         ids: dict[str, set[str]] = {}
@@ -141,13 +145,19 @@ class SqlSource:
             if change.operation != "link":
                 by_record.setdefault(change.record_type, []).append(change)
         with self.db.transaction():
-            for record in sorted(by_record):
-                changes = by_record[record]
-                shadows = store.locked_shadows(self.db, record, {c.local_id for c in changes})
+            # Rows that said nothing have another look all the same.
+            for record in sorted(by_record.keys() | work.effects.keys()):
+                changes, effects = by_record.get(record, []), work.effects.get(record, {})
+                ids = {change.local_id for change in changes} | effects.keys()
+                shadows = store.locked_shadows(self.db, record, ids)
+                for local_id, effect in effects.items():
+                    shadows[local_id].row_print = effect.on(shadows[local_id].row_print)
+                snapshot.note_prints(self.db, record, work.seen.get(record, {}), shadows)
                 for change in changes:
                     noted(shadows[change.local_id], change)
                 for change in (c for c in work.gone if c.record_type == record):
                     dirty.ended(shadows[change.local_id], change)
+                dirty.forget_prints(record, work.dirty, shadows)
                 store.save_shadows(self.db, shadows.values())
             if work.seqs:
                 self.db.execute(store.FORGET, {"seqs": work.seqs})

@@ -90,6 +90,10 @@ class SQLite(CoreDatabase):
             # Seen by nobody else: it is set back before the transaction ends.
             self.script("UPDATE jisr_origin SET hub = 1")
 
+    def begin_reading(self) -> None:
+        # Deferred: the first read fixes the moment, and no writer waits where the journal is a WAL.
+        self.script("BEGIN")
+
     def before_commit(self, *, by_hub: bool) -> None:
         if by_hub:
             self.script("UPDATE jisr_origin SET hub = 0")
@@ -175,6 +179,9 @@ class SQLite(CoreDatabase):
 
     def rows(self, table: TableMap, keys: Sequence[str]) -> dict[str, tuple[Image, int | None]]:
         return {row[0]: (image_of(table, row[2:]), milliseconds(row[1])) for row in self._select(table, keys)}
+
+    def present(self, table: TableMap, keys: Sequence[str]) -> set[str]:
+        return {key for (key,) in self.fetch(self._of(table).present(), {"keys": list(keys)})}
 
     def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
         statement = self._of(table).page(first=after is None)

@@ -55,6 +55,12 @@ class RowStatements:
     def by_keys(self) -> Select[Any]:
         return self._once("by_keys", lambda: self._select().where(self._is_named()))
 
+    def present(self) -> Select[Any]:
+        """The keys of rows by `keys`."""
+        return self._once(
+            "present", lambda: select(cast(self.key, Text)).where(self._is_named(), *self._fixed())
+        )
+
     def page(self, *, first: bool) -> Select[Any]:
         """`limit` rows by the order of the key, beyond `after` unless `first`."""
 

@@ -17,13 +17,17 @@ PENDING = """
 SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new
   FROM {changes} WHERE record = :record AND local_id IN_LIST(:ids) ORDER BY seq
 """
+_QUEUED = "SELECT local_id FROM {changes} WHERE record = :record AND local_id IN_LIST(:ids)"
 PENDING_DIRTY = "SELECT local_id FROM {dirty} WHERE record = :record AND local_id IN_LIST(:ids)"
 FORGET = "DELETE FROM {changes} WHERE seq IN_LIST(:seqs)"
-# Backwards as well: a sequence that a restore set back must not look like a full queue.
-READ_UP_TO = "UPDATE {state} SET read_seq = :seq"
+# Backwards as well: a sequence that a restore set back must not look like a full queue. `sent_seq` never
+# goes back by itself: a log that knows of a later number knows that the database was set back (R24).
+READ_UP_TO = """
+UPDATE {state} SET read_seq = :seq, sent_seq = CASE WHEN sent_seq > :seq THEN sent_seq ELSE :seq END
+"""
 SHADOWS = """
 SELECT record, local_id, entity, incarnation, deleted, created_by_hub, known, last, born,
-       delivered, own, replaced, kept
+       delivered, own, replaced, kept, row_print
   FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
 """
 DELETED = "SELECT local_id FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids) AND deleted"
@@ -98,10 +102,19 @@ def resolve(db: Database, record: str, names: Sequence[str]) -> Mapping[str, str
     return {name: local_id for name, local_id in found.items() if local_id not in gone}
 
 
+def busy(db: Database, record: str, ids: Sequence[str]) -> set[str]:
+    """Those of these records of which something is captured, or only is known that they changed."""
+    if not ids:
+        return set()
+    params = {"record": record, "ids": list(ids)}
+    return {row[0] for sql in (_QUEUED, PENDING_DIRTY) for row in db.query(sql, params)}
+
+
 def prepare(db: Database) -> None:
     """Create the bookkeeping where it is missing; safe to repeat at every start."""
     db.create_bookkeeping()
-    first = {"one": 1, "epoch": 1, "read_seq": 0, "cap": CAPTURE_CAP, "snapshot": {}}
+    first = {"one": 1, "epoch": 1, "read_seq": 0, "cap": CAPTURE_CAP, "snapshot": {}, "sent_seq": 0}
+    first["restored_ms"] = 0
     with db.transaction():
         db.upsert(STATE, [first], keep=True)
 

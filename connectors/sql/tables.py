@@ -52,6 +52,7 @@ SHADOW = Bookkeeping(
         "own": "json",
         "replaced": "json",
         "kept": "json",
+        "row_print": "text",
     },
     key=("record", "local_id"),
 )
@@ -99,7 +100,8 @@ OUTBOX = Bookkeeping(
 )
 STATE = Bookkeeping(
     "state",
-    {"one": "int", "epoch": "bigint", "read_seq": "bigint", "cap": "bigint", "snapshot": "json"},
+    {"one": "int", "epoch": "bigint", "read_seq": "bigint", "cap": "bigint", "snapshot": "json"}
+    | {"sent_seq": "bigint", "restored_ms": "bigint"},
     key=("one",),
 )
 DIRTY = Bookkeeping(
@@ -108,7 +110,34 @@ DIRTY = Bookkeeping(
     key=("record", "local_id", "incarnation"),
 )
 
-TABLES = (CHANGES, SHADOW, ENTITY, POSITION, RETRY, OUTBOX, STATE, DIRTY)
+SWEEP = Bookkeeping(
+    "sweep",
+    {
+        "record": "text",
+        "form": "text",
+        "phase": "text",
+        "after": "text",
+        "started_ms": "bigint",
+        "finished_ms": "bigint",
+        "cost": "json",
+        "report": "json",
+    },
+    key=("record",),
+)
+FINDING = Bookkeeping(
+    "finding",
+    {
+        "record": "text",
+        "local_id": "text",
+        "kind": "text",
+        "fields": "json",
+        "state": "text",
+        "at_ms": "bigint",
+    },
+    key=("record", "local_id"),
+)
+
+TABLES = (CHANGES, SHADOW, ENTITY, POSITION, RETRY, OUTBOX, STATE, DIRTY, SWEEP, FINDING)
 
 # Above this many captured rows unread, capture keeps only which rows are dirty (R22): a dead connector
 # must not fill the agency's disk. About 1 kB a row.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from connectors.sdk import Change
+from connectors.sql.row_print import Effect
+from connectors.sql.rows import Shadow
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,9 @@ class Work:
     """Rows to forget once the batch is sent: captured (by seq) and dirty; how far the snapshot came.
 
     `gone` are ends of lives that no trigger noted in the shadow. `floor` is the number at and below which
-    the queue is empty for good, once the rows are forgotten.
+    the queue is empty for good, once the rows are forgotten. `effects`: what the captured rows did to
+    prints, by record type and local id; `seen`: of rows that a snapshot read, their print and the shadow
+    of that same moment.
     """
 
     seqs: list[int] = field(default_factory=list)
@@ -28,3 +32,5 @@ class Work:
     snapshot: dict[str, Progress] = field(default_factory=dict)
     gone: list[Change] = field(default_factory=list)
     floor: int = 0
+    effects: dict[str, dict[str, Effect]] = field(default_factory=dict)
+    seen: dict[str, dict[str, tuple[int, Shadow]]] = field(default_factory=dict)

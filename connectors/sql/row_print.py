@@ -1,0 +1,148 @@
+"""What a row looked like when this side last knew it: 32 bits for each mapped column (R30). Pure.
+
+Kept in the shadow as `row_print`, so that a row that was changed behind the triggers is noticed, and in
+which columns. Every change of a row that this side sees has an image of before and one of after, so the
+print moves by their difference (exclusive or), and the order in which source and sink note their changes
+does not matter: the sum always leads from the first image to the last. A row changed behind the triggers
+leaves a difference that nothing ever cancels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from connectors.sql.local_values import Image, Local
+from connectors.sql.mapping import RecordMap
+from connectors.sql.rows import DELETE, INSERT, UPDATE, Captured
+
+_BITS = 32
+_MASK = (1 << _BITS) - 1
+
+# In place of a transaction's id: rows that a sweep queued, whose print the shadow has already.
+SWEPT = -1
+
+
+def value_print(value: Local) -> int:
+    """0 for null, another number for anything else; texts and numbers of the same look differ."""
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        return crc32(value.encode("utf-8", "surrogatepass"), 1) or 1
+    if isinstance(value, float):
+        # What SQLite's `quote` kept of it in older releases: both forms of the number must be alike.
+        return crc32(f"{value:.15g}".encode()) or 1
+    return crc32((str(value) if isinstance(value, (int, Decimal)) else repr(value)).encode()) or 1
+
+
+class RowPrinter:
+    """Prints of one record type: a number in which each column of each table has its place.
+
+    `form` names the columns and their order: prints of another form mean nothing.
+    """
+
+    def __init__(self, record: RecordMap) -> None:
+        self.columns = {table.part: table.columns for table in record.tables}
+        self.places = [(part, column) for part, columns in self.columns.items() for column in columns]
+        shifts = {place: _BITS * i for i, place in enumerate(self.places)}
+        self._shifts = {
+            part: [(column, shifts[part, column]) for column in columns]
+            for part, columns in self.columns.items()
+        }
+        named = "\0".join(f"{part}\0{column}" for part, column in self.places)
+        self.form = hashlib.sha256(named.encode()).hexdigest()[:16]
+
+    def of(self, images: Mapping[int, Image | None]) -> int:
+        """The print of a whole record; a row that is not there is as one of nulls."""
+        total = 0
+        for part, image in images.items():
+            if image:
+                for column, shift in self._shifts[part]:
+                    value = image.get(column)
+                    if value is not None:
+                        total |= value_print(value) << shift
+        return total
+
+    def step(self, part: int, old: Image | None, new: Image | None) -> int:
+        """By how much the print moves when a row of one table changes."""
+        if not old or not new:
+            return self.of({part: old or new})
+        moved = 0
+        for column, shift in self._shifts[part]:
+            before, after = old.get(column), new.get(column)
+            if before != after or type(before) is not type(after):
+                moved |= (value_print(before) ^ value_print(after)) << shift
+        return moved
+
+    def differing(self, known: int, found: int) -> list[tuple[int, str]]:
+        """(part, column) of those whose value is not as it was known."""
+        apart = known ^ found
+        return [place for i, place in enumerate(self.places) if apart >> (_BITS * i) & _MASK]
+
+    def nulls(self, known: int) -> set[tuple[int, str]]:
+        """(part, column) of those that were null."""
+        return {place for i, place in enumerate(self.places) if not known >> (_BITS * i) & _MASK}
+
+
+def written(number: int) -> str:
+    """A print as the shadow keeps it."""
+    return f"{number:x}"
+
+
+class Effect(NamedTuple):
+    """What captured rows of one record do to its print: begin anew if `reset`, then move by `step`."""
+
+    reset: bool
+    step: int
+
+    def on(self, row_print: str | None) -> str | None:
+        """An unknown print stays unknown, unless the record began or ended meanwhile."""
+        if self.reset:
+            return written(self.step)
+        return None if row_print is None else written(int(row_print, 16) ^ self.step)
+
+
+@dataclass
+class _Course:
+    """One record's captured rows, followed. `gone`: its main row was deleted, and none came since."""
+
+    step: int = 0
+    reset: bool = False
+    gone: bool = False
+
+    def follow(self, row: Captured, moved: int) -> None:
+        if row.part == 0 and row.op == DELETE:
+            self.step, self.reset, self.gone = 0, True, True
+        elif row.part == 0 and row.op == INSERT:
+            # Whatever was left of an earlier life; rows of parts that came before belong to this one.
+            self.step, self.reset, self.gone = self.step ^ moved, True, False
+        elif not (self.gone and row.op == DELETE):
+            # A part that vanishes after its record took its share of the print along with it.
+            self.step ^= moved
+
+
+def effects(rows: Iterable[Captured], printers: Mapping[str, RowPrinter]) -> dict[str, dict[str, Effect]]:
+    """By record type and local id: what these rows of the queue do to prints, in the order of `seq`."""
+    courses: dict[str, dict[str, _Course]] = {}
+    for row in rows:
+        if row.op not in (INSERT, UPDATE, DELETE) or row.txid == SWEPT or row.record not in printers:
+            continue
+        course = courses.setdefault(row.record, {}).setdefault(row.local_id, _Course())
+        course.follow(row, printers[row.record].step(row.part, row.old, row.new))
+    return {
+        record: {local_id: Effect(course.reset, course.step) for local_id, course in by_id.items()}
+        for record, by_id in courses.items()
+    }
+
+
+def size(image: Image | None) -> int:
+    """About how many bytes a row's values took on their way here."""
+    return sum(len(str(value)) for value in (image or {}).values())
+
+
+def printers(records: Mapping[str, Any]) -> dict[str, RowPrinter]:
+    return {name: RowPrinter(record) for name, record in records.items()}
