@@ -14,6 +14,7 @@ from connectors.probe import Probe
 from connectors.settings import Settings
 from connectors.sql import store
 from connectors.sql.mapping_reader import read_mapping
+from connectors.sweep_command import ROWS_PER_S, sweep_file
 from hub.errors import ConfigurationError
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
@@ -123,6 +124,43 @@ def resnapshot(file: Path, database: str) -> None:
 @connector.command()
 @_FILE
 @_DATABASE
+@click.option("--record-type", metavar="TYPE", help="Sweep only this record type.")
+@click.option("--repair", is_flag=True, help="Pass on what is found, as if a trigger had seen it.")
+@click.option(
+    "--rows-per-second", type=click.FloatRange(min=1), default=ROWS_PER_S, show_default=True, help="The pace."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@_SCHEMAS
+@_AGREEMENTS
+def sweep(
+    file: Path,
+    database: str,
+    record_type: str | None,
+    repair: bool,
+    rows_per_second: float,
+    as_json: bool,
+    schemas: Path,
+    agreements: Path,
+) -> None:
+    """Compare all rows with what was last known of them; say what differs, and what it cost (R30).
+
+    Exit code 1 if something is found and not repaired.
+    """
+    sweep_file(
+        file,
+        database,
+        schemas,
+        agreements,
+        record_type,
+        rows_per_second,
+        repair=repair,
+        as_json_=as_json,
+    )
+
+
+@connector.command()
+@_FILE
+@_DATABASE
 @click.option("--bootstrap", envvar="JISR_BOOTSTRAP", required=True, help="Kafka's host:port list.")
 @click.option("--registry-url", envvar="JISR_REGISTRY_URL", required=True, help="The schema registry.")
 @click.option(
@@ -135,6 +173,26 @@ def resnapshot(file: Path, database: str) -> None:
     required=True,
     help="The agency's own secret: makes message keys opaque.",
 )
+@click.option(
+    "--sweep-every",
+    envvar="JISR_SWEEP_EVERY_H",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How often rows are compared with what was last known of them; 0: never.",
+)
+@click.option(
+    "--sweep-rows-per-second",
+    envvar="JISR_SWEEP_ROWS_PER_S",
+    type=click.FloatRange(min=1),
+    default=500.0,
+    show_default=True,
+    help="At which pace.",
+)
+@click.option(
+    "--sweep-repair", envvar="JISR_SWEEP_REPAIR", is_flag=True, help="Pass on what is found, as edits."
+)
 @_SCHEMAS
 @_AGREEMENTS
 @click.option("--web-host", envvar="JISR_WEB_HOST", default="127.0.0.1", show_default=True)
@@ -146,6 +204,9 @@ def run(
     registry_url: str,
     registry_token: str | None,
     agency_key_file: Path,
+    sweep_every: float,
+    sweep_rows_per_second: float,
+    sweep_repair: bool,
     schemas: Path,
     agreements: Path,
     web_host: str,
@@ -164,6 +225,9 @@ def run(
         schemas=schemas,
         agreements=agreements,
         registry_token=registry_token,
+        sweep_every_s=sweep_every * 3600,
+        sweep_rows_per_s=sweep_rows_per_second,
+        sweep_repair=sweep_repair,
         web_host=web_host,
         web_port=web_port,
     )

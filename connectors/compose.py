@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from connectors.loops import SinkSide, SourceSide
+from connectors.loops import Side, SinkSide, SourceSide
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
 from connectors.runner import Runner
@@ -22,6 +22,8 @@ from connectors.sql.postgresql import PostgreSQL
 from connectors.sql.sink import SqlSink
 from connectors.sql.source import SqlSource
 from connectors.sql.sqlite import SQLite
+from connectors.sql.sweep import Sweeper
+from connectors.sweeping import SweepSide
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement, load_agreements
 from hub.contracts.events import EventSchemas
@@ -99,10 +101,7 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     mapping = covered(load_mapping(file, catalogue, agreement), agreement)
     metrics = Metrics()
     registry = RegistryClient(settings.registry_url, settings.registry_token)
-    converters = {
-        name: Converter(catalogue.records[name], record, mapping.timezone)
-        for name, record in mapping.records.items()
-    }
+    converters = converters_of(mapping, catalogue)
     source = SqlSource(
         database(settings.database_url),
         mapping,
@@ -119,11 +118,32 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     def writer() -> Writer:
         return Writer(mapping.agency, key, catalogue, events, registry)
 
-    sides = (
-        SourceSide(source, outgoing, writer(), settings.bootstrap, metrics),
+    sides: list[Side] = [
+        SourceSide(source, outgoing, Reader(registry), writer(), settings.bootstrap, metrics),
         SinkSide(sink, inboxes, Reader(registry), writer(), settings.bootstrap, metrics),
-    )
+    ]
+    if settings.sweep_every_s > 0:
+        db = database(settings.database_url)
+        sweeper = Sweeper(db, mapping, converters, repairs=settings.sweep_repair)
+        every_s, rows_per_s = settings.sweep_every_s, settings.sweep_rows_per_s
+        sides.append(SweepSide(sweeper, list(mapping.records), every_s, rows_per_s, metrics))
     return Runner(sides, metrics), metrics
+
+
+def swept(file: Path, schemas: Path, agreements: Path, url: str, *, repairs: bool) -> Sweeper:
+    """What sweeps the tables of a mapping, not connected yet."""
+    catalogue = Catalogue.load(schemas / "records")
+    named, _ = read_mapping(file)
+    agreement = agreement_of(named.agency, agreements, catalogue)
+    mapping = covered(load_mapping(file, catalogue, agreement), agreement)
+    return Sweeper(database(url), mapping, converters_of(mapping, catalogue), repairs=repairs)
+
+
+def converters_of(mapping: Mapping, catalogue: Catalogue) -> dict[str, Converter]:
+    return {
+        name: Converter(catalogue.records[name], record, mapping.timezone)
+        for name, record in mapping.records.items()
+    }
 
 
 def covered(mapping: Mapping, agreement: Agreement) -> Mapping:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -123,6 +124,29 @@ class Consumer:
         with translated():
             ends = self._consumer.end_offsets(self._partitions(topics))
         return {(partition.topic, partition.partition): offset for partition, offset in ends.items()}
+
+    def tail(self, topics: Sequence[str], count: int) -> list[Record]:
+        """The last `count` records of every partition of `topics`; blocks until they are here.
+
+        Raises `Retriable` while the broker is away, `Fatal` where these topics may not be read.
+        """
+        found: list[Record] = []
+        with translated():
+            partitions = self._partitions(topics)
+            ends = self._consumer.end_offsets(partitions)
+            firsts = self._consumer.beginning_offsets(partitions)
+            wanted = [tp for tp in partitions if ends[tp] > firsts[tp]]
+            self._consumer.assign(wanted)
+            for partition in wanted:
+                self._consumer.seek(partition, max(firsts[partition], ends[partition] - count))
+            deadline = time.monotonic() + BLOCK_MS / 1000
+            while wanted:
+                for batch in self._consumer.poll(timeout_ms=POLL_MS).values():
+                    found += batch
+                wanted = [tp for tp in wanted if self._consumer.position(tp) < ends[tp]]
+                if wanted and time.monotonic() > deadline:
+                    raise Retriable("Kafka is away: it does not send what was sent to it")
+        return found
 
     def assign(self, topics: Sequence[str], positions: Mapping[Partition, int]) -> None:
         """Read all partitions of `topics`, from their positions or their beginning."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ from typing import Any, Protocol
 from connectors.kafka_io import Consumer, Producer
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
-from connectors.sdk import Arrivals, Partition, Receipt, Sink, Source, Unsettled
+from connectors.sdk import Arrivals, Partition, Receipt, Sent, Sink, Source, Unsettled
+from hub.contracts.topics import split
 from hub.crash import crash_point
-from hub.errors import SkipRecord
+from hub.errors import Fatal, SkipRecord
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ SMALLEST_BATCH, LARGEST_BATCH = 200, 2_000
 IDLE_S, LONGEST_IDLE_S = 0.02, 0.1
 BACKLOG_EVERY_S = 5.0
 POLL_RECORDS = 1_000
+# How far back to look for what was sent: the last records of a partition, of which one is nearly the newest.
+TAIL_RECORDS = 20
 
 
 class Side(Protocol):
@@ -45,10 +49,17 @@ class SourceSide:
     name = "source"
 
     def __init__(
-        self, source: Source, topics: Sequence[str], writer: Writer, bootstrap: str, metrics: Metrics
+        self,
+        source: Source,
+        topics: Sequence[str],
+        reader: Reader,
+        writer: Writer,
+        bootstrap: str,
+        metrics: Metrics,
     ) -> None:
         """`topics`: everything that the agency may write to."""
         self._source = source
+        self._reader = reader
         self._topics = topics
         self._joined = False
         self._writer = writer
@@ -62,6 +73,24 @@ class SourceSide:
     def open(self) -> None:
         self._producer = Producer(self._bootstrap)
         self._source.connect()
+        if self._source.look_back(self._sent()):
+            self._metrics.restored.inc()
+
+    def _sent(self) -> list[Sent]:
+        """The last changes sent: only the log still knows of them, if the database forgot (R24)."""
+        consumer = Consumer(self._bootstrap)
+        sent = []
+        try:
+            for topic in self._topics:
+                _, record_type = split(topic)
+                for record in consumer.tail([topic], TAIL_RECORDS):
+                    with contextlib.suppress(SkipRecord):
+                        sent.append(self._reader.sent(record_type, record.value or b""))
+        except Fatal as error:
+            log.warning("whether the database was set back cannot be seen: %s", error)
+        finally:
+            consumer.close()
+        return sent
 
     def step(self) -> float:
         assert self._producer is not None

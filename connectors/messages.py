@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import fastavro
 
 from connectors.kafka_records import encoded_pairs, header_count
-from connectors.sdk import Change, Delivery, Partition, Receipt
+from connectors.sdk import Change, Delivery, Partition, Receipt, Sent
 from hub.contracts import topics, wire
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
@@ -128,16 +128,26 @@ class Reader:
         self._registry = registry
         self._schemas: dict[int, Any] = {}
 
+    def sent(self, record_type: str, value: bytes) -> Sent:
+        """A change as the agency itself once wrote it; raises `SkipRecord` for anything else."""
+        event = self._event(value)
+        try:
+            return Sent(event["event_id"], record_type, event["local_id"], event["stamp"])
+        except (KeyError, TypeError) as error:
+            raise SkipRecord("wrong_schema", f"written as something else than a change: {error}") from error
+
     def delivery(self, partition: Partition, value: bytes, appended_ms: int) -> Delivery:
         """Raises `SkipRecord` for what is no projection."""
+        _, record_type = topics.split(partition[0])
+        return _delivery(record_type, self._event(value), partition, appended_ms)
+
+    def _event(self, value: bytes) -> Any:
         schema_id, body = wire.unframe(value)
         schema = self._schemas.get(schema_id)
         if schema is None:
             schema = fastavro.parse_schema(self._registry.schema_by_id(schema_id))
             self._schemas[schema_id] = schema
-        event = wire.read(schema, body)
-        _, record_type = topics.split(partition[0])
-        return _delivery(record_type, event, partition, appended_ms)
+        return wire.read(schema, body)
 
 
 def _delivery(record_type: str, event: Mapping[str, Any], partition: Partition, appended_ms: int) -> Delivery:

@@ -46,6 +46,41 @@ class Metrics:
             buckets=_LAG_BUCKETS,
             registry=self.registry,
         )
+        self.sweep_rows = Counter(
+            "jisr_connector_sweep_rows_total",
+            "Rows and keys that sweeps read.",
+            ["record"],
+            registry=self.registry,
+        )
+        self.sweep_bytes = Counter(
+            "jisr_connector_sweep_bytes_total",
+            "Bytes of rows that sweeps read, about.",
+            ["record"],
+            registry=self.registry,
+        )
+        self.sweep_seconds = Counter(
+            "jisr_connector_sweep_seconds_total",
+            "Time that sweeps had a statement in the agency's database.",
+            ["record"],
+            registry=self.registry,
+        )
+        self.sweep_findings = Counter(
+            "jisr_connector_sweep_findings_total",
+            "Rows that were changed behind the triggers, by kind and by what became of it.",
+            ["record", "kind", "state"],
+            registry=self.registry,
+        )
+        self.sweep_finished = Gauge(
+            "jisr_connector_sweep_finished_timestamp_seconds",
+            "When the last sweep came to its end (Unix time).",
+            ["record"],
+            registry=self.registry,
+        )
+        self.restored = Counter(
+            "jisr_connector_restored_total",
+            "Times that the agency's database was found set back to an earlier state.",
+            registry=self.registry,
+        )
         self.receipts = Counter("jisr_connector_receipts_total", "Receipts sent.", registry=self.registry)
         self.retries = Counter(
             "jisr_connector_reconnects_total", "Times that a side was away.", ["side"], registry=self.registry

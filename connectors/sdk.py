@@ -43,6 +43,16 @@ class Change:
     entity: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the log holds of a change that this agency once sent."""
+
+    event_id: str
+    record_type: str
+    local_id: str
+    stamp: int
+
+
 @dataclass(slots=True)
 class Batch:
     """Changes in the order in which they may be sent, and what the source needs to acknowledge them."""
@@ -56,6 +66,14 @@ class Source(Protocol):
 
     def connect(self) -> None:
         """Open the system. Resumption starts at the first change that was never acknowledged."""
+
+    def look_back(self, sent: Sequence[Sent]) -> bool:
+        """Called after each `connect`: the last changes of each partition that the log still has.
+
+        If there is one that this system no longer knows to have sent, then it was set back to an earlier
+        state, as from a backup: begin a new epoch, so that no event id comes twice, let `read` say
+        everything again, and return True.
+        """
 
     def read(self, limit: int) -> Batch | None:
         """The next changes, some `limit` at most; None if there are none now. Does not wait for some.

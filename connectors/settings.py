@@ -15,6 +15,8 @@ class Settings:
     """`bootstrap` is Kafka's host:port list; `database_url` `postgresql://…` or `sqlite:///file`.
 
     `agency_key_file` holds the agency's own secret, with which its message keys are made opaque (R4).
+    `sweep_every_s` is how often rows are compared with what was known of them, 0 for never;
+    `sweep_rows_per_s` at which pace; `sweep_repair` whether what is found is passed on as edits (R30).
     `web_port` serves /metrics, /livez and /readyz on 127.0.0.1; None serves nothing.
     """
 
@@ -25,6 +27,9 @@ class Settings:
     schemas: Path = Path("schemas")
     agreements: Path = Path("deploy/agreements")
     registry_token: str | None = field(default=None, repr=False)
+    sweep_every_s: float = 24 * 3600.0
+    sweep_rows_per_s: float = 500.0
+    sweep_repair: bool = False
     web_host: str = "127.0.0.1"
     web_port: int | None = None
 

@@ -16,7 +16,7 @@ from connectors.sql.database import Database
 from connectors.sql.decide import APPLIED, SUPERSEDED, Decider, Step
 from connectors.sql.plan import settle
 from connectors.sql.retries import REFUSED, WAITING
-from connectors.sql.row_print import written
+from connectors.sql.row_print import minus, plus, written
 from connectors.sql.rows import DELETE, INSERT, UNLINK, Captured, EntityRow
 from connectors.sql.writing import RowWriter
 
@@ -122,8 +122,8 @@ class Chunk:
             if step.insert:
                 step.shadow.row_print = written(self._print(step))
             elif step.shadow.row_print is not None and step.plan is not None and step.plan.writes:
-                moved = before[id(step)] ^ self._print(step)
-                step.shadow.row_print = written(int(step.shadow.row_print, 16) ^ moved)
+                moved = minus(self._print(step), before[id(step)])
+                step.shadow.row_print = written(plus(int(step.shadow.row_print, 16), moved))
 
     def _settle(self, steps: Sequence[Step], now_ms: int) -> None:
         for step in steps:

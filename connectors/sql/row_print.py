@@ -2,9 +2,9 @@
 
 Kept in the shadow as `row_print`, so that a row that was changed behind the triggers is noticed, and in
 which columns. Every change of a row that this side sees has an image of before and one of after, so the
-print moves by their difference (exclusive or), and the order in which source and sink note their changes
-does not matter: the sum always leads from the first image to the last. A row changed behind the triggers
-leaves a difference that nothing ever cancels.
+print moves by their difference, column by column, and the order in which source and sink note their changes
+does not matter: the sum always leads from the first image to the last. A change behind the triggers leaves
+a difference, and the same one twice leaves twice that (exclusive or would cancel it).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -22,6 +23,8 @@ from connectors.sql.rows import DELETE, INSERT, UPDATE, Captured
 
 _BITS = 32
 _MASK = (1 << _BITS) - 1
+# Checksums of short texts differ in few bits: begun far apart, they cannot meet those of numbers.
+_TEXT = 0x9E3779B9
 
 # In place of a transaction's id: rows that a sweep queued, whose print the shadow has already.
 SWEPT = -1
@@ -32,11 +35,29 @@ def value_print(value: Local) -> int:
     if value is None:
         return 0
     if isinstance(value, str):
-        return crc32(value.encode("utf-8", "surrogatepass"), 1) or 1
+        return crc32(value.encode("utf-8", "surrogatepass"), _TEXT) or 1
     if isinstance(value, float):
         # What SQLite's `quote` kept of it in older releases: both forms of the number must be alike.
         return crc32(f"{value:.15g}".encode()) or 1
     return crc32((str(value) if isinstance(value, (int, Decimal)) else repr(value)).encode()) or 1
+
+
+@lru_cache(maxsize=1_000)
+def _tops(bits: int) -> int:
+    """The highest bit of each column's share, in numbers of up to so many bits."""
+    return sum(1 << (_BITS * i + _BITS - 1) for i in range(bits // _BITS + 1))
+
+
+def plus(one: int, other: int) -> int:
+    """The sum of two prints, each column by itself: nothing is carried into its neighbour."""
+    tops = _tops(max(one.bit_length(), other.bit_length()))
+    return ((one & ~tops) + (other & ~tops)) ^ ((one ^ other) & tops)
+
+
+def minus(one: int, other: int) -> int:
+    """What leads from `other` to `one`."""
+    tops = _tops(max(one.bit_length(), other.bit_length()))
+    return ((one | tops) - (other & ~tops)) ^ ((one ^ other ^ tops) & tops)
 
 
 class RowPrinter:
@@ -70,12 +91,12 @@ class RowPrinter:
     def step(self, part: int, old: Image | None, new: Image | None) -> int:
         """By how much the print moves when a row of one table changes."""
         if not old or not new:
-            return self.of({part: old or new})
+            return minus(self.of({part: new}), self.of({part: old}))
         moved = 0
         for column, shift in self._shifts[part]:
             before, after = old.get(column), new.get(column)
             if before != after or type(before) is not type(after):
-                moved |= (value_print(before) ^ value_print(after)) << shift
+                moved |= (value_print(after) - value_print(before) & _MASK) << shift
         return moved
 
     def differing(self, known: int, found: int) -> list[tuple[int, str]]:
@@ -103,7 +124,7 @@ class Effect(NamedTuple):
         """An unknown print stays unknown, unless the record began or ended meanwhile."""
         if self.reset:
             return written(self.step)
-        return None if row_print is None else written(int(row_print, 16) ^ self.step)
+        return None if row_print is None else written(plus(int(row_print, 16), self.step))
 
 
 @dataclass
@@ -119,10 +140,10 @@ class _Course:
             self.step, self.reset, self.gone = 0, True, True
         elif row.part == 0 and row.op == INSERT:
             # Whatever was left of an earlier life; rows of parts that came before belong to this one.
-            self.step, self.reset, self.gone = self.step ^ moved, True, False
+            self.step, self.reset, self.gone = plus(self.step, moved), True, False
         elif not (self.gone and row.op == DELETE):
             # A part that vanishes after its record took its share of the print along with it.
-            self.step ^= moved
+            self.step = plus(self.step, moved)
 
 
 def effects(rows: Iterable[Captured], printers: Mapping[str, RowPrinter]) -> dict[str, dict[str, Effect]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from connectors.sdk import Batch, Change
-from connectors.sql import dirty, row_print, snapshot, store, sweep_state
+from connectors.sdk import Batch, Change, Sent
+from connectors.sql import dirty, restored, row_print, snapshot, store, sweep_state
 from connectors.sql.assemble import Edit, assemble, group, noted
 from connectors.sql.convert import Converter, Unmappable
 from connectors.sql.database import Database, patiently
@@ -73,6 +73,20 @@ class SqlSource:
             "SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty})"
         )[0]
         return int(queue) + int(marked)
+
+    def look_back(self, sent: Sequence[Sent]) -> bool:
+        epoch = restored.later_epoch(self.db, self.epoch, sent)
+        if epoch is None:
+            return False
+        log.error(
+            "the agency's database was set back to an earlier state: the hub has changes that it no longer "
+            "knows of. Epoch %d begins, and all rows are read again",
+            epoch,
+        )
+        patiently(lambda: store.new_epoch(self.db, epoch, self.db.clock_ms()))
+        self.epoch, progress = store.state(self.db)
+        self._snapshots = snapshot.pending(self.mapping, progress)
+        return True
 
     def read(self, limit: int) -> Batch | None:
         """Edits first; when there are none, a page of the dirty rows or of the snapshot."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -125,12 +126,21 @@ def state(db: Database) -> tuple[int, dict[str, Any]]:
     return int(row[0]), dict(row[1] or {})
 
 
-def new_epoch(db: Database) -> None:
-    """Begin a new epoch: event ids differ from now on, and all rows are read again."""
+def new_epoch(db: Database, epoch: int | None = None, restored_ms: int | None = None) -> None:
+    """Begin a new epoch: event ids differ from now on, and all rows are read again.
+
+    `epoch`: the one to begin, if not the next; `restored_ms`: when the database was found set back.
+    """
+    params = {"snapshot": "{}", "epoch": epoch, "restored_ms": restored_ms}
     with db.transaction():
-        db.execute("UPDATE {state} SET epoch = epoch + 1, snapshot = :snapshot", {"snapshot": "{}"})
+        db.execute(_NEW_EPOCH, params)
 
 
+_NEW_EPOCH = """
+UPDATE {state} SET epoch = coalesce(:epoch, epoch + 1), snapshot = :snapshot,
+                   restored_ms = coalesce(:restored_ms, restored_ms)
+"""
+_RESTORED = "SELECT restored_ms FROM {state} WHERE restored_ms > 0"
 _COUNTS = """
 SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty}), (SELECT count(*) FROM {shadow})
 """
@@ -148,6 +158,11 @@ def summary(db: Database) -> list[str]:
         f"captured and not sent: {queue} rows, and {marked} rows of which only is known that they changed",
         f"records known: {held}; epoch {epoch}",
     ]
+    for (restored_ms,) in db.query(_RESTORED):
+        lines.append(
+            f"the database was found set back to an earlier state at {_moment(restored_ms)}; all rows were "
+            "to be read again from then on"
+        )
     for record, progress in snapshot.items():
         done = "done" if progress["done"] else f"read up to {progress['after']}"
         lines.append(f"snapshot of {record}: {done}")
@@ -155,6 +170,35 @@ def summary(db: Database) -> list[str]:
         "SELECT topic, part, next_offset FROM {position} ORDER BY topic, part"
     ):
         lines.append(f"{topic}[{part}]: read up to {offset}")
+    lines += _sweeps(db)
     for record, word, code, column, count in db.query(_PROBLEMS):
         lines.append(f"{record}: {count} deliveries {word}: {code}{f' ({column})' if column else ''}")
+    return lines
+
+
+def _moment(ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(ms / 1000))
+
+
+_SWEEPS = "SELECT record, phase, after, finished_ms, cost, report FROM {sweep} ORDER BY record"
+_STANDING = """
+SELECT record, kind, state, count(*) FROM {finding} GROUP BY record, kind, state ORDER BY record, kind, state
+"""
+
+
+def _sweeps(db: Database) -> list[str]:
+    """When the rows were last compared, at what cost, and what was found and still stands (R30)."""
+    lines = []
+    for record, phase, after, finished_ms, cost, report in db.query(_SWEEPS):
+        if phase != "done":
+            read = cost["cost"]["rows"]
+            lines.append(f"sweep of {record}: under way, {read} rows read, up to {after}")
+        if finished_ms:
+            spent, at = report["cost"], _moment(finished_ms)
+            lines.append(
+                f"sweep of {record}: ended {at}; {spent['rows']} rows and {spent['keys']} keys read, "
+                f"{spent['bytes']} bytes, {float(spent['seconds']):.2f} s in the database"
+            )
+    for record, kind, state, count in db.query(_STANDING):
+        lines.append(f"{record}: {count} rows {kind} behind the triggers: {state}")
     return lines

@@ -98,6 +98,21 @@ class Sweeper:
         begun = replace(sweep, phase=ROWS, after=None, started_ms=self.clock_ms(), cost=Cost(), found={})
         patiently(lambda: sweep_state.save(self.db, begun))
 
+    def resume(self, record: str) -> None:
+        """Begin, unless a sweep is under way."""
+        if self.state(record).phase == DONE:
+            self.begin(record)
+
+    def rest_s(self, record: str, every_s: float) -> float:
+        """How long until a sweep is due; 0 if it is, or is under way. A snapshot comes first."""
+        _, snapshots = store.state(self.db)
+        if not snapshots.get(record, {}).get("done"):
+            return every_s
+        sweep = self.state(record)
+        if sweep.phase != DONE:
+            return 0.0
+        return max(0.0, every_s - (self.clock_ms() - sweep.finished_ms) / 1000)
+
     def step(self, record: str) -> Page:
         """Compare the next page, note where it ended and what was found, and repair that if asked to."""
         if record not in self._ready:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -126,18 +127,39 @@ class Hub:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.port = free_port()
 
-    def start(self) -> subprocess.Popen[bytes]:
-        settings = environment(
+    def settings(self, **more: str) -> dict[str, str]:
+        return environment(
             JISR_BOOTSTRAP=self.bootstrap,
             JISR_REGISTRY_URL=self.registry[0],
             JISR_DATABASE_URL=self.url,
             JISR_AGENCY_KEY_FILE=str(self.folder / "key"),
             JISR_AGREEMENTS=str(self.agreements),
             JISR_WEB_PORT=str(self.port),
+            **more,
         )
-        process = subprocess.Popen([*JISR, "connector", "run", str(self.mapping)], cwd=ROOT, env=settings)
+
+    def start(self, **more: str) -> subprocess.Popen[bytes]:
+        command = [*JISR, "connector", "run", str(self.mapping)]
+        process = subprocess.Popen(command, cwd=ROOT, env=self.settings(**more))
         self.processes.append(process)
         return process
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 0
+
+    def command(self, name: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """A command of the agency's side, to its end."""
+        command = [*JISR, "connector", name, str(self.mapping), *more]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.settings(), text=True, capture_output=True, check=False
+        )
+
+    def metrics(self) -> str:
+        return httpx.get(f"http://127.0.0.1:{self.port}/metrics").text
+
+    def metrics_or_nothing(self) -> str:
+        return self.metrics() if answers(f"http://127.0.0.1:{self.port}/metrics") else ""
 
     def ready(self) -> None:
         until(lambda: answers(f"http://127.0.0.1:{self.port}/readyz"), "the connector is ready")
@@ -305,3 +327,87 @@ def test_kills_between_any_two_moments_lose_and_double_nothing(hub: Hub, people:
     by_id: dict[str, dict[str, Any]] = {}
     for change in changes:
         assert by_id.setdefault(change["event_id"], change) == change
+
+
+def test_a_restored_database_is_noticed_at_the_start(hub: Hub, people: PersonTable) -> None:
+    """A backup of the file is put back after more was sent; people go on working before the start."""
+    people.execute("INSERT INTO personne VALUES (1, 'SH1', 'Alami', NULL), (2, 'SH2', 'Bennani', NULL)")
+    process = hub.start()
+    until(lambda: len(hub.changes()) == 2, "the snapshot")
+    hub.stop(process)
+    file = Path(people.url.partition(":///")[2])
+    backup = file.read_bytes()
+    people.execute("UPDATE personne SET nom = 'Lost' WHERE id = 1")
+    process = hub.start()
+    until(lambda: len(hub.changes()) == 3, "the edit of the lost hours")
+    hub.stop(process)
+    file.write_bytes(backup)
+    people.execute("UPDATE personne SET nom = 'Idrissi' WHERE id = 2")
+    people.execute("UPDATE personne SET tel = '+212612345678' WHERE id = 2")
+    process = hub.start()
+
+    def again() -> list[dict[str, Any]]:
+        return [c for c in hub.changes() if ":2-" in c["event_id"]]
+
+    until(lambda: sum(c["operation"] == "snapshot" for c in again()) == 2, "a snapshot of a new epoch")
+    assert {c["operation"] for c in again()} == {"update", "snapshot"}
+    said = {c["local_id"]: c["record"]["family_name_fr"] for c in again() if c["operation"] == "snapshot"}
+    assert said == {"1": "Alami", "2": "Idrissi"}
+    assert "jisr_connector_restored_total 1.0" in hub.metrics()
+    hub.stop(process)
+    assert "set back to an earlier state" in hub.command("status").stdout
+    # Noticed once: the next start is an ordinary one.
+    sent = len(hub.changes())
+    process = hub.start()
+    hub.ready()
+    people.execute("UPDATE personne SET nom = 'Tazi' WHERE id = 1")
+    until(lambda: len(hub.changes()) > sent, "the next edit")
+    assert len(hub.changes()) == sent + 1
+    assert "jisr_connector_restored_total 0.0" in hub.metrics()
+
+
+def silently(people: PersonTable, statement: str) -> None:
+    """A statement that the triggers do not see."""
+    triggers = people.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    for name, _ in triggers:
+        people.execute(f'DROP TRIGGER "{name}"')
+    people.execute(statement)
+    for _, text in triggers:
+        people.execute(text)
+
+
+def test_a_silent_edit_is_found_by_the_command_and_repaired(hub: Hub, people: PersonTable) -> None:
+    people.execute("INSERT INTO personne VALUES (1, 'SH1', 'Alami', NULL), (2, 'SH2', 'Bennani', NULL)")
+    process = hub.start()
+    until(lambda: len(hub.changes()) == 2, "the snapshot")
+    hub.stop(process)
+    assert hub.command("sweep").returncode == 0
+    silently(people, "UPDATE personne SET nom = 'Idrissi' WHERE id = 2")
+    told = hub.command("sweep")
+    assert told.returncode == 1
+    assert "1 rows are not as they were known" in told.stdout
+    assert "2: edited: family_name_fr; raised" in told.stdout
+    assert "2 rows and 2 keys read" in told.stdout
+    assert "Idrissi" not in told.stdout
+    assert "1 rows edited behind the triggers: raised" in hub.command("status").stdout
+    found = json.loads(hub.command("sweep", "--repair", "--json").stdout)["records"]["person"]
+    assert [(f["local_id"], f["fields"], f["state"]) for f in found["findings"]] == [
+        ("2", ["family_name_fr"], "repaired")
+    ]
+    hub.start()
+    change = until(lambda: [c for c in hub.changes() if c["operation"] == "update"], "the edit")[0]
+    assert (change["local_id"], change["changed"]) == ("2", ["family_name_fr"])
+    assert change["record"]["family_name_fr"] == "Idrissi"
+    assert hub.command("sweep", "--record-type", "centre").returncode == 1
+
+
+def test_a_connector_sweeps_by_itself(hub: Hub, people: PersonTable) -> None:
+    people.execute("INSERT INTO personne VALUES (1, 'SH1', 'Alami', NULL), (2, 'SH2', 'Bennani', NULL)")
+    hub.start(JISR_SWEEP_EVERY_H="0.0002", JISR_SWEEP_REPAIR="1")
+    until(lambda: "sweep_finished_timestamp_seconds{record" in hub.metrics_or_nothing(), "a first sweep")
+    silently(people, "UPDATE personne SET nom = 'Idrissi' WHERE id = 2")
+    updates = until(lambda: [c for c in hub.changes() if c["operation"] == "update"], "the edit")
+    assert [(c["local_id"], c["changed"]) for c in updates] == [("2", ["family_name_fr"])]
+    found = 'jisr_connector_sweep_findings_total{kind="edited",record="person",state="repaired"} 1.0'
+    assert found in hub.metrics()
+    assert 'jisr_connector_sweep_rows_total{record="person"}' in hub.metrics()
