@@ -18,13 +18,13 @@ class Sweeps(Protocol):
     """What sweeps: `connectors.sql.sweep.Sweeper`."""
 
     def connect(self) -> None:
-        """Open the system; raises `Retriable` while it is away, or swept by somebody else."""
+        """Open the system; raises `Retriable` while it is away."""
 
     def rest_s(self, record: str, every_s: float) -> float:
         """How long until a sweep of these records is due; 0 if it is, or is under way."""
 
-    def resume(self, record: str) -> None:
-        """Begin a sweep, unless one is under way."""
+    def resume(self, record: str) -> bool:
+        """Begin a sweep, or go on with the one that is under way; False while somebody else sweeps."""
 
     def step(self, record: str) -> Any:
         """The next page of the sweep that was begun."""
@@ -59,7 +59,8 @@ class SweepSide:
         due = next((record for record, rest_s in rests.items() if rest_s <= 0), None)
         if due is None:
             return min((LONGEST_REST_S, *rests.values()))
-        self._sweeper.resume(due)
+        if not self._sweeper.resume(due):
+            return LONGEST_REST_S
         page = self._sweeper.step(due)
         self._count(due, page)
         rest_s: float = (page.cost.rows + page.cost.keys) / self._rows_per_s - page.cost.seconds

@@ -70,7 +70,14 @@ class Database(ABC):
 
     @abstractmethod
     def claim(self, side: str) -> None:
-        """Become this database's only `source` or `sink`, until `close`; `Retriable` if there is one."""
+        """Become this database's only `source`, `sink` or `sweep`, until `release` or `close`.
+
+        `Retriable` if there is one.
+        """
+
+    @abstractmethod
+    def release(self, side: str) -> None:
+        """Let somebody else claim it."""
 
     @abstractmethod
     def transaction(self, *, by_hub: bool = False) -> AbstractContextManager[None]:

@@ -93,9 +93,14 @@ class PostgreSQL(CoreDatabase):
         self.describe(self._schema)
 
     def claim(self, side: str) -> None:
-        key = func.hashtextextended(f"jisr {side} {self._schema}", 0)
-        if not self.fetch(select(func.pg_try_advisory_lock(key)))[0][0]:
+        if not self.fetch(select(func.pg_try_advisory_lock(self._claim(side))))[0][0]:
             raise Retriable(f"another connector's {side} is at work in this database; only one may be")
+
+    def release(self, side: str) -> None:
+        self.fetch(select(func.pg_advisory_unlock(self._claim(side))))
+
+    def _claim(self, side: str) -> Any:
+        return func.hashtextextended(f"jisr {side} {self._schema}", 0)
 
     def begin(self, *, by_hub: bool) -> None:
         settings = f"BEGIN; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"

@@ -55,7 +55,7 @@ class SQLite(CoreDatabase):
         )
         event.listen(self._engine, "connect", _configure)
         self._path = path
-        self._claims: list[IO[str]] = []
+        self._claims: dict[str, IO[str]] = {}
         self._rows: dict[int, RowStatements] = {}
 
     def connect(self) -> None:
@@ -71,7 +71,7 @@ class SQLite(CoreDatabase):
     def close(self) -> None:
         super().close()
         while self._claims:
-            self._claims.pop().close()
+            self.release(next(iter(self._claims)))
 
     def claim(self, side: str) -> None:
         # A lock on a file of its own: closing any handle of the database would drop SQLite's own locks.
@@ -82,7 +82,10 @@ class SQLite(CoreDatabase):
             lock.close()
             message = f"another connector's {side} is at work on {self._path}; only one may be"
             raise Retriable(message) from error
-        self._claims.append(lock)
+        self._claims[side] = lock
+
+    def release(self, side: str) -> None:
+        self._claims.pop(side).close()
 
     def begin(self, *, by_hub: bool) -> None:
         self.script("BEGIN IMMEDIATE")

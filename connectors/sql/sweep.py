@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from connectors.sql import store, sweep_repair, sweep_state
@@ -19,29 +18,20 @@ from connectors.sql.convert import Converter
 from connectors.sql.database import Database, patiently
 from connectors.sql.local_values import Image
 from connectors.sql.mapping import Mapping as AgencyMapping
-from connectors.sql.row_print import RowPrinter, printers, size, written
+from connectors.sql.row_print import printers, size, written
+from connectors.sql.sweep_look import Look
 from connectors.sql.sweep_state import (
     DONE,
-    EDITED,
     MISSING,
     ROWS,
-    UNKNOWN,
     Cost,
     Finding,
     Sweep,
 )
+from hub.errors import Retriable
 
 log = logging.getLogger(__name__)
 
-# Rows of one page: some milliseconds of the agency's server, and as long a lock where prints are learnt.
-PAGE_ROWS = 200
-_SHADOWS = """
-SELECT local_id FROM {shadow}
- WHERE record = :record AND local_id > :after AND NOT deleted ORDER BY local_id LIMIT :limit
-"""
-_PRINTS = """
-SELECT local_id, row_print, deleted FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
-"""
 _LEARN = "UPDATE {shadow} SET row_print = :row_print WHERE record = :record AND local_id = :local_id"
 
 
@@ -75,13 +65,13 @@ class Sweeper:
         self.repairs = repairs
         self.printers = printers(mapping.records)
         self._ready: set[str] = set()
+        self._claimed = False
 
     def connect(self) -> None:
-        """Open the database; raises `Retriable` while another sweep is at work in it."""
         self.db.connect()
-        self.db.claim("sweep")
         store.prepare(self.db)
         self._ready.clear()
+        self._claimed = False
 
     def close(self) -> None:
         self.db.close()
@@ -93,15 +83,34 @@ class Sweeper:
         return sweep_state.load(self.db, record)
 
     def begin(self, record: str) -> None:
-        """Begin at the first row, whether or not an earlier sweep came to its end."""
+        """Begin at the first row, whether or not an earlier sweep came to its end.
+
+        Raises `Retriable` while another sweep is at work in this database.
+        """
+        self._claim()
         sweep = self.state(record)
         begun = replace(sweep, phase=ROWS, after=None, started_ms=self.clock_ms(), cost=Cost(), found={})
         patiently(lambda: sweep_state.save(self.db, begun))
 
-    def resume(self, record: str) -> None:
-        """Begin, unless a sweep is under way."""
+    def resume(self, record: str) -> bool:
+        """Go on with the sweep that is under way, or begin one; False while somebody else sweeps."""
+        try:
+            self._claim()
+        except Retriable:
+            return False
         if self.state(record).phase == DONE:
             self.begin(record)
+        return True
+
+    def _claim(self) -> None:
+        if not self._claimed:
+            self.db.claim("sweep")
+            self._claimed = True
+
+    def _release(self) -> None:
+        if self._claimed:
+            self.db.release("sweep")
+            self._claimed = False
 
     def rest_s(self, record: str, every_s: float) -> float:
         """How long until a sweep is due; 0 if it is, or is under way. A snapshot comes first."""
@@ -121,7 +130,7 @@ class Sweeper:
         sweep = self.state(record)
         if sweep.phase == DONE:
             return Page(record, Cost(), (), over=True)
-        look = _Look(self, record)
+        look = Look(self.db, self.converters[record], self.printers[record])
         after = patiently(lambda: look.rows(sweep.after) if sweep.phase == ROWS else look.gone(sweep.after))
         if look.unprinted:
             patiently(lambda: self._learn(record, look.unprinted, look.cost))
@@ -134,6 +143,8 @@ class Sweeper:
             told += self._missing(sweep)
         for finding in told:
             log.warning("%s: a row is not as it was known: %s", record, finding.text())
+        if sweep.phase == DONE:
+            self._release()
         return Page(record, look.cost, told, sweep.phase == DONE)
 
     def _settled(self, finding: Finding) -> Finding:
@@ -187,85 +198,6 @@ class Sweeper:
                 cost.rows += 1
                 cost.bytes += size(image)
         return images
-
-
-class _Look:
-    """One page, read and compared."""
-
-    def __init__(self, sweeper: Sweeper, record: str) -> None:
-        self._db = sweeper.db
-        self._record = record
-        self._map = sweeper.mapping.records[record]
-        self._printer: RowPrinter = sweeper.printers[record]
-        self._slots = sweeper.converters[record].slots
-        self.cost = Cost()
-        self.findings: list[Finding] = []
-        self.unprinted: list[str] = []
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        began = time.monotonic()
-        with self._db.one_moment():
-            yield
-        self.cost.seconds += time.monotonic() - began
-
-    def rows(self, after: str | None) -> str | None:
-        """Compare the rows beyond `after`; the last key, None if there was none."""
-        with self._timed():
-            page = self._db.page(self._map.main, after, PAGE_ROWS)
-            ids = [key for key, _, _ in page]
-            parts = {table.part: self._db.rows(table, ids) for table in self._map.tables[1:] if ids}
-            params = {"record": self._record, "ids": ids}
-            shadows = {row[0]: row[1:] for row in self._db.query(_PRINTS, params)} if ids else {}
-            busy = store.busy(self._db, self._record, ids)
-            _, snapshots = store.state(self._db)
-        read_whole = bool(snapshots.get(self._record, {}).get("done"))
-        for key, main, _ in page:
-            images: dict[int, Image] = {0: main}
-            images |= {part: found[key][0] for part, found in parts.items() if key in found}
-            self.cost.rows += len(images)
-            self.cost.bytes += sum(map(size, images.values()))
-            if key not in busy:
-                self._compare(key, images, shadows.get(key), read_whole)
-        return ids[-1] if ids else None
-
-    def _compare(
-        self,
-        key: str,
-        images: Mapping[int, Image],
-        shadow: tuple[str | None, bool] | None,
-        read_whole: bool,
-    ) -> None:
-        row_print, deleted = shadow or (None, True)
-        if deleted:
-            # Before its snapshot is through, a row without a shadow is one that it has not come to yet.
-            if read_whole:
-                self.findings.append(Finding(self._record, key, UNKNOWN))
-        elif row_print is None:
-            self.unprinted.append(key)
-        else:
-            apart = self._printer.differing(int(row_print, 16), self._printer.of(images))
-            if apart:
-                self.findings.append(Finding(self._record, key, EDITED, self._fields(apart)))
-
-    def _fields(self, apart: Collection[tuple[int, str]]) -> tuple[str, ...]:
-        return tuple(
-            spec.name
-            for slot in self._slots
-            if any((slot.part, column) in apart for column in slot.columns)
-            for spec in slot.fields
-        )
-
-    def gone(self, after: str | None) -> str | None:
-        """Look for living shadows beyond `after` without a row; the last one's id, None if there was none."""
-        with self._timed():
-            params = {"record": self._record, "after": after or "", "limit": PAGE_ROWS}
-            ids = [local_id for (local_id,) in self._db.query(_SHADOWS, params)]
-            missing = sorted(set(ids) - self._db.present(self._map.main, ids)) if ids else []
-            busy = store.busy(self._db, self._record, missing)
-        self.cost.keys += len(ids)
-        self.findings += [Finding(self._record, key, MISSING) for key in missing if key not in busy]
-        return ids[-1] if ids else None
 
 
 def sweep_all(

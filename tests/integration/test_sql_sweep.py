@@ -14,6 +14,7 @@ from connectors.compose import database
 from connectors.sql.sweep import Page, Sweeper, sweep_all
 from connectors.sql.sweep_repair import MISSING_LIMIT
 from connectors.sql.sweep_state import Finding, findings
+from hub.errors import Retriable
 
 COMMUNE, OTHER = "11.321.01.03", "11.321.01.05"
 
@@ -243,6 +244,22 @@ def test_bookkeeping_of_an_older_release_gets_the_new_columns(agency: Agency) ->
     assert agency.shadow(key).row_print is not None
 
 
+def test_two_sweeps_do_not_run_at_one_time(agency: Agency) -> None:
+    agency.add(cin="SH1")
+    agency.changes()
+    one, other = sweeper(agency), sweeper(agency)
+    one.begin("person")
+    assert other.resume("person") is False
+    with pytest.raises(Retriable, match="only one may be"):
+        other.begin("person")
+    while not one.step("person").over:
+        pass
+    # A connector that only waits for its next sweep is in nobody's way.
+    assert other.resume("person") is True
+    one.close()
+    other.close()
+
+
 def test_a_sweep_goes_on_where_it_was_and_says_what_it_cost(agency: Agency) -> None:
     keys = [agency.add(cin=f"SH{number}") for number in range(450)]
     agency.changes(limit=1000)
@@ -254,6 +271,7 @@ def test_a_sweep_goes_on_where_it_was_and_says_what_it_cost(agency: Agency) -> N
         update(agency, keys[0], "cin = 'X1'")
         update(agency, keys[-1], "cin = 'X2'")
     again = sweeper(agency)
+    assert again.resume("person")
     while not again.step("person").over:
         pass
     state = again.state("person")
