@@ -32,7 +32,7 @@ def sweep_now(
         cost = Cost()
         findings: list[Finding] = []
         for page in sweep_all(sweeper, [record], rows_per_s):
-            cost = cost.plus(page.cost)
+            cost += page.cost
             findings += page.findings
         found[record] = cost, findings
     return found

@@ -32,8 +32,6 @@ from hub.errors import Retriable
 
 log = logging.getLogger(__name__)
 
-_LEARN = "UPDATE {shadow} SET row_print = :row_print WHERE record = :record AND local_id = :local_id"
-
 
 @dataclass(frozen=True)
 class Page:
@@ -183,11 +181,13 @@ class Sweeper:
             shadows = store.locked_shadows(self.db, record, ids)
             images = self.images(record, ids, cost)
             busy = store.busy(self.db, record, ids)
-            for local_id in ids:
-                if local_id in busy or shadows[local_id].row_print is not None or 0 not in images[local_id]:
+            learnt = []
+            for local_id, shadow in shadows.items():
+                if local_id in busy or shadow.row_print is not None or 0 not in images[local_id]:
                     continue
-                found = written(self.printers[record].of(images[local_id]))
-                self.db.execute(_LEARN, {"record": record, "local_id": local_id, "row_print": found})
+                shadow.row_print = written(self.printers[record].of(images[local_id]))
+                learnt.append(shadow)
+            store.save_shadows(self.db, learnt)
 
     def images(self, record: str, ids: Sequence[str], cost: Cost) -> dict[str, dict[int, Image]]:
         """Rows of all tables of these records, by local id and part."""

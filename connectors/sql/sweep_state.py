@@ -47,7 +47,7 @@ class Cost:
     bytes: int = 0
     seconds: float = 0.0
 
-    def plus(self, other: Cost) -> Cost:
+    def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.rows + other.rows,
             self.keys + other.keys,
@@ -124,7 +124,7 @@ def onward(sweep: Sweep, after: str | None, cost: Cost, findings: Sequence[Findi
     """The sweep after one page. Pure. No last key means that the phase is over."""
     found = Counter(sweep.found)
     found.update(finding.kind for finding in findings)
-    sweep = replace(sweep, after=after, cost=sweep.cost.plus(cost), found=dict(found))
+    sweep = replace(sweep, after=after, cost=sweep.cost + cost, found=dict(found))
     if after is not None:
         return sweep
     if sweep.phase == ROWS:

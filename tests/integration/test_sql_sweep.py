@@ -13,7 +13,7 @@ from sql_agency import PERSON, Agency, empty_database
 from connectors.compose import database
 from connectors.sql.sweep import Page, Sweeper, sweep_all
 from connectors.sql.sweep_repair import MISSING_LIMIT
-from connectors.sql.sweep_state import Finding, findings
+from connectors.sql.sweep_state import Cost, Finding, findings
 from hub.errors import Retriable
 
 COMMUNE, OTHER = "11.321.01.03", "11.321.01.05"
@@ -242,6 +242,58 @@ def test_bookkeeping_of_an_older_release_gets_the_new_columns(agency: Agency) ->
     assert agency.change().values == {"cin": "SH2"}
     assert found(agency) == []
     assert agency.shadow(key).row_print is not None
+
+
+def fill(agency: Agency, count: int) -> None:
+    """So many people whom the connector knows, made by set: as after a snapshot of long ago."""
+    numbers = {
+        "postgresql": f"FROM generate_series(1, {count}) AS n",
+        "sqlite": f"FROM (WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count})"
+        " SELECT n FROM s)",
+    }[agency.kind]
+    with behind_the_triggers(agency):
+        agency.sql(
+            f'INSERT INTO {PERSON} ("المعرف", cin, names, "الجنس", numero)'
+            f" SELECT n, 'C' || n, 'Alami ' || n || ', Zineb', 'أ', '6' || n {numbers}"
+        )
+    false = "false" if agency.kind == "postgresql" else "0"
+    agency.sql(
+        "INSERT INTO jisr_shadow (record, local_id, incarnation, deleted, created_by_hub, known, last, born,"
+        f" delivered, own, replaced, kept) SELECT 'person', n, 0, {false}, {false}, 0, 0, 0,"
+        f" '{{}}', '{{}}', '{{}}', '{{}}' {numbers}"
+    )
+
+
+def exactly_those_five(agency: Agency, count: int) -> None:
+    fill(agency, count)
+    assert found(agency) == [], "the first sweep learns"
+    five = [1, 2, count // 2, count // 2 + 1, count]
+    with behind_the_triggers(agency):
+        for key in five:
+            update(agency, str(key), "cin = replace(cin, 'C', 'D')")
+    # What goes on meanwhile is nobody's silent edit.
+    update(agency, str(count // 3), "cin = 'SH1'")
+    agency.changes()
+    update(agency, str(count // 4), "cin = 'SH2'")
+    pages = sweep(agency, repairs=True)
+    told = sorted((int(f.local_id), f.fields, f.state) for page in pages for f in page.findings)
+    assert told == [(key, ("cin",), "repaired") for key in five]
+    cost = sum((page.cost for page in pages), start=Cost())
+    print(f"{agency.kind}: {cost.text()}")
+    assert (cost.rows, cost.keys) == (count, count)
+    assert 0 < cost.seconds / count < 0.001
+    changed = {c.local_id: c.changed for c in agency.changes(limit=100)}
+    assert changed == {str(key): ("cin",) for key in five} | {str(count // 4): ("cin",)}
+    assert found(agency) == []
+
+
+def test_exactly_five_among_many(agency: Agency) -> None:
+    exactly_those_five(agency, 30_000)
+
+
+@pytest.mark.campaign
+def test_exactly_five_among_a_million(agency: Agency) -> None:
+    exactly_those_five(agency, 1_000_000)
 
 
 def test_two_sweeps_do_not_run_at_one_time(agency: Agency) -> None:
