@@ -26,13 +26,14 @@ COMMANDS: Mapping[str, str] = {
     "explain": "hub.ops.commands:explain",
     "hold": "hub.ops.steward_commands:hold",
     "dlq": "hub.ops.dlq_commands:dlq",
+    "sweep": "hub.local.sweep_command:sweep",
     "audit": "hub.ops.audit_commands:audit",
     "topics": "hub.ops.topics_commands:topics",
     "review": "hub.ops.steward_commands:review",
     "connector": "connectors.commands:connector",
 }
 # These look at a running hub: the one that the environment names, else the embedded stack of this folder.
-_LOOKING = frozenset({"status", "explain", "hold", "review", "dlq", "audit", "topics"})
+_LOOKING = frozenset({"status", "explain", "hold", "review", "dlq", "audit", "topics", "sweep"})
 
 
 class LazyGroup(click.Group):

@@ -90,6 +90,11 @@ def _add_settled(encoder: Encoder, settled: Settled, out: Outbound, named: Named
     named.entities[entity.id] = sorted(out.told[entity.id])
 
 
+def named_payload(entities: Mapping[bytes, list[str]], records: list[bytes]) -> bytes:
+    """The payload of a publication row that has the current state of these said again."""
+    return _ENCODE(Named(dict(entities), records))
+
+
 def read_named(payloads: Iterable[bytes]) -> tuple[dict[bytes, frozenset[str]], set[bytes], list[OutMessage]]:
     """What publication rows name: entities with agencies, records, and messages as they were."""
     entities: dict[bytes, frozenset[str]] = {}

@@ -522,6 +522,11 @@ def _holders(entity: Entity) -> frozenset[str]:
     return frozenset([agency for agency, held in entity.held.items() if held.operation == UPSERT])
 
 
+def entity_of_row(row: Any) -> Entity:
+    """An entity from its columns, in the order of the table."""
+    return _entity(row)
+
+
 def _entity(row: Any) -> Entity:
     identity, record_type, version, golden, held, consents, about = row
     return Entity(
