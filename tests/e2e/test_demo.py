@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -28,6 +30,10 @@ DEMO = [sys.executable, "-c", "from hub.cli import main; main()", "demo"]
 PEOPLE = 60
 # As the hub's sink writes: capture does not see it, so that nothing mends it.
 UNSEEN = "SET LOCAL jisr.origin = 'hub'"
+# A table of entraide, its key, and a column that others hold too.
+_TABLE = ("المستفيدون", "رقم_الملف", "الهاتف")
+# Looks, a second apart, at whether a repair has reached everybody.
+_TRIES = 30
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +99,7 @@ def test_the_demonstration_converges_proves_it_and_ends_cleanly(home: Path) -> N
                 assert sheet["held_digest"] == sheet["entitled_digest"]
 
         _a_planted_divergence_is_found(home)
+        _a_sweep_finds_and_mends_what_was_done_in_silence(home)
     finally:
         process.send_signal(signal.SIGINT)
         _, shown = process.communicate(timeout=60)
@@ -120,6 +127,70 @@ def _a_planted_divergence_is_found(home: Path) -> None:
     finally:
         for one in audited.desks.values():
             one.close()
+
+
+def _a_sweep_finds_and_mends_what_was_done_in_silence(home: Path) -> None:
+    """At both ends nothing is wrong; then exactly what was done behind the triggers, and it converges."""
+    clean, code = _swept(home)
+    assert (_at_agencies(clean), code) == ([], 0)
+    assert [topic for topic in clean["hub"] if topic["findings"]] == []
+    assert sum(topic["messages"] for topic in clean["hub"]) > 1_000
+    read = {
+        one["agency"]: sum(r["cost"]["rows"] for r in one["records"].values()) for one in clean["agencies"]
+    }
+    assert min(read.values()) > 10, read
+    audited = site(home)
+    ads, entraide = audited.desks["ads"], audited.desks["entraide"]
+    try:
+        person = str(ads.one("SELECT min(id_beneficiaire) FROM beneficiaire"))
+        plant = "UPDATE beneficiaire_contact SET telephone = :phone WHERE id_beneficiaire = :id"
+        _unseen(ads, plant, phone="+212600000002", id=int(person))
+        table, key, column = _TABLE
+        other = str(entraide.one(f'SELECT max("{key}") FROM "{table}" WHERE "{column}" IS NOT NULL'))
+        entraide.together(
+            lambda connection: (
+                write(connection, f'ALTER TABLE "{table}" DISABLE TRIGGER USER', {}),
+                write(
+                    connection,
+                    f'UPDATE "{table}" SET "{column}" = NULL WHERE "{key}" = :id',
+                    {"id": int(other)},
+                ),
+                write(connection, f'ALTER TABLE "{table}" ENABLE TRIGGER USER', {}),
+            )
+        )
+        found, code = _swept(home, "--repair")
+        assert code == 0
+        assert sorted(_at_agencies(found)) == [("ads", person, "repaired"), ("entraide", other, "repaired")]
+        environment = {**os.environ, "JISR_HOME": str(home / "demo")}
+        command = [*DEMO[:-1], "status", "--wait-converged"]
+        for _ in range(_TRIES):
+            subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+            if (proven := audit(audited).proven) and not _at_agencies(_swept(home)[0]):
+                break
+            time.sleep(1)
+        assert proven
+        assert _at_agencies(_swept(home)[0]) == []
+    finally:
+        for one in audited.desks.values():
+            one.close()
+
+
+def _swept(home: Path, *arguments: str) -> tuple[dict[str, Any], int]:
+    environment = {**os.environ, "JISR_HOME": str(home / "demo")}
+    command = [*DEMO[:-1], "sweep", "--json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
+    assert done.stdout, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told, done.returncode
+
+
+def _at_agencies(told: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        (one["agency"], finding["local_id"], finding["state"])
+        for one in told["agencies"]
+        for record in one["records"].values()
+        for finding in record["findings"]
+    ]
 
 
 def _unseen(desk: Desk, sql: str, **values: object) -> None:
