@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,6 +140,77 @@ def test_what_is_queued_or_dirty_is_not_compared(agency: Agency) -> None:
     agency.source.db.execute("UPDATE {state} SET cap = 0, read_seq = -1000000")
     update(agency, key, "cin = 'SH3'")
     assert found(agency, repairs=True) == []
+
+
+def test_a_dirty_row_is_looked_at_anew(agency: Agency) -> None:
+    key = agency.add(cin="SH1")
+    agency.changes()
+    cap = agency.sql("SELECT cap, read_seq FROM jisr_state")[0]
+    agency.sql("UPDATE jisr_state SET cap = 0, read_seq = -1000000")
+    update(agency, key, "cin = 'SH2'")
+    agency.sql("UPDATE jisr_state SET cap = ?, read_seq = ?", *cap)
+    assert agency.change().values["cin"] == "SH2"
+    assert found(agency) == []
+    with behind_the_triggers(agency):
+        update(agency, key, "cin = 'SH3'")
+    assert kinds(agency) == [(key, "edited", ("cin",), "raised")]
+
+
+def test_a_sweep_beside_people_source_and_sink_at_work_finds_nothing(agency: Agency) -> None:
+    """Edits, deliveries and acknowledgements fall between any two pages of many sweeps."""
+    keys = [agency.add(cin=f"SH{number}") for number in range(250)]
+    agency.changes(limit=1000)
+    stop = threading.Event()
+    troubles: list[BaseException] = []
+
+    def people() -> None:
+        session = agency.session()
+        mark = "%s" if agency.kind == "postgresql" else "?"
+        statement = f'UPDATE {PERSON} SET cin = {mark}, recu = {mark} WHERE "المعرف" = {mark}'
+        try:
+            for number in itertools.cycle(range(1000, 9000)):
+                if stop.is_set():
+                    break
+                key = int(keys[number % len(keys)])
+                session.execute(statement, (f"SH{number}", f"2026-01-{number % 28 + 1:02}", key))
+        except BaseException as error:
+            troubles.append(error)
+        finally:
+            session.close()
+
+    def connector() -> None:
+        try:
+            for number in itertools.count():
+                if stop.is_set():
+                    break
+                key = keys[number * 7 % len(keys)]
+                sex = "male" if number % 2 else "female"
+                agency.deliver(f"E{key}", {"sex": sex, "commune": COMMUNE}, local_id=key)
+                agency.changes(limit=50)
+        except BaseException as error:
+            troubles.append(error)
+
+    threads = [threading.Thread(target=people), threading.Thread(target=connector)]
+    for thread in threads:
+        thread.start()
+    one = sweeper(agency, repairs=True)
+    try:
+        compared = 0
+        for _ in range(15):
+            for page in sweep_all(one, ["person"], rows_per_s=1e9):
+                assert page.findings == []
+                compared += page.cost.rows
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        one.close()
+    assert troubles == []
+    assert compared >= 15 * len(keys)
+    agency.changes(limit=1000)
+    agency.retry_now()
+    agency.changes(limit=1000)
+    assert found(agency) == []
 
 
 def test_what_the_hub_wrote_and_was_undone_in_silence_is_said_with_what_it_became(agency: Agency) -> None:
