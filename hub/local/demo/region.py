@@ -22,9 +22,6 @@ from hub.local.demo.copies import Population
 from hub.local.demo.desk import Desk
 from hub.local.stack import AgencyDatabase, Endpoints, Progress, Stack, StackOptions
 
-# From so many people on, the broker's slower but faster-running Java is worth its start.
-_LOAD_PROFILE_FROM_PEOPLE = 5_000
-
 
 class Region:
     """Four agencies with their people, and the hub between them. Data of an earlier run are removed.
@@ -50,7 +47,8 @@ class Region:
                 agencies=[AgencyDatabase(name, kind) for name, (kind, _) in AGENCY_DATABASES.items()],
                 processes="full",
                 hub_workers=hub_workers,
-                kafka_profile="load" if people.people >= _LOAD_PROFILE_FROM_PEOPLE else "fast-start",
+                # Measured: in runs of minutes, compiling for load costs more than it saves.
+                kafka_profile="fast-start",
                 populate=self._populate,
                 report=report,
                 **more,
