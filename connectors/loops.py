@@ -23,7 +23,7 @@ SMALLEST_BATCH, LARGEST_BATCH = 200, 2_000
 # Between looks at a queue that was empty: the sum over a day must not weigh on the agency's server.
 IDLE_S, LONGEST_IDLE_S = 0.02, 0.1
 BACKLOG_EVERY_S = 5.0
-POLL_RECORDS = 1_000
+POLL_RECORDS = 2_000
 # How far back to look for what was sent: the last records of a partition, of which one is nearly the newest.
 TAIL_RECORDS = 20
 

@@ -27,10 +27,14 @@ UPDATE {entity} SET local_id = NULL WHERE record = :record AND local_id = :local
 
 @dataclass
 class Chunk:
-    """Applies deliveries of one record type, within the caller's transaction."""
+    """Applies deliveries of one record type, within the caller's transaction.
+
+    `waits`: whether any delivery may have been put off before.
+    """
 
     db: Database
     decider: Decider
+    waits: bool = True
     # Whether the hub is to be told something besides positions.
     news: bool = False
 
@@ -43,7 +47,7 @@ class Chunk:
         now_ms = self.db.clock_ms()
         names = [delivery.entity for delivery in deliveries]
         known = store.entities(self.db, self.record, names)
-        before = retries.prior(self.db, self.record, names)
+        before = retries.prior(self.db, self.record, names) if self.waits else {}
         steps = [Step(d, known.get(d.entity) or EntityRow(self.record, d.entity)) for d in deliveries]
         live = [step for step in steps if _is_news(step, retried)]
         self._resolve([step for step in live if step.delivery.operation == "upsert"])

@@ -157,9 +157,9 @@ class Database(ABC):
 
     @abstractmethod
     def update_rows(
-        self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
+        self, table: TableMap, rows: Sequence[tuple[str, Mapping[str, Local]]]
     ) -> list[Image | None]:
-        """Update by key; the rows as they became, in order, None for one that is gone."""
+        """Write columns of rows by key; the rows as they became, in order, None for one that is gone."""
 
     @abstractmethod
     def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None: ...
@@ -175,6 +175,16 @@ class Database(ABC):
     @abstractmethod
     def uninstall(self) -> None:
         """Remove triggers, functions and bookkeeping tables."""
+
+
+def alike(
+    rows: Sequence[tuple[str, Mapping[str, Local]]],
+) -> dict[tuple[str, ...], list[tuple[str, Mapping[str, Local]]]]:
+    """Rows that write the same columns, together."""
+    groups: dict[tuple[str, ...], list[tuple[str, Mapping[str, Local]]]] = {}
+    for key, row in rows:
+        groups.setdefault(tuple(sorted(row)), []).append((key, row))
+    return groups
 
 
 # Tries against people's locks before a side counts as away: each waits for the dialect's lock timeout.

@@ -27,11 +27,11 @@ from connectors.sql import postgresql_capture as capture
 from connectors.sql import postgresql_catalog as catalog
 from connectors.sql import postgresql_errors
 from connectors.sql.core_database import CoreDatabase
-from connectors.sql.database import Column, NewRow, Refusal, object_name
+from connectors.sql.database import Column, NewRow, Refusal, alike, object_name
 from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.postgresql_capture import placed, qualified
-from connectors.sql.postgresql_rows import RowStatements, given
+from connectors.sql.postgresql_rows import MASKED_COLUMNS, RowStatements, given, masked
 from connectors.sql.postgresql_values import json_text, literal_text, loads
 from hub.errors import ConfigurationError, Retriable
 
@@ -81,6 +81,7 @@ class PostgreSQL(CoreDatabase):
         self._schema = "public"
         self._columns: dict[str, Mapping[str, Column]] = {}
         self._rows: dict[int, RowStatements] = {}
+        self._watches: dict[str, bool] = {}
         self._mark: tuple[int, int] | None = None
         self._settled = 0
 
@@ -89,6 +90,7 @@ class PostgreSQL(CoreDatabase):
         self._schema = self.fetch(select(func.current_schema()))[0][0] or "public"
         self._columns.clear()
         self._rows.clear()
+        self._watches.clear()
         self._mark, self._settled = None, 0
         self.describe(self._schema)
 
@@ -223,12 +225,27 @@ class PostgreSQL(CoreDatabase):
         return made
 
     def update_rows(
-        self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
+        self, table: TableMap, rows: Sequence[tuple[str, Mapping[str, Local]]]
     ) -> list[Image | None]:
-        keys = [key for key, _ in rows]
-        values = given([values for _, values in rows], keys)
-        became = dict(self.fetch(self._of(table).update(columns), {"rows": values}))
-        return [became.get(key) for key in keys]
+        statements, groups = self._of(table), alike(rows)
+        columns = sorted({column for group in groups for column in group})
+        became: dict[str, Image] = {}
+        if len(groups) > 1 and len(columns) <= MASKED_COLUMNS and not self._watched(table):
+            # Rows differ in what changes: as many statements as there are sets of columns would be slow.
+            became.update(self.fetch(statements.update_masked(columns), {"rows": masked(rows, columns)}))
+        else:
+            for wanted, group in groups.items():
+                values = given([[row[c] for c in wanted] for _, row in group], [key for key, _ in group])
+                became.update(self.fetch(statements.update(wanted), {"rows": values}))
+        return [became.get(key) for key, _ in rows]
+
+    def _watched(self, table: TableMap) -> bool:
+        """Whether the agency has triggers on single columns: they are to see only what is written."""
+        if table.table not in self._watches:
+            with self.at_work() as db:
+                name = qualified(table.table, self._schema)
+                self._watches[table.table] = catalog.has_column_triggers(db, name)
+        return self._watches[table.table]
 
     def delete_rows(self, table: TableMap, keys: Sequence[str]) -> None:
         rows = self._of(table)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     inspect,
     literal_column,
     select,
+    text,
     types,
 )
 from sqlalchemy.dialects import postgresql
@@ -125,6 +126,17 @@ def may_put_triggers(db: Connection, name: str) -> bool:
     privilege = func.has_table_privilege(func.to_regclass(name), "TRIGGER", type_=Boolean)
     create = func.has_schema_privilege(func.current_schema(), "CREATE", type_=Boolean)
     return bool(db.scalar(select(func.coalesce(privilege, False) & func.coalesce(create, False))))
+
+
+def has_column_triggers(db: Connection, name: str) -> bool:
+    """Whether the table has triggers `UPDATE OF` some columns."""
+    return bool(db.scalar(_COLUMN_TRIGGERS, {"on": name}))
+
+
+_COLUMN_TRIGGERS = text("""
+SELECT EXISTS (
+  SELECT FROM pg_trigger t WHERE t.tgrelid = to_regclass(:on) AND NOT t.tgisinternal AND t.tgattr::text <> '')
+""")
 
 
 def valid_key(kind: str, text: str) -> bool:

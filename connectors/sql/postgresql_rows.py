@@ -20,6 +20,7 @@ from sqlalchemy import (
     Update,
     any_,
     bindparam,
+    case,
     cast,
     column,
     delete,
@@ -40,6 +41,9 @@ from connectors.sql.postgresql_capture import image, quoted
 from connectors.sql.postgresql_values import AsText, literal_text
 
 Statement = TypeVar("Statement", bound=Executable)
+
+# The bits of a bigint, without its sign.
+MASKED_COLUMNS = 63
 
 
 class RowStatements:
@@ -122,8 +126,22 @@ class RowStatements:
 
         return self._once(("update", tuple(columns)), build)
 
+    def update_masked(self, columns: Sequence[str]) -> Update:
+        """`rows` is what `masked` makes: each row writes some of `columns` and keeps the others."""
+
+        def build() -> Update:
+            given = self._given(columns)
+            values = {
+                c: case((given.c.m.op("&")(1 << i) != 0, given.c[f"c{i}"]), else_=self.target.c[c])
+                for i, c in enumerate(columns)
+            }
+            statement = update(self.target).values(values).where(self.key == given.c.k, *self._fixed())
+            return statement.returning(cast(self.key, Text), self._became)
+
+        return self._once(("masked", tuple(columns)), build)
+
     def _given(self, columns: Sequence[str]) -> Any:
-        names = [column("n", Integer), column("k", AsText(self.key_type))]
+        names = [column("n", Integer), column("k", AsText(self.key_type)), column("m", BigInteger)]
         names += [column(f"c{i}", AsText(_type(self._columns, c))) for i, c in enumerate(columns)]
         records = func.jsonb_to_recordset(bindparam("rows", type_=JSONB))
         return records.table_valued(*names).render_derived(name="jisr_given", with_types=True)
@@ -162,6 +180,17 @@ def given(rows: Sequence[Sequence[Local]], keys: Sequence[str] | None = None) ->
     ]
     for row, key in zip(made, keys or (), strict=False):
         row["k"] = key
+    return made
+
+
+def masked(rows: Sequence[tuple[str, Mapping[str, Local]]], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The `rows` of `update_masked`: beside key and values, `m` says by its bits which columns are given."""
+    places = {name: i for i, name in enumerate(columns)}
+    made = []
+    for key, values in rows:
+        row: dict[str, Any] = {f"c{places[name]}": literal_text(value) for name, value in values.items()}
+        row["k"], row["m"] = key, sum(1 << places[name] for name in values)
+        made.append(row)
     return made
 
 

@@ -7,6 +7,7 @@ the two, the deliveries come again and are recognised by their versions.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -18,6 +19,7 @@ from connectors.sql.convert import Converter
 from connectors.sql.database import Database, Locked, Refusal, patiently
 from connectors.sql.decide import Decider
 from connectors.sql.mapping import Mapping as AgencyMapping
+from connectors.sql.pace import Pace
 from connectors.sql.plan import Planner
 from connectors.sql.retries import REFUSED, WAITING, PutOff
 from connectors.sql.rows import EntityRow
@@ -26,8 +28,6 @@ from hub.crash import crash_point
 
 log = logging.getLogger(__name__)
 
-# Rows of one transaction: locks are to be held for less than 100 ms (R28).
-CHUNK_ROWS = 200
 DUE_LIMIT = 200
 _REMOVES = ("retract", "delete")
 _POSITIONS = "SELECT topic, part, next_offset, committed_ms FROM {position} ORDER BY topic, part"
@@ -61,6 +61,7 @@ class SqlSink:
         self._unconfirmed: set[Partition] = set()
         self._told: dict[Partition, int] = {}
         self._news = self._waits = False
+        self._pace = Pace()
 
     def connect(self) -> Mapping[Partition, int]:
         self.db.connect()
@@ -102,8 +103,10 @@ class SqlSink:
     ) -> None:
         mine = [delivery for delivery in deliveries if delivery.record_type == record]
         names = {entity for kind, entity in retried if kind == record}
-        for start in range(0, len(mine), CHUNK_ROWS):
-            self._chunk(record, mine[start : start + CHUNK_ROWS], names, counts)
+        while mine:
+            rows = self._pace.rows
+            self._chunk(record, mine[:rows], names, counts)
+            mine = mine[rows:]
 
     def _due(self) -> list[Delivery]:
         if not self._waits:
@@ -117,7 +120,7 @@ class SqlSink:
         self, record: str, deliveries: Sequence[Delivery], retried: Collection[str], counts: Counter[str]
     ) -> None:
         """Apply all in one transaction; what one row's refusal undoes is tried again without it."""
-        chunk = Chunk(self.db, self._deciders[record])
+        chunk, began = Chunk(self.db, self._deciders[record], self._waits), time.monotonic()
         try:
             with self.db.transaction(by_hub=True):
                 steps = chunk.apply(deliveries, retried)
@@ -135,6 +138,7 @@ class SqlSink:
                 patiently(partial(self._refuse, record, deliveries[0], error))
                 counts[REFUSED if isinstance(error, Refusal) else WAITING] += 1
             return
+        self._pace.took(len(deliveries), time.monotonic() - began)
         counts.update(step.outcome for step in steps)
         self._news = self._news or chunk.news
         self._waits = self._waits or any(step.put_off is not None for step in steps)

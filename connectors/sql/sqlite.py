@@ -16,7 +16,7 @@ from sqlalchemy.exc import InvalidRequestError, NoSuchTableError
 from connectors.sql import sqlite_capture as capture
 from connectors.sql import sqlite_errors
 from connectors.sql.core_database import CoreDatabase
-from connectors.sql.database import Column, NewRow, Refusal
+from connectors.sql.database import Column, NewRow, Refusal, alike
 from connectors.sql.local_values import Image, Local, as_text
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.sqlite_capture import quoted
@@ -224,11 +224,12 @@ class SQLite(CoreDatabase):
             return db.scalar(statements.key_of(), {"number": number}) or ""
 
     def update_rows(
-        self, table: TableMap, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Local]]]
+        self, table: TableMap, rows: Sequence[tuple[str, Mapping[str, Local]]]
     ) -> list[Image | None]:
-        given = [{"k": key, **{f"c{i}": value for i, value in enumerate(values)}} for key, values in rows]
-        with self.at_work() as db:
-            db.execute(self._of(table).update(columns), given)
+        for columns, group in alike(rows).items():
+            given = [{"k": key, **{f"c{i}": row[c] for i, c in enumerate(columns)}} for key, row in group]
+            with self.at_work() as db:
+                db.execute(self._of(table).update(columns), given)
         became = self.part_rows(table, [key for key, _ in rows])
         return [became.get(key) for key, _ in rows]
 

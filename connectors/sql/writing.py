@@ -99,12 +99,13 @@ class RowWriter:
             here = [step for step in steps if step.writes(table.part)]
             self._insert_part(table, [step for step in here if table.part not in step.images])
             present = [step for step in here if table.part in step.images]
-            for columns, group in by_columns(present, table.part).items():
-                rows = [(s.local_id or "", [s.writes(table.part)[c] for c in columns]) for s in group]
-                for step, image in zip(group, self.db.update_rows(table, columns, rows), strict=True):
-                    if image is None:
-                        raise Refusal("check")
-                    step.images[table.part] = image
+            if not present:
+                continue
+            rows = [(step.local_id or "", step.writes(table.part)) for step in present]
+            for step, image in zip(present, self.db.update_rows(table, rows), strict=True):
+                if image is None:
+                    raise Refusal("check")
+                step.images[table.part] = image
 
     def _queue_row(self, step: Step, op: str) -> dict[str, Any]:
         shadow = step.shadow or Shadow(self.map.record_type, step.local_id or "")

@@ -66,6 +66,34 @@ def test_only_what_differs_is_written_and_nothing_is_captured(agency: Agency) ->
     assert shadow.entity == "E1"
 
 
+def test_rows_that_differ_in_what_changes_keep_the_rest(agency: Agency) -> None:
+    keys = [agency.add(cin=cin, الجنس="أ") for cin in ("SH1", "SH2", "SH3")]
+    agency.changes()
+    said = [{"sex": "male"}, {"cin": "SH9"}, {"sex": "male", "phone": "+212612345678"}]
+    given = [agency.delivery(f"E{i}", values, local_id=keys[i]) for i, values in enumerate(said)]
+    assert agency.apply(*given) == {"applied": 3}
+    rows = [[str(v or "").strip() for v in agency.row(k, "cin", "الجنس", "numero")] for k in keys]
+    assert rows == [["SH1", "ذ", ""], ["SH9", "أ", ""], ["SH3", "ذ", "612345678"]]
+    assert agency.changes() == []
+
+
+@pytest.mark.parametrize("agency", ["postgresql"], indirect=True)
+def test_an_agency_s_trigger_on_one_column_sees_only_what_is_written_there(agency: Agency) -> None:
+    agency.sql("CREATE TABLE seen (k text)")
+    agency.sql(
+        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS "
+        """'BEGIN INSERT INTO seen VALUES (NEW."المعرف"::text); RETURN NEW; END'"""
+    )
+    agency.sql(f"CREATE TRIGGER see AFTER UPDATE OF cin ON {PERSON} FOR EACH ROW EXECUTE FUNCTION see()")
+    keys = [agency.add(cin=cin, الجنس="أ") for cin in ("SH1", "SH2")]
+    agency.changes()
+    agency.apply(
+        agency.delivery("E0", {"sex": "male"}, local_id=keys[0]),
+        agency.delivery("E1", {"cin": "SH9"}, local_id=keys[1]),
+    )
+    assert agency.sql("SELECT k FROM seen") == [(keys[1],)]
+
+
 def test_a_local_edit_that_the_hub_has_not_seen_is_left_alone(agency: Agency) -> None:
     key = agency.add(cin="SH1", الجنس="أ")
     first = agency.change()
