@@ -33,7 +33,7 @@ class Converged:
 
     `states`: records whose assertions changed; `links`: records that are new, moved or ended, with the
     entity they stand for. `due_taken`: entities settled again because they were due; `due_now`: entities
-    that have become due by this.
+    that have become due by this; `due_busy`: those that are due still, since another worker holds them.
     """
 
     settled: list[Settled] = field(default_factory=list)
@@ -44,6 +44,7 @@ class Converged:
     changes: int = 0
     due_taken: int = 0
     due_now: int = 0
+    due_busy: int = 0
 
     def empty(self) -> bool:
         return not (self.settled or self.states or self.notes or self.dead)

@@ -95,9 +95,7 @@ class Intake:
                 tx.lock_references(alone=alone)
             done.dead += read.dead
             done.changes = len(read.changes)
-            for record_type in self._order:
-                if record_type in by_type:
-                    self._pass(tx, done, record_type, by_type[record_type], grown, alone)
+            self._take(tx, done, by_type, grown, alone)
 
         return self._attempt(work, finish)
 
@@ -105,9 +103,13 @@ class Intake:
         """Settle up to `limit` entities whose day has come; nothing is done where none is due."""
 
         def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
-            entities = tx.take_due(self.day, limit)
-            done.due_taken = len(entities)
-            self._settle_again(tx, done, entities, {}, alone)
+            due = tx.take_due(self.day, limit)
+            if alone and due:
+                tx.lock_references(alone=True)
+            free, busy = tx.lock_free(due)
+            late = self._settle_again(tx, done, free, {}, alone, patient=False) | busy
+            tx.save_due(dict.fromkeys(late, 0))
+            done.due_taken, done.due_busy = len(due) - len(late), len(late)
 
         return self._attempt(work, finish)
 
@@ -115,7 +117,9 @@ class Intake:
         """Say the current state of entities again to the agencies named, in its own version (R26)."""
 
         def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
-            self._settle_again(tx, done, wanted, wanted, alone)
+            if alone:
+                tx.lock_references(alone=True)
+            self._settle_again(tx, done, wanted, wanted, alone, patient=True)
 
         return self._attempt(work, finish)
 
@@ -168,18 +172,59 @@ class Intake:
 
     # One record type
 
+    def _take(
+        self,
+        tx: Transaction,
+        done: Converged,
+        by_type: Mapping[str, list[tuple[Change, Message]]],
+        grown: frozenset[bytes],
+        alone: bool,
+    ) -> None:
+        """Take in changes, one record type after the other: what is referred to before what refers to it."""
+        guesses = {name: self._guess(tx, batch) for name, batch in by_type.items()}
+        # What records refer to is locked before them and in the order of its type, as everybody does:
+        # when it is read it would be too late, and two workers could wait for each other.
+        led_to = tx.led_to(self._foreseen_references(by_type, guesses))
+        for record_type in self._order:
+            early = led_to.get(record_type, set())
+            if record_type in by_type:
+                guess = guesses[record_type]
+                self._pass(tx, done, record_type, by_type[record_type], guess, early, grown, alone)
+            else:
+                tx.lock_early(early, shared=not (record_type == PERSON and CONSENT in by_type))
+
+    def _guess(self, tx: Transaction, batch: Iterable[tuple[Change, Message]]) -> World:
+        return tx.records({self._record_id(change.key) for change, _ in batch})
+
+    def _foreseen_references(
+        self, by_type: Mapping[str, list[tuple[Change, Message]]], guesses: Mapping[str, World]
+    ) -> set[Reference]:
+        """What the records of a batch refer to, before it and by it."""
+        found: set[Reference] = set()
+        for record_type, batch in by_type.items():
+            if not (kinds := self._types[record_type].references):
+                continue
+            for state in guesses[record_type].records.values():
+                found.update(reference for _, reference in _references_of(state, self._types))
+            for change, _ in batch:
+                for name, kind in kinds.items():
+                    if (value := change.values.get(name)) is not None:
+                        found.add((change.key.agency, kind, text_of(value)))
+        return found
+
     def _pass(
         self,
         tx: Transaction,
         done: Converged,
         record_type: str,
         batch: list[tuple[Change, Message]],
+        guess: World,
+        early: set[bytes],
         grown: frozenset[bytes],
         alone: bool,
     ) -> None:
         policy = self._types[record_type]
         changes = [change for change, _ in batch]
-        guess = tx.records({self._record_id(change.key) for change in changes})
         block = find_block(tx, policy, changes, guess, self._record_id)
         if block.waiting and not alone:
             raise _ReferencesUnknown("a record was created for an entity that nobody knows yet")
@@ -188,6 +233,8 @@ class Intake:
         ):
             raise _ReferencesUnknown("a local id begins another life, to which references lead from now on")
         wanted = set(guess.entity_of.values()) | grown | block.entities
+        if early:
+            tx.lock_early(wanted | early)
         world = tx.lock_entities(wanted)
         missing = (guess.records.keys() | block.records) - world.records.keys()
         if missing:
@@ -256,13 +303,16 @@ class Intake:
         entities: Collection[bytes],
         restated: Mapping[bytes, frozenset[str]],
         alone: bool,
-    ) -> None:
+        *,
+        patient: bool,
+    ) -> set[bytes]:
+        """Settle entities as they stand; those for which it would have to wait are left, unless `patient`."""
         if not entities:
-            return
-        if alone:
-            tx.lock_references(alone=True)
+            return set()
         world = tx.lock_entities(entities)
         present = world.entities.keys() & set(entities)
+        late = set() if patient else self._late(tx, world, present)
+        present -= late
         # Where the founding record of a merged entity stands now says what it was merged into.
         founders = tx.records(present - set(world.entity_of.values()))
         world.records |= founders.records
@@ -274,6 +324,26 @@ class Intake:
         self._dependents(tx, done, world, settled, self._whose_papers(consenting))
         done.add(world, settled)
         self._consents(tx, done, [one for one in settled if one.entity.record_type == CONSENT])
+        return late
+
+    def _late(self, tx: Transaction, world: World, entities: Collection[bytes]) -> set[bytes]:
+        """Those of `entities` that refer to something which another transaction holds; locks what the others
+        refer to, so that settling them waits for nobody while it holds so much."""
+        references = _references(world, entities, self._types)
+        if not references:
+            return set()
+        consents = {entity for entity in entities if world.entities[entity].record_type == CONSENT}
+        found = tx.targets(references, locked=bool(consents), patient=False)
+        busy = tx.look_at_targets(references - found.keys()).keys()
+        _, held = tx.lock_free({about for entity in consents if (about := world.entities[entity].about)})
+        late = {entity for entity in consents if world.entities[entity].about in held}
+        if busy:
+            late |= {
+                entity
+                for record, entity in world.entity_of.items()
+                if any(r in busy for _, r in _references_of(world.records[record], self._types))
+            }
+        return late.intersection(entities)
 
     # What follows from it
 

@@ -41,8 +41,8 @@ _SNAPSHOT = text("""
 
 _ALL_DUE = text("""
     INSERT INTO due (entity, day)
-    SELECT id, 0 FROM entity WHERE record_type = ANY(CAST(:types AS text[])) ORDER BY id
-    ON CONFLICT (entity) DO UPDATE SET day = 0
+    SELECT id, 0 FROM entity e WHERE record_type = ANY(CAST(:types AS text[]))
+      AND NOT EXISTS (SELECT FROM due d WHERE d.day = 0 AND d.entity = e.id)
 """)
 
 

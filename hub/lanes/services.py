@@ -71,6 +71,8 @@ class IntakeLane(Lane):
         self._swept = 0.0
         self._looked = 0.0
         self._due = True
+        # Whether another worker held all that was due: a moment later it will not.
+        self._in_vain = False
 
     async def prepare(self) -> None:
         self._writer = await self._make_writer()
@@ -236,8 +238,9 @@ class IntakeLane(Lane):
         if self._due:
             done, out = await self.in_thread(self._settle_due_batch)
             await self._published_at_last(out)
-            self._due = done.due_taken == _DUE_BATCH or done.due_now > 0
-        self.poll_ms = 0 if self._due else POLL_MS
+            self._due = done.due_taken == _DUE_BATCH or done.due_now > 0 or done.due_busy > 0
+            self._in_vain = done.due_taken == 0
+        self.poll_ms = 0 if self._due and not self._in_vain else POLL_MS
 
     def _settle_due_batch(self) -> tuple[Converged, Outbound]:
         return self._commit(lambda finish: self._intake.settle_due(_DUE_BATCH, finish))

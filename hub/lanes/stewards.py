@@ -31,10 +31,10 @@ class StewardsIntake(Intake):
             if changes:
                 tx.lock_references(alone=alone)
             done.changes = len(changes)
-            for record_type in self._order:
-                batch = [(c, _no_message(c)) for c in changes if c.key.record_type == record_type]
-                if batch:
-                    self._pass(tx, done, record_type, batch, grown, alone)
+            by_type: dict[str, list[tuple[Change, Message]]] = {}
+            for change in changes:
+                by_type.setdefault(change.key.record_type, []).append((change, _no_message(change)))
+            self._take(tx, done, by_type, grown, alone)
 
         return self._attempt(work, finish)
 

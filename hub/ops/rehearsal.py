@@ -56,8 +56,13 @@ class _ReadOnly(Transaction):
     def lock_entities(self, ids: Collection[bytes]) -> World:
         return self.entities(ids)
 
-    def targets(self, references: Collection[Reference], *, locked: bool) -> dict[Reference, Target]:
-        del locked  # nothing is
+    def lock_early(self, ids: Collection[bytes], *, shared: bool = False) -> None:
+        pass
+
+    def targets(
+        self, references: Collection[Reference], *, locked: bool, patient: bool = True
+    ) -> dict[Reference, Target]:
+        del locked, patient  # nothing is
         return self.look_at_targets(references)
 
     def save_records(self, world: World, ids: Iterable[bytes]) -> None:

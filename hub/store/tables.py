@@ -115,9 +115,11 @@ publication = Table(
 due = Table(
     "due",
     metadata,
-    Column("entity", LargeBinary, primary_key=True),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("entity", LargeBinary, nullable=False),
     Column("day", Integer, nullable=False, comment="days since 1970-01-01; 0: at once"),
-    Index("ix_due_day", "day"),
+    # Not unique: who adds a row must not wait for who takes one.
+    Index("ix_due_day_entity", "day", "entity"),
     comment="entities to settle again: something they depend on changed, or a day comes (R17, R20)",
 )
 

@@ -84,6 +84,12 @@ _ENTITIES = """
 _LOOK_AT_ENTITIES = text(_ENTITIES)
 _LOCK_ENTITIES = text(_ENTITIES + " FOR UPDATE")
 
+_IDS = "SELECT id FROM entity WHERE id = ANY(CAST(:ids AS bytea[])) ORDER BY id"
+_PRESENT = text(_IDS)
+_LOCK = text(_IDS + " FOR UPDATE")
+_LOCK_SHARED = text(_IDS + " FOR SHARE")
+_LOCK_FREE = text(_IDS + " FOR UPDATE SKIP LOCKED")
+
 _TARGETS = """
     SELECT r.agency, r.record_type, r.local_id, r.incarnation, r.entity, e.held, e.consents
     FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
@@ -93,8 +99,20 @@ _TARGETS = """
     ORDER BY e.id
 """
 _LOOK_AT_TARGETS = text(_TARGETS)
-_TARGETS_SHARED = text(_TARGETS + " FOR SHARE OF e")
-_TARGETS_LOCKED = text(_TARGETS + " FOR UPDATE OF e")
+# By (for writing, waiting for others).
+_LOCK_TARGETS = {
+    (False, True): text(_TARGETS + " FOR SHARE OF e"),
+    (True, True): text(_TARGETS + " FOR UPDATE OF e"),
+    (False, False): text(_TARGETS + " FOR SHARE OF e SKIP LOCKED"),
+    (True, False): text(_TARGETS + " FOR UPDATE OF e SKIP LOCKED"),
+}
+
+_LED_TO = text("""
+    SELECT DISTINCT v.record_type, r.entity
+    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
+         AS v(agency, record_type, local_id)
+    JOIN record r USING (agency, record_type, local_id)
+""")
 
 _TARGETS_MOVED = text("""
     SELECT EXISTS (
@@ -171,16 +189,18 @@ _SAVE_REFERENCES = text("""
     ON CONFLICT (record, field) DO UPDATE SET local_id = excluded.local_id
 """)
 
+# Never waits for anybody: no entity here is locked by the one who says so. A row that another transaction
+# is just taking is rightly passed over: who takes it has yet to lock what this transaction has changed, or
+# had done with it before this transaction could change it.
 _SAVE_DUE = text("""
     INSERT INTO due (entity, day)
-    SELECT * FROM unnest(CAST(:entity AS bytea[]), CAST(:day AS int[]))
-    ON CONFLICT (entity) DO UPDATE SET day = least(due.day, excluded.day)
+    SELECT v.entity, v.day FROM unnest(CAST(:entity AS bytea[]), CAST(:day AS int[])) AS v(entity, day)
+    WHERE NOT EXISTS (SELECT FROM due d WHERE d.day = v.day AND d.entity = v.entity)
 """)
 
 _TAKE_DUE = text("""
-    DELETE FROM due WHERE entity IN (
-        SELECT entity FROM due WHERE day <= :day ORDER BY day, entity
-        LIMIT :limit FOR UPDATE SKIP LOCKED)
+    DELETE FROM due WHERE id IN (
+        SELECT id FROM due WHERE day <= :day ORDER BY day, entity LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING entity
 """)
 
@@ -287,6 +307,20 @@ class Transaction:
         _read_records(world, self.connection.execute(_MEMBERS, order))
         return world
 
+    def lock_early(self, ids: Collection[bytes], *, shared: bool = False) -> None:
+        """Lock these entities, read nothing: for what is read later, when its lock would be out of order."""
+        if ids:
+            self.connection.execute(_LOCK_SHARED if shared else _LOCK, {"ids": sorted(ids)})
+
+    def lock_free(self, ids: Collection[bytes]) -> tuple[set[bytes], set[bytes]]:
+        """(those locked, those that somebody else holds), without waiting; unknown ids are in neither."""
+        if not ids:
+            return set(), set()
+        free = {bytes(row[0]) for row in self.connection.execute(_LOCK_FREE, {"ids": sorted(ids)})}
+        rest = set(ids) - free
+        held = self.connection.execute(_PRESENT, {"ids": sorted(rest)}) if rest else ()
+        return free, {bytes(row[0]) for row in held}
+
     def entities(self, ids: Collection[bytes]) -> World:
         """These entities with all their members; nothing is locked."""
         world = self.members(ids)
@@ -303,9 +337,22 @@ class Transaction:
             _read_records(world, self.connection.execute(_MEMBERS, {"ids": sorted(entities)}))
         return world
 
-    def targets(self, references: Collection[Reference], *, locked: bool) -> dict[Reference, Target]:
-        """What references lead to; the targets' entities stay as they are until the commit."""
-        statement = _TARGETS_LOCKED if locked else _TARGETS_SHARED
+    def led_to(self, references: Collection[Reference]) -> dict[str, set[bytes]]:
+        """The entities to which references lead, by record type; nothing is locked."""
+        found: dict[str, set[bytes]] = {}
+        if references:
+            for record_type, entity in self.connection.execute(_LED_TO, _columns(references)):
+                found.setdefault(record_type, set()).add(bytes(entity))
+        return found
+
+    def targets(
+        self, references: Collection[Reference], *, locked: bool, patient: bool = True
+    ) -> dict[Reference, Target]:
+        """What references lead to; the targets' entities stay as they are until the commit.
+
+        `locked`: for writing. Unless `patient`, those are left out that another transaction holds.
+        """
+        statement = _LOCK_TARGETS[locked, patient]
         for _ in range(_MAX_LOOKS):
             found = self._targets(statement, references)
             if not self._moved(found):
