@@ -75,7 +75,7 @@ class Hub:
             "loop": app.loop,
             "beacon": app.beacon,
         }
-        joining = Joining(self.agreements, self.terms)
+        joining = Joining(self.agreements, self.terms, order=self.catalogue.dependency_order())
         intake = Intake(
             self.catalogue,
             type_policies(self.catalogue),

@@ -103,9 +103,8 @@ class Intake:
         """Settle up to `limit` entities whose day has come; nothing is done where none is due."""
 
         def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
+            tx.lock_references(alone=alone)
             due = tx.take_due(self.day, limit)
-            if alone and due:
-                tx.lock_references(alone=True)
             free, busy = tx.lock_free(due)
             late = self._settle_again(tx, done, free, {}, alone, patient=False) | busy
             tx.save_due(dict.fromkeys(late, 0))
@@ -117,8 +116,7 @@ class Intake:
         """Say the current state of entities again to the agencies named, in its own version (R26)."""
 
         def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
-            if alone:
-                tx.lock_references(alone=True)
+            tx.lock_references(alone=alone)
             self._settle_again(tx, done, wanted, wanted, alone, patient=True)
 
         return self._attempt(work, finish)
@@ -264,11 +262,13 @@ class Intake:
         merged = linked.concerned(absorbed.created)
         plain = _plain_links(world, absorbed)
         dirty = {world.entity_of[record] for record in absorbed.touched - plain} | merged
+        later = self._later(tx, record_type, world, dirty - merged, edits)
+        dirty -= later
         settled = self._settle(tx, world, dirty, edits, merged, {}, alone)
         moved = {move.record for move in linked.moves}
         touched = absorbed.touched | moved
         tx.save_records(world, touched)
-        tx.save_entities(one.entity for one in settled)
+        tx.save_entities((*(one.entity for one in settled), *(world.entities[one] for one in later)))
         self._save_references(tx, world, absorbed.touched)
         self._save_findings(tx, world, absorbed.holds, linked.reviews, settled)
         self._dependents(tx, done, world, settled, merged, absorbed.created)
@@ -276,6 +276,30 @@ class Intake:
         done.add_holds(world, absorbed.holds)
         if record_type == CONSENT:
             self._consents(tx, done, settled)
+
+    def _later(
+        self,
+        tx: Transaction,
+        record_type: str,
+        world: World,
+        dirty: Collection[bytes],
+        edits: Mapping[bytes, Sequence[tuple[Change, RecordState]]],
+    ) -> set[bytes]:
+        """Those of `dirty` that are settled once the agencies have joined whose snapshots they came with.
+
+        Until then nobody is there to be told of them, and most of them change again with the next snapshot.
+        """
+        joining = self._joining(tx)
+        receivers = {one.agency for one in self._terms.get(record_type, ()) if one.grants}
+        if not receivers or not receivers <= joining:
+            return set()
+        return {
+            entity
+            for entity in dirty
+            if not world.entities[entity].held
+            and (those := edits.get(entity))
+            and all(c.operation == "snapshot" and c.key.agency in joining for c, _ in those)
+        }
 
     def _settle(
         self,

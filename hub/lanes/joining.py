@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import text
 
@@ -43,6 +43,8 @@ _ALL_DUE = text("""
     INSERT INTO due (entity, day)
     SELECT id, 0 FROM entity e WHERE record_type = ANY(CAST(:types AS text[]))
       AND NOT EXISTS (SELECT FROM due d WHERE d.day = 0 AND d.entity = e.id)
+    -- What is due first is settled first: a record after those that it refers to needs it once only.
+    ORDER BY array_position(CAST(:types AS text[]), record_type), id
 """)
 
 
@@ -54,11 +56,13 @@ class Joining:
         agreements: Mapping[str, Agreement],
         terms: Mapping[str, tuple[Terms, ...]],
         clock: Callable[[], float] = time.monotonic,
+        order: Sequence[str] = (),
     ) -> None:
-        """`clock`: seconds, from any beginning."""
+        """`clock`: seconds, from any beginning; `order`: record types, each after those it refers to."""
         self._agreements = agreements
         self._terms = terms
         self._clock = clock
+        self._order = order
         # Agency → how much of its snapshot had been read, and since when it has been so.
         self._read: dict[str, tuple[int, float]] = {}
         self._remaining = {name for name, agreement in agreements.items() if agreement.snapshot}
@@ -84,10 +88,20 @@ class Joining:
         ready = [agency for agency in joining if self._taken_in(tx, agency)]
         if self._coming(set(joining).difference(ready)):
             return []
+        if ready:
+            # Whoever is at work in the belief that these are still joining ends first, and is seen here.
+            tx.lock_references(alone=True)
         for agency in ready:
             tx.connection.execute(_PUT, {"name": f"joined:{agency}", "value": "snapshot"})
-            tx.connection.execute(_ALL_DUE, {"types": list(self._agreements[agency].receives)})
+        agreements = [self._agreements[agency] for agency in ready]
+        self._make_due(tx, {name for one in agreements for name in (*one.receives, *one.publishes)})
         return ready
+
+    def _make_due(self, tx: Transaction, types: Collection[str]) -> None:
+        if types:
+            ordered = [name for name in self._order if name in types]
+            rest = sorted(set(types).difference(ordered))
+            tx.connection.execute(_ALL_DUE, {"types": [*ordered, *rest]})
 
     def _taken_in(self, tx: Transaction, agency: str) -> bool:
         names = [topics.changes(agency, record_type) for record_type in self._agreements[agency].publishes]
@@ -117,7 +131,7 @@ class Joining:
                 continue
             tx.connection.execute(_PUT, {"name": f"terms:{record_type}", "value": digest})
             if before is not None:
-                tx.connection.execute(_ALL_DUE, {"types": [record_type]})
+                self._make_due(tx, [record_type])
                 changed.append(record_type)
         return changed
 

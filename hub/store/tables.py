@@ -120,6 +120,7 @@ due = Table(
     Column("day", Integer, nullable=False, comment="days since 1970-01-01; 0: at once"),
     # Not unique: who adds a row must not wait for who takes one.
     Index("ix_due_day_entity", "day", "entity"),
+    Index("ix_due_day_id", "day", "id"),
     comment="entities to settle again: something they depend on changed, or a day comes (R17, R20)",
 )
 

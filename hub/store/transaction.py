@@ -200,7 +200,7 @@ _SAVE_DUE = text("""
 
 _TAKE_DUE = text("""
     DELETE FROM due WHERE id IN (
-        SELECT id FROM due WHERE day <= :day ORDER BY day, entity LIMIT :limit FOR UPDATE SKIP LOCKED)
+        SELECT id FROM due WHERE day <= :day ORDER BY day, id LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING entity
 """)
 

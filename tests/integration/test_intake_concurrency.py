@@ -15,7 +15,7 @@ from support.changes import key, record_id, said
 from support.contracts import CATALOGUE, HEALTH, IDS, TERMS, TYPES
 from support.facts import differences, facts
 from support.memory_hub import MemoryHub
-from support.store_hub import StoreHub, open_store, position, start_positions
+from support.store_hub import WAITING, StoreHub, open_store, position, start_positions
 
 from hub.contracts import topics
 from hub.core.assertions import Change, RecordKey
@@ -32,9 +32,6 @@ EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")
 ENROLMENT, CONSENT = key("entraide", "e", "enrolment"), key("entraide", "k", "consent")
 NUMBER = "INS-2026-000001"
 
-_WAITING = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 # Far beyond what any of these steps takes; only a test that hangs reaches it.
 _PATIENCE_S = 60
 
@@ -82,7 +79,7 @@ def overlapped(store: HubStore, first: Change, second: Change) -> StoreHub:
 
         def meanwhile(tx: Transaction, done: Converged) -> None:
             started.append(pool.submit(other.take, second))
-            _until(lambda: started[0].done() or other.rows(_WAITING)[0].count > 0)
+            _until(lambda: started[0].done() or other.rows(WAITING)[0].count > 0)
 
         read = Read([(first, one.message(first))])
         log.append(one.intake.converge(read, [], meanwhile))
@@ -205,7 +202,7 @@ def test_r25_two_workers_whose_papers_are_of_each_other_s_people_do_not_wait_in_
             if not started:
                 # The other edits the second person and enrols the first; this one the other way round.
                 started.append(pool.submit(other.take, edits[1], papers[0]))
-                _until(lambda: started[0].done() or other.rows(_WAITING)[0].count > 0)
+                _until(lambda: started[0].done() or other.rows(WAITING)[0].count > 0)
 
         @contextmanager
         def begin() -> Iterator[Transaction]:

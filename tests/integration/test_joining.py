@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import datetime
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from support.changes import key, said
-from support.contracts import CATALOGUE, TERMS, TODAY
-from support.store_hub import StoreHub, open_store
+from support.changes import key, record_id, said
+from support.contracts import AGENCIES, CATALOGUE, IDS, TERMS, TODAY, TYPES
+from support.facts import differences, facts
+from support.memory_hub import MemoryHub
+from support.store_hub import WAITING, StoreHub, open_store
 
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement, Grant
-from hub.lanes.intake import LANE
+from hub.core.assertions import Change
+from hub.lanes.converged import Converged
+from hub.lanes.intake import LANE, Intake
 from hub.lanes.joining import TOGETHER_S, Joining
+from hub.lanes.reading import Read
 from hub.store.positions import Position, save_first_positions, save_receipts
+from hub.store.transaction import Transaction
 
 PARTITIONS = range(topics.CHANGES_PARTITIONS)
 PERSON = frozenset(CATALOGUE.records["person"].by_name)
@@ -101,6 +109,70 @@ def test_nobody_waits_for_a_snapshot_that_does_not_move(hub: StoreHub) -> None:
     assert entrance.admit() == []
     entrance.now += TOGETHER_S
     assert entrance.admit() == ["ads"]
+
+
+def arriving(hub: StoreHub, *agencies: str) -> Entrance:
+    """All these have begun to join, and the hub's intake knows of it."""
+    entrance = Entrance(hub, *agencies)
+    hub.intake = Intake(
+        CATALOGUE, TYPES, TERMS, IDS, hub.store.begin, hub._today, joining=entrance.joining.agencies
+    )
+    for agency in agencies:
+        entrance.read(agency, 3)
+    return entrance
+
+
+def snapshots() -> list[Change]:
+    born = {"birth_date": datetime.date(1990, 1, 1), "cin": "SH1"}
+    known = {"entraide": {"phone": "+212600000001"}, "ads": {"sex": "female"}}
+    return [said(key(a, "1"), n, "snapshot", **born, **known[a]) for n, a in enumerate(known)]
+
+
+def test_snapshots_are_settled_once_when_their_agencies_have_joined(hub: StoreHub) -> None:
+    entrance = arriving(hub, *AGENCIES)
+    for change in snapshots():
+        assert hub.take(change).settled == []
+    hub.settle_due()
+    assert hub.inbox == {}
+    for agency in AGENCIES:
+        entrance.ends(agency, 3)
+    assert entrance.admit() == sorted(AGENCIES)
+    assert [len(done.settled) for done in hub.settle_due()] == [1, 0]
+    model = MemoryHub()
+    model.take(*snapshots())
+    model.settle_due()
+    expected = facts(model.world.records, model.world.entity_of, model.golden, model.inbox)
+    assert differences(hub.facts(), expected) == {}
+
+
+@pytest.mark.parametrize("there", ["a receiver has joined", "it is no snapshot"])
+def test_whom_somebody_waits_for_is_settled_at_once(hub: StoreHub, there: str) -> None:
+    arriving(hub, *(AGENCIES if there == "it is no snapshot" else AGENCIES[1:]))
+    change = snapshots()[0]
+    if there == "it is no snapshot":
+        change.operation = "insert"
+    assert len(hub.take(change).settled) == 1
+
+
+def test_who_is_taken_in_while_an_agency_is_let_in_becomes_due_too(hub: StoreHub) -> None:
+    entrance = arriving(hub, *AGENCIES)
+    for agency in AGENCIES:
+        entrance.ends(agency, 3)
+    with ThreadPoolExecutor(1) as pool:
+        admitted: list[Future[list[str]]] = []
+
+        def meanwhile(tx: Transaction, _: Converged) -> None:
+            admitted.append(pool.submit(entrance.admit))
+            # It sees that all have joined, and waits for this transaction, whose records it does not see.
+            for _ in range(200):
+                if admitted[0].done() or hub.rows(WAITING)[0].count > 0:
+                    break
+                threading.Event().wait(0.05)
+
+        change = snapshots()[0]
+        hub.intake.converge(Read([(change, hub.message(change))]), [], meanwhile)
+        assert admitted[0].result(60) == sorted(AGENCIES)
+    assert [bytes(row.entity) for row in hub.rows("SELECT entity FROM due")] == [record_id(change.key)]
 
 
 def test_r17_holders_are_told_when_a_record_type_is_agreed_on_no_more(hub: StoreHub) -> None:

@@ -27,6 +27,10 @@ from support.contracts import CATALOGUE, IDS, TERMS, TODAY, TYPES
 from support.facts import Facts, facts
 
 _EPOCH = datetime.date(1970, 1, 1)
+# How many of the database's sessions wait for a lock.
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 # How often a batch is tried that the store rolled back to let another pass.
 _TRIES = 20
 

@@ -13,9 +13,11 @@ def upgrade() -> None:
     op.create_primary_key(op.f("pk_due"), "due", ["id"])
     op.drop_index("ix_due_day", table_name="due")
     op.create_index("ix_due_day_entity", "due", ["day", "entity"], unique=False)
+    op.create_index("ix_due_day_id", "due", ["day", "id"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_due_day_id", table_name="due")
     op.drop_index("ix_due_day_entity", table_name="due")
     op.create_index("ix_due_day", "due", ["day"], unique=False)
     op.drop_constraint(op.f("pk_due"), "due")
