@@ -49,7 +49,7 @@ class Staff:
         region = scene.region
         at = region.local_ids
         known = sorted(region.population.truth.linked & at["entraide"].keys() & at["ads"].keys())
-        self._cast = [(int(at["entraide"][n]), int(at["ads"][n])) for n in known]
+        self.cast = [(int(at["entraide"][n]), int(at["ads"][n])) for n in known]
         regional = sorted(region.population.truth.linked & at["region-laayoune"].keys())
         self._regional = [int(at["region-laayoune"][n]) for n in regional]
         # People received since, by their file at Entraide.
@@ -86,17 +86,17 @@ class Staff:
         self._ledger.note(Entry(agency, record_type, str(local_id), operation, values))
 
     def _phone_at_entraide(self, step: Step) -> None:
-        phone, (person, _) = _phone(step), self._cast[step.number % len(self._cast)]
+        phone, (person, _) = _phone(step), self.cast[step.number % len(self.cast)]
         self._scene.edit("entraide", SET_ENTRAIDE_PHONE, phone=phone, id=person)
         self._note("entraide", "person", person, "update", phone=phone)
 
     def _phone_at_ads(self, step: Step) -> None:
-        phone, (_, person) = _phone(step), self._cast[step.number % len(self._cast)]
+        phone, (_, person) = _phone(step), self.cast[step.number % len(self.cast)]
         self._scene.edit("ads", SET_ADS_PHONE, phone=phone, id=person)
         self._note("ads", "person", person, "update", phone=phone)
 
     def _commune_at_entraide(self, step: Step) -> None:
-        commune, (person, _) = _commune(step), self._cast[step.number % len(self._cast)]
+        commune, (person, _) = _commune(step), self.cast[step.number % len(self.cast)]
         self._scene.edit("entraide", SET_ENTRAIDE_COMMUNE, commune=commune, id=person)
         self._note("entraide", "person", person, "update", commune=commune)
 
@@ -129,7 +129,7 @@ class Staff:
         self._scene.at_once(*both)
 
     def _enrol(self, step: Step) -> None:
-        _, person = self._cast[step.number % len(self._cast)]
+        _, person = self.cast[step.number % len(self.cast)]
         number, centre = f"INS-2026-{step.serial:08d}", self._scene.desk("ads").one(_A_CENTRE)
         with self._making("ads", "number", number):
             key = self._scene.edit("ads", _ENROL, number=number, person=person, centre=centre)
@@ -158,7 +158,7 @@ class Staff:
         self._note("entraide", "person", number, "delete")
 
     def _consent(self, step: Step) -> None:
-        person, _ = self._cast[step.number % len(self._cast)]
+        person, _ = self.cast[step.number % len(self.cast)]
         day = date.today() - timedelta(days=1)  # noqa: DTZ011 — the day on a paper
         with self._making("entraide", "person", str(person)):
             key = self._scene.edit("entraide", _CONSENT, person=person, day=day)

@@ -138,7 +138,7 @@ class Stage:
         """Do all steps, let everything come to rest, ask the oracle; returns what is wrong."""
         try:
             for step in round_.steps:
-                getattr(self, f"_{step.kind}")(step)
+                self.act(step)
             self._thaw_all()
             while self._restarts:
                 self._restarts.pop().result()
@@ -146,6 +146,10 @@ class Stage:
         except AssertionError as error:
             return [str(error)]
         return self.verdict()
+
+    def act(self, step: Step) -> None:
+        """Do one step, and wait for nothing."""
+        getattr(self, f"_{step.kind}")(step)
 
     def verdict(self) -> list[str]:
         secret = read_secret(self.region.stack.folder.secret_file("hub"), "the hub's secret")
