@@ -20,6 +20,7 @@ from mode import Service
 
 from hub.errors import Fatal, Retriable
 from hub.lanes.reading import Message
+from hub.lanes.turns import Fetched, Turns, onward
 from hub.store.engine import HubStore
 from hub.store.errors import Fenced
 from hub.store.positions import Position, load_positions, save_first_positions
@@ -27,6 +28,9 @@ from hub.store.transaction import Advance
 
 # Batches grow under load up to this, and are as small as what is there when there is little.
 MAX_BATCH = 2_000
+# What a consumer fetches ahead of one partition. However long a backlog is, a worker holds at most this much
+# of it for each of its partitions; twice what a batch takes of an agency with six of them.
+_AHEAD_BYTES = 512 * 1024
 # How long a poll waits when there is nothing: idle work is looked at as often.
 POLL_MS = 200
 _RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -138,16 +142,16 @@ class Lane(Service):  # type: ignore[misc]
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             max_poll_interval_ms=600_000,
-            max_partition_fetch_bytes=2 * 1024 * 1024,
+            max_partition_fetch_bytes=_AHEAD_BYTES,
             fetch_max_wait_ms=100,
         )
+        self._turns = Turns(self._consumer, MAX_BATCH)
         await self._consumer.start()
         self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
 
     async def _once(self) -> None:
-        assert self._consumer is not None
         try:
-            fetched = await self._consumer.getmany(timeout_ms=self.poll_ms, max_records=MAX_BATCH)
+            fetched = await self._turns.take(self.poll_ms)
         except NoOffsetForPartitionError:
             # Partitions have just been dealt out, and the positions are still being read.
             await self.sleep(0.05)
@@ -172,14 +176,18 @@ class Lane(Service):  # type: ignore[misc]
             return
         await self.handle(messages, advances)
         for advance in advances:
-            self._positions[TopicPartition(advance.topic, advance.partition)] = advance.following
+            partition = TopicPartition(advance.topic, advance.partition)
+            # Unless it was dealt out anew meanwhile: then the store's word is newer than ours.
+            if self._positions.get(partition) == advance.expected:
+                self._positions[partition] = advance.following
 
-    def _batch(self, fetched: dict[Any, list[Any]]) -> tuple[list[Message], list[Advance]]:
+    def _batch(self, fetched: Fetched) -> tuple[list[Message], list[Advance]]:
         messages: list[Message] = []
         advances: list[Advance] = []
-        for partition, records in fetched.items():
+        for partition, found in fetched.items():
             expected = self._positions.get(partition)
-            if not records or expected is None or records[0].offset < expected:
+            records = [] if expected is None else onward(found, expected)
+            if expected is None or not records:
                 continue
             messages += [
                 Message(partition.topic, partition.partition, r.offset, r.timestamp, r.key, r.value)
@@ -207,6 +215,11 @@ class Lane(Service):  # type: ignore[misc]
             self._check(partition, position, earliest[partition], latest[partition])
             self._consumer.seek(partition, position.next_offset)
             self._positions[partition] = position.next_offset
+        self.moved()
+
+    def moved(self) -> None:
+        """The consumer reads on elsewhere: what it gave and was not handled yet comes again."""
+        self._turns.moved()
 
     def _load_positions(self, earliest: dict[TopicPartition, int]) -> dict[tuple[str, int], Position]:
         self._ids_now = self._topic_ids()
@@ -237,8 +250,8 @@ class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        pass
+    async def on_partitions_revoked(self, _: set[TopicPartition]) -> None:
+        self._lane.moved()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         try:
