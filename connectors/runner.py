@@ -14,7 +14,8 @@ from hub.errors import Retriable
 
 log = logging.getLogger(__name__)
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
+# The longest is how long an agency may be without its connector when the one that stood by takes over.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # Longer than any single call may block: a side that is silent for so long hangs.
 STALLED_AFTER_S = 120.0
 # How long the sides have to end their step when the process is told to stop.

@@ -70,6 +70,9 @@ class PostgreSQL(CoreDatabase):
         session = (
             f"-c datestyle=ISO,YMD -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c idle_in_transaction_session_timeout={ABANDONED_AFTER_MS}"
+            # The server's own look at a silent connection, which else comes after two hours: so long would a
+            # host that is gone keep its claim.
+            " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
         )
         arguments = {
             "connect_timeout": 5,

@@ -128,15 +128,15 @@ class Hub:
         self.port = free_port()
 
     def settings(self, **more: str) -> dict[str, str]:
-        return environment(
-            JISR_BOOTSTRAP=self.bootstrap,
-            JISR_REGISTRY_URL=self.registry[0],
-            JISR_DATABASE_URL=self.url,
-            JISR_AGENCY_KEY_FILE=str(self.folder / "key"),
-            JISR_AGREEMENTS=str(self.agreements),
-            JISR_WEB_PORT=str(self.port),
-            **more,
-        )
+        given = {
+            "JISR_BOOTSTRAP": self.bootstrap,
+            "JISR_REGISTRY_URL": self.registry[0],
+            "JISR_DATABASE_URL": self.url,
+            "JISR_AGENCY_KEY_FILE": str(self.folder / "key"),
+            "JISR_AGREEMENTS": str(self.agreements),
+            "JISR_WEB_PORT": str(self.port),
+        }
+        return environment(**given | more)
 
     def start(self, **more: str) -> subprocess.Popen[bytes]:
         command = [*JISR, "connector", "run", str(self.mapping)]
