@@ -6,7 +6,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,6 +39,7 @@ WORKERS = 2
 _SETTLES_WITHIN_S = 240.0
 _LOOK_EVERY_S = 0.1
 _BETWEEN_EDITS_S = 0.03
+_UNDER_LOAD_S = 0.01
 _AWAY_S = 3.0
 # Each at another person: the hub stops answering agencies that contend over one for long (R19).
 _MEANWHILE = ("phone_at_entraide", "commune_at_region", "phone_at_ads")
@@ -200,14 +201,16 @@ class Stage:
         def caught() -> bool:
             if step.what not in crash.pending(self.crashes):
                 return True
-            self._spare += 1
-            kinds = _TO_PASS.get(step.what, _MEANWHILE)
-            kind = kinds[self._spare % len(kinds)]
-            self.staff.edit(Step("edit", kind, self._spare, self._spare))
+            self._meanwhile(_TO_PASS.get(step.what, _MEANWHILE))
             return False
 
         self.until(caught, f"somebody passes {step.what}")
         self.caught.add(step.what)
+
+    def _meanwhile(self, kinds: Sequence[str] = _MEANWHILE) -> None:
+        """One edit that no schedule says."""
+        self._spare += 1
+        self.staff.edit(Step("edit", kinds[self._spare % len(kinds)], self._spare, self._spare))
 
     def _thaw(self, step: Step) -> None:
         """Let whoever is frozen go on, once others have done what there was to do, as far as they can."""
@@ -236,6 +239,27 @@ class Stage:
         """Stop and start a worker in good order, while people go on working."""
         self.region.stack.wait_ready(step.what)
         self._restarts.append(self._pool.submit(self.region.stack.restart, step.what))
+
+    def _join(self, step: Step) -> None:
+        """Another hub worker begins to work, while people go on working."""
+        stack = self.region.stack
+        if step.what not in {one.name for one in stack.processes()}:
+            number = int(step.what.removeprefix("hub-"))
+            spec = services.hub_worker(stack, number)
+            self._restarts.append(self._pool.submit(stack.run, [spec]))
+
+    def _die(self, step: Step) -> None:
+        """A worker or connector is killed, and comes back while people go on working."""
+        self._kill(step)
+        self._restarts.append(self._pool.submit(self.region.stack.wait_ready, step.what))
+
+    def _busy(self, _: Step) -> None:
+        """People work, without a pause, until everybody who starts is there."""
+        while self._restarts:
+            self._meanwhile()
+            time.sleep(_UNDER_LOAD_S)
+            if self._restarts[-1].done():
+                self._restarts.pop().result()
 
     def _database(self, name: str) -> str:
         endpoints = self.region.stack.endpoints

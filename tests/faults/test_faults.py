@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ledger import Entry
-from schedule import Draw, Round
-from stage import Stage
+from schedule import Draw, Round, Step
+from stage import WORKERS, Stage
 
 from hub.crash import POINTS
 from hub.local.demo.desk import Desk, write
@@ -58,6 +58,18 @@ def test_a_short_schedule_of_faults(stage: Stage) -> None:
     play(stage, Draw(SEED, first=1_000_000).rounds(SLICE_ROUNDS), slice_again)
 
 
+def come_and_go(workers: int, deaths: int) -> Round:
+    """Workers are added until there are so many, some are killed, one is stopped, while people work."""
+    joined = [Step("join", f"hub-{number}") for number in range(WORKERS, workers)]
+    killed = [Step("die", f"hub-{number}") for number in range(deaths)]
+    moves = [*joined, *killed, Step("restart", f"hub-{workers - 1}")]
+    return Round(f"{workers} workers", [step for move in moves for step in (move, Step("busy"))])
+
+
+def test_workers_come_and_go_under_load(stage: Stage) -> None:
+    play(stage, iter([come_and_go(WORKERS + 1, deaths=1)]), slice_again)
+
+
 def test_the_oracle_sees_what_is_planted(stage: Stage) -> None:
     """A proof that cannot fail proves nothing: a lost edit, a doubled row, a changed value."""
     ads = stage.region.desks["ads"]
@@ -94,6 +106,11 @@ def _unseen(desk: Desk, sql: str, **values: object) -> object:
             write(connection, sql, values),
         )
     )[1]
+
+
+@pytest.mark.campaign
+def test_four_workers_come_and_go_under_load(stage: Stage) -> None:
+    play(stage, iter([come_and_go(4, deaths=4)] * 3), campaign_again)
 
 
 @pytest.mark.campaign
