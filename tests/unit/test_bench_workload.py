@@ -9,7 +9,7 @@ import pytest
 from hub.contracts.records import Catalogue
 from hub.contracts.values import encode
 from hub.local.bench.parts import _percentile
-from hub.local.bench.workload import COLUMNS, COMMIT_ROWS, INSERTED, workload
+from hub.local.bench.workload import COLUMNS, COMMIT_ROWS, INSERTED, made_up, updates, workload
 from hub.local.stack import PROJECT
 
 
@@ -41,6 +41,15 @@ def test_an_update_is_of_somebody_who_was_inserted_before() -> None:
 def test_two_workloads_of_one_run_share_nobody() -> None:
     one, other = (workload(300, 1, first) for first in (0, 500_000))
     assert not {row[0] for row in one.people} & {row[0] for row in other.people}
+
+
+def test_people_may_be_made_up_in_pieces_and_each_is_edited_once() -> None:
+    people = [*made_up(0, 300, 1), *made_up(300, 200, 1)]
+    assert len({row[0] for row in people}) == 500
+    edited = [cin for inserts, rows in updates(500, 400, 1).commits if not inserts for _, _, cin in rows]
+    assert len(edited) == len(set(edited)) == updates(500, 400, 1).changes == 400
+    assert {row[0] for row in people} > set(edited)
+    assert updates(500, 1_000, 1).changes == 500
 
 
 def test_every_value_is_one_that_the_contract_allows() -> None:

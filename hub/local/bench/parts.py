@@ -5,48 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
-from hub.errors import Fatal
 from hub.local.bench import floors
+from hub.local.bench.edits import arrivals, edit
+from hub.local.bench.failover import failover
+from hub.local.bench.growth import growth
+from hub.local.bench.plan import Bench, difference
 from hub.local.bench.stage import SOURCE, Stage
 from hub.local.bench.workload import INSERTED, Workload, fill, workload, write
-from hub.local.stack import Progress
-
-# Whoever is slower than this is stuck.
-_SLOWEST_PER_S = 20
-_AT_LEAST_S = 120.0
-_WRITERS = 4
-_EDIT = "UPDATE beneficiary SET phone = %s WHERE id = %s"
-_COMMITTED = """
-    SELECT phone, (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::float8
-    FROM beneficiary WHERE phone LIKE '+21277%'
-"""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """How large the measurements are. `rates`: edits a second for the latency, each for `latency_s`."""
-
-    changes: int
-    seed: int
-    rates: Sequence[int]
-    latency_s: float
-    report: Callable[[Progress], None]
-
-    @property
-    def patience_s(self) -> float:
-        return max(_AT_LEAST_S, self.changes / _SLOWEST_PER_S)
-
-    def workload(self, first: int = 0) -> Workload:
-        return workload(self.changes, self.seed + first, first)
-
-    def stage(self, targets: int, load: Workload) -> Stage:
-        return Stage(targets, load.known, self.report)
 
 
 def end_to_end(bench: Bench, targets: int) -> dict[str, Any]:
@@ -58,7 +25,7 @@ def end_to_end(bench: Bench, targets: int) -> dict[str, Any]:
         written = time.time()
         stage.settle(bench.patience_s)
         seconds = stage.last_commit_s() - began
-        spent = _difference(stage.stack.cpu_s(), before)
+        spent = difference(stage.stack.cpu_s(), before)
         stage.check()
         return {
             "targets": targets,
@@ -85,7 +52,7 @@ def intake(bench: Bench) -> dict[str, Any]:
         stage.stack.resume("hub-0")
         stage.wait(stage.quiet.all_read, bench.patience_s)
         seconds = time.monotonic() - began
-        used = _difference(stage.stack.cpu_s(), before)["hub-0"]
+        used = difference(stage.stack.cpu_s(), before)["hub-0"]
         stage.resume(*stage.targets)
         stage.settle(bench.patience_s)
         stage.check()
@@ -118,7 +85,7 @@ def latency(bench: Bench) -> dict[str, Any]:
         fill(stage.url(SOURCE), load.people)
         stage.settle(bench.patience_s)
         for turn, rate in enumerate(bench.rates):
-            due = _edit(stage, turn, rate, range(sum(edits[:turn]), sum(edits[: turn + 1])))
+            due = edit(stage, turn, rate, range(sum(edits[:turn]), sum(edits[: turn + 1])))
             stage.settle(bench.patience_s)
             found[f"at_{rate}_per_s"] = _percentiles(stage, due)
         stage.check()
@@ -145,6 +112,8 @@ PARTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "intake": intake,
     "sink_drain": sink_drain,
     "latency": latency,
+    "failover": failover,
+    "growth": growth,
 }
 
 
@@ -157,7 +126,7 @@ def _drain(bench: Bench, stage: Stage, load: Workload, targets: Sequence[str]) -
     stage.resume(*targets)
     stage.wait(lambda: all(stage.quiet.applied(agency) for agency in targets), bench.patience_s)
     seconds = time.monotonic() - began
-    used = _difference(stage.stack.cpu_s(), before)
+    used = difference(stage.stack.cpu_s(), before)
     rows = load.changes
     return {
         "rows": rows,
@@ -167,50 +136,13 @@ def _drain(bench: Bench, stage: Stage, load: Workload, targets: Sequence[str]) -
     }
 
 
-def _edit(stage: Stage, turn: int, rate: int, people: range) -> dict[str, float]:
-    """Edit these people, each when it is due; phone → when that was, in s since 1970.
-
-    Open loop: writers that fall behind do not put off what is due after. Each edit is of another person,
-    since only the last commit of a row can be told.
-    """
-    begin = time.time() + 0.5
-    due = {_marker(turn, number): begin + number / rate for number in range(len(people))}
-
-    def work(writer: int) -> None:
-        with psycopg.connect(stage.url(SOURCE), autocommit=True) as connection:
-            for number in range(writer, len(people), _WRITERS):
-                marker = _marker(turn, number)
-                time.sleep(max(0.0, due[marker] - time.time()))
-                connection.execute(_EDIT, (marker, people[number] + 1))
-
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        # Asked for the results, so that a writer's error is not lost.
-        list(writers.map(work, range(_WRITERS)))
-    return due
-
-
-def _marker(turn: int, number: int) -> str:
-    return f"+21277{turn}{number:06}"
-
-
 def _percentiles(stage: Stage, due: Mapping[str, float]) -> dict[str, Any]:
     """Of the delays to each target's commit."""
-    delays = sorted(
-        at_ms - 1000 * due[phone]
-        for agency in stage.targets
-        for phone, at_ms in stage.desks[agency].ask(_COMMITTED)
-        if phone in due
-    )
-    if len(delays) != len(due) * len(stage.targets):
-        raise Fatal(f"{len(due)} edits of {len(stage.targets)} targets arrived {len(delays)} times")
-    arrived = {f"p{p:g}_ms": round(_percentile(delays, p), 1) for p in (50, 99, 99.9)}
-    return {"edits": len(due), "deliveries": len(delays), **arrived}
+    delays = sorted(1000 * (arrived - was_due) for was_due, arrived in arrivals(stage, due))
+    told = {f"p{p:g}_ms": round(_percentile(delays, p), 1) for p in (50, 99, 99.9)}
+    return {"edits": len(due), "deliveries": len(delays), **told}
 
 
 def _percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that `percent` of all do not exceed."""
     return values[max(0, math.ceil(len(values) * percent / 100) - 1)]
-
-
-def _difference(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
-    return {name: used - before.get(name, 0.0) for name, used in now.items()}

@@ -55,7 +55,7 @@ class Workload:
 def workload(changes: int, seed: int, first: int = 0) -> Workload:
     """A workload of so many changes; people are numbered from `first`."""
     rng = Random(seed)  # noqa: S311  (a workload, not a secret)
-    people = [_person(first + number, rng) for number in range(max(1, round(changes * INSERTED)))]
+    people = _people(first, max(1, round(changes * INSERTED)), rng)
     commits: list[tuple[bool, Sequence[Row]]] = []
     written = inserted = 0
     while written < changes:
@@ -70,6 +70,20 @@ def workload(changes: int, seed: int, first: int = 0) -> Workload:
         commits.append((behind, rows))
         written += size
     return Workload(people, [_as_known_elsewhere(row, rng) for row in people[::2]], commits)
+
+
+def made_up(first: int, count: int, seed: int) -> Sequence[Row]:
+    """So many people, numbered from `first`."""
+    return _people(first, count, Random(seed + first))  # noqa: S311
+
+
+def updates(people: int, changes: int, seed: int) -> Workload:
+    """Edits, each of another one of the first so many people (`changes` of them at most)."""
+    rng = Random(seed)  # noqa: S311
+    chosen = rng.sample(range(people), min(changes, people))
+    rows = [(_phone(rng), _commune(rng), _cin(number)) for number in chosen]
+    starts = range(0, len(rows), COMMIT_ROWS)
+    return Workload((), (), [(False, rows[start : start + COMMIT_ROWS]) for start in starts])
 
 
 def fill(url: str, rows: Sequence[Row]) -> None:
@@ -95,10 +109,18 @@ def _copy(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
             copy.write_row(row)
 
 
+def _people(first: int, count: int, rng: Random) -> list[Row]:
+    return [_person(first + number, rng) for number in range(count)]
+
+
+def _cin(number: int) -> str:
+    return f"SH{number:06}"
+
+
 def _person(number: int, rng: Random) -> Row:
     born = f"{rng.randrange(1950, 2008)}-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}"
     return (
-        f"SH{number:06}",
+        _cin(number),
         f"S{number:09}",
         _name(_SYLLABLES_AR, rng),
         _name(_SYLLABLES_AR, rng),
