@@ -34,6 +34,12 @@ class Unmappable(SkipRecord):
         super().__init__(code, f"field {field}, column {column}: {message}", path=field)
         self.column = column
 
+    def bare(self) -> Unmappable:
+        """Itself as a value: its traceback would hold on to the row, in a cycle that only the garbage
+        collector ends, and that looks seldom."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
+
 
 @dataclass(frozen=True, eq=False)
 class Slot:
@@ -58,7 +64,7 @@ class Slot:
             local = locals_[0] if len(locals_) == 1 else _concatenate(self.map, locals_)
             return {spec.name: _from_local(spec, self.map, local, self.timezone)}
         except Unmappable as error:
-            return {spec.name: error}
+            return {spec.name: error.bare()}
 
     def _read_joined(self, join: JoinMap, local: Local) -> dict[str, Any]:
         text = as_text(local)
@@ -69,7 +75,7 @@ class Slot:
             try:
                 values[spec.name] = _checked(spec, join.column, part)
             except Unmappable as error:
-                values[spec.name] = error
+                values[spec.name] = error.bare()
         return values
 
     def write(self, values: Mapping[str, Any]) -> dict[str, Local]:
