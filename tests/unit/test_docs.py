@@ -97,6 +97,17 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(found), f"{target}: no such heading"
 
 
+def test_every_test_that_is_named_is_there() -> None:
+    there = set(
+        re.findall(
+            r"^def (test_\w+)\(", "\n".join(p.read_text("utf-8") for p in files("test_*.py")), re.MULTILINE
+        )
+    )
+    for path in MARKDOWN:
+        named = set(re.findall(r"`(test_\w+)`", path.read_text(encoding="utf-8")))
+        assert named <= there, f"{path.name}: {named - there}"
+
+
 def test_every_decision_is_listed_and_tells_context_decision_and_consequences() -> None:
     folder = ROOT / "docs" / "decisions"
     decisions = sorted(folder.glob("[0-9]*.md"))

@@ -49,6 +49,7 @@ _UNITS = {
     "_per_s": "per second",
     "cpu_us_per_delivery": "processor time per delivery, µs",
     "cpu_us_per_change": "processor time per change, µs",
+    "server_cpu_us_per_change": "processor time of the servers per change, µs",
     "cpu_us_per_row": "processor time per row, µs",
     "new_cpu_us": "processor time per newcomer, µs",
     "edit_cpu_us": "processor time per edit, µs",
