@@ -15,6 +15,7 @@ from connectors.settings import Settings
 from connectors.sql import store
 from connectors.sql.mapping_reader import read_mapping
 from connectors.sweep_command import ROWS_PER_S, sweep_file
+from hub.contracts.certificates import certificate_files as read_certificate_files
 from hub.errors import ConfigurationError
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
@@ -195,6 +196,12 @@ def sweep(
 )
 @_SCHEMAS
 @_AGREEMENTS
+@click.option(
+    "--certificate-files",
+    envvar="JISR_CERTIFICATE_FILES",
+    metavar="FILE,…",
+    help="PEM files whose end a metric tells.",
+)
 @click.option("--web-host", envvar="JISR_WEB_HOST", default="127.0.0.1", show_default=True)
 @click.option("--web-port", envvar="JISR_WEB_PORT", type=int, help="Serve /metrics, /livez, /readyz here.")
 def run(
@@ -209,6 +216,7 @@ def run(
     sweep_repair: bool,
     schemas: Path,
     agreements: Path,
+    certificate_files: str | None,
     web_host: str,
     web_port: int | None,
 ) -> None:
@@ -228,6 +236,7 @@ def run(
         sweep_every_s=sweep_every * 3600,
         sweep_rows_per_s=sweep_rows_per_second,
         sweep_repair=sweep_repair,
+        certificate_files=tuple(read_certificate_files(certificate_files)),
         web_host=web_host,
         web_port=web_port,
     )

@@ -99,7 +99,7 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     named, _ = read_mapping(file)
     agreement = agreement_of(named.agency, settings.agreements, catalogue)
     mapping = covered(load_mapping(file, catalogue, agreement), agreement)
-    metrics = Metrics()
+    metrics = Metrics(mapping.agency, settings.certificate_files)
     registry = RegistryClient(settings.registry_url, settings.registry_token)
     converters = converters_of(mapping, catalogue)
     source = SqlSource(
@@ -110,7 +110,12 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
         report=lambda record, field, code: metrics.unmapped.labels(record, field, code).inc(),
     )
     sink = SqlSink(
-        database(settings.database_url), mapping, converters, catalogue.dependency_order(), creates(agreement)
+        database(settings.database_url),
+        mapping,
+        converters,
+        catalogue.dependency_order(),
+        creates(agreement),
+        report=lambda record, code: metrics.write_errors.labels(record, code).inc(),
     )
     inboxes = [topics.inbox(mapping.agency, name) for name in mapping.records]
     outgoing = [topics.changes(mapping.agency, name) for name in agreement.publishes]

@@ -107,8 +107,7 @@ class SourceSide:
         crash_point("source.sent")
         self._source.acknowledge(batch)
         crash_point("source.forgotten")
-        for change in batch.changes:
-            self._metrics.changes.labels(change.record_type, change.operation).inc()
+        self._metrics.sent(batch.changes)
         if len(batch.changes) >= self._limit // 2:
             self._limit = min(self._limit * 2, LARGEST_BATCH)
         self._idle_s = IDLE_S
@@ -181,9 +180,7 @@ class SinkSide:
         for outcome, count in self._sink.apply(arrivals).items():
             self._metrics.deliveries.labels(outcome).inc(count)
         self._tell()
-        now_ms = time.time() * 1000
-        for delivery in arrivals.deliveries:
-            self._metrics.lag.observe(max(0.0, now_ms - delivery.appended_ms) / 1000)
+        self._metrics.applied(arrivals.deliveries)
         self._measure()
         return 0.0
 

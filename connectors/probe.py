@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 from connectors.runner import Health
 
@@ -16,9 +17,7 @@ from connectors.runner import Health
 class Probe:
     """Serves from a thread of its own; port 0 takes a free one."""
 
-    def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, health: Mapping[str, Health]
-    ) -> None:
+    def __init__(self, host: str, port: int, registry: Collector, health: Mapping[str, Health]) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, kind, body = answer(self.path, registry, health)
@@ -40,9 +39,7 @@ class Probe:
         self._server.server_close()
 
 
-def answer(
-    path: str, registry: CollectorRegistry, health: Mapping[str, Health]
-) -> tuple[HTTPStatus, str, bytes]:
+def answer(path: str, registry: Collector, health: Mapping[str, Health]) -> tuple[HTTPStatus, str, bytes]:
     """(status, content type, body) of one request."""
     if path == "/metrics":
         return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)

@@ -17,6 +17,7 @@ class Settings:
     `agency_key_file` holds the agency's own secret, with which its message keys are made opaque (R4).
     `sweep_every_s` is how often rows are compared with what was known of them, 0 for never;
     `sweep_rows_per_s` at which pace; `sweep_repair` whether what is found is passed on as edits (R30).
+    `certificate_files` are PEM files whose end a metric tells.
     `web_port` serves /metrics, /livez and /readyz on 127.0.0.1; None serves nothing.
     """
 
@@ -30,6 +31,7 @@ class Settings:
     sweep_every_s: float = 24 * 3600.0
     sweep_rows_per_s: float = 500.0
     sweep_repair: bool = False
+    certificate_files: tuple[Path, ...] = ()
     web_host: str = "127.0.0.1"
     web_port: int | None = None
 

@@ -23,6 +23,7 @@ from prometheus_client import generate_latest
 
 from hub.contracts import topics
 from hub.contracts.agreements import load_agreements
+from hub.contracts.certificates import Certificates, certificate_files
 from hub.contracts.events import EventSchemas
 from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
@@ -37,7 +38,9 @@ from hub.lanes.log import LogWriter, make_producer
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.lanes.services import IntakeLane, ReceiptsLane
-from hub.ops.metrics import Metrics
+from hub.ops.counting import Counting
+from hub.ops.gathering import Gatherer
+from hub.ops.gauges import Gauges, LaneState
 from hub.ops.parts import today
 from hub.settings import HubSettings, load_settings
 from hub.store.engine import HubStore
@@ -59,8 +62,9 @@ class Hub:
         self.ids = Ids(settings.secret())
         self.store = HubStore(settings.store_url)
         self.registry = RegistryClient(settings.registry_url)
-        self.metrics = Metrics()
         self.lanes: list[Lane] = []
+        self.counting = Counting()
+        self.gatherer = self._gatherer()
         self._producer: AIOKafkaProducer | None = None
 
     def make_lanes(self, app: faust.App) -> list[Lane]:
@@ -71,7 +75,7 @@ class Hub:
             "worker": self.settings.worker_name,
             "store": self.store,
             "topic_ids": self._topic_ids,
-            "observer": self.metrics,
+            "observer": self.counting,
             "loop": app.loop,
             "beacon": app.beacon,
         }
@@ -115,6 +119,20 @@ class Hub:
             pass
         migrate(self.store.engine)
 
+    def _gatherer(self) -> Gatherer:
+        """What metrics tell of store and log; not started yet."""
+        joining = Joining(self.agreements, self.terms)
+        gatherer = Gatherer(
+            self.settings.bootstrap, self.store, self.agreements, joining, self.counting.gathering_failed
+        )
+        registry = self.counting.measures.counted
+        registry.register(Gauges(gatherer, self.agreements, self._lane_states))
+        registry.register(Certificates(certificate_files(self.settings.certificate_files)))
+        return gatherer
+
+    def _lane_states(self) -> list[LaneState]:
+        return [LaneState(lane.name, lane.ready, lane.progress) for lane in self.lanes]
+
     def stuck(self) -> list[str]:
         """Lanes that have not come round lately."""
         oldest = time.monotonic() - STUCK_AFTER_S
@@ -150,6 +168,7 @@ class Hub:
             raise Retriable(f"Kafka does not tell its topics: {error!r}") from error
 
     async def close(self) -> None:
+        self.gatherer.close()
         if self._producer is not None:
             await self._producer.stop()
         self.store.close()
@@ -200,6 +219,7 @@ def make_app(settings: HubSettings) -> faust.App:
             gc.set_threshold(200_000, 20, 50)
             for lane in hub.make_lanes(app):
                 await self.add_runtime_dependency(lane)
+            hub.gatherer.start()
 
         async def on_shutdown(self) -> None:
             await hub.close()
@@ -209,7 +229,7 @@ def make_app(settings: HubSettings) -> faust.App:
 
 def _serve_probes(app: faust.App, hub: Hub) -> None:
     async def metrics(view: View, _: Request) -> Response:
-        body = generate_latest(hub.metrics.registry)
+        body = generate_latest(hub.counting.measures.registry)
         return view.bytes(body, content_type="text/plain; version=0.0.4")
 
     async def livez(view: View, _: Request) -> Response:

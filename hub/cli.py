@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "hold": "hub.ops.steward_commands:hold",
     "dlq": "hub.ops.dlq_commands:dlq",
     "sweep": "hub.local.sweep_command:sweep",
+    "metrics": "hub.local.metrics_command:metrics",
     "audit": "hub.ops.audit_commands:audit",
     "topics": "hub.ops.topics_commands:topics",
     "review": "hub.ops.steward_commands:review",

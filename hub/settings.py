@@ -29,6 +29,9 @@ class HubSettings(BaseSettings):
     )
     web_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen.")
     web_port: int = Field(default=6066, description="Their port.")
+    certificate_files: str | None = Field(
+        default=None, description="PEM files, separated by commas, whose end a metric tells."
+    )
     group: str = Field(default="jisr-hub", description="Prefix of the workers' consumer groups.")
 
     def secret(self) -> bytes:

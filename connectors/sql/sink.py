@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from connectors.sdk import Arrivals, Delivery, Partition, Receipt, Unsettled
@@ -37,6 +37,10 @@ SELECT id, topic, part, entity, version, state, code, column_name FROM {outbox} 
 _SENT = "DELETE FROM {outbox} WHERE id IN_LIST(:ids)"
 
 
+# Told of each write that the database did not take: record type, kind.
+WriteReport = Callable[[str, str], None]
+
+
 class SqlSink:
     """Implements `connectors.sdk.Sink` on an agency's database.
 
@@ -51,8 +55,10 @@ class SqlSink:
         converters: Mapping[str, Converter],
         order: Sequence[str],
         creates: Collection[str],
+        report: WriteReport = lambda *_: None,
     ) -> None:
         self.db = database
+        self._report = report
         self.mapping = mapping
         self.converters = converters
         self.order = [name for name in order if name in mapping.records]
@@ -149,6 +155,7 @@ class SqlSink:
             item = PutOff(delivery, REFUSED, error.code, error.column)
         else:
             item = PutOff(delivery, WAITING, "locked")
+        self._report(record, item.code)
         log.info("%s: a delivery is put off: %s %s", record, item.code, item.column)
         with self.db.transaction():
             before = retries.prior(self.db, record, [delivery.entity])

@@ -7,14 +7,14 @@ from typing import Protocol
 
 from hub.lanes.converged import Converged
 from hub.lanes.messages import OutMessage
-from hub.lanes.reading import Message
+from hub.lanes.reading import Message, Read
 
 
 class Observer(Protocol):
     """Told after the fact; never blocks and never fails a batch."""
 
-    def converged(self, messages: list[Message], done: Converged, seconds: float) -> None:
-        """A batch was committed."""
+    def converged(self, read: Read, messages: list[Message], done: Converged, seconds: float) -> None:
+        """A batch was committed: its messages, what they say, and what came of it."""
 
     def published(self, messages: Iterable[OutMessage]) -> None:
         """Messages were acknowledged by the broker."""

@@ -22,7 +22,7 @@ from hub.lanes.log import LogWriter
 from hub.lanes.messages import Encoder
 from hub.lanes.observer import Observer
 from hub.lanes.publication import Outbound, behind, outbound, read_named, restated_records
-from hub.lanes.reading import DeadLetter, Message, Reading
+from hub.lanes.reading import DeadLetter, Message, Read, Reading
 from hub.store.positions import (
     Farewell,
     ReceiptException,
@@ -82,8 +82,8 @@ class IntakeLane(Lane):
 
     async def handle(self, messages: list[Message], advances: list[Advance]) -> None:
         started = time.perf_counter()
-        done, out = await self.in_thread(self._converge, messages, advances)
-        self._observer.converged(messages, done, time.perf_counter() - started)
+        read, done, out = await self.in_thread(self._converge, messages, advances)
+        self._observer.converged(read, messages, done, time.perf_counter() - started)
         await self._published_at_last(out)
         self._due = self._due or done.due_now > 0
         await self._between_batches()
@@ -104,10 +104,10 @@ class IntakeLane(Lane):
 
     # In the lane's thread
 
-    def _converge(self, messages: list[Message], advances: list[Advance]) -> tuple[Converged, Outbound]:
+    def _converge(self, messages: list[Message], advances: list[Advance]) -> tuple[Read, Converged, Outbound]:
         read = self._reading.read(messages)
         crash_point("intake.read")
-        return self._commit(lambda finish: self._intake.converge(read, advances, finish))
+        return read, *self._commit(lambda finish: self._intake.converge(read, advances, finish))
 
     def _commit(
         self, act: Callable[[Callable[[Transaction, Converged], None]], Converged]

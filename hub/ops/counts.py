@@ -28,7 +28,7 @@ _DISPUTED = text("SELECT agency, record_type, count(*) FROM dispute GROUP BY 1, 
 
 # First the distinct keys that are referred to, in the order of their index, against the index of records:
 # 0.8 s for two million records. Only then the few records that refer to what is missing.
-_WAITING_REFERENCES = text("""
+WAITING_REFERENCES = text("""
     WITH target AS MATERIALIZED (SELECT DISTINCT agency, record_type, local_id FROM reference),
     unknown AS MATERIALIZED (
         SELECT * FROM target t WHERE NOT EXISTS (
@@ -50,6 +50,8 @@ _OVERALL = text("""
 
 _POSITIONS = text("SELECT topic, partition, next_offset FROM position WHERE lane = :lane")
 
+_ALL_POSITIONS = text("SELECT topic, partition, next_offset FROM position")
+
 _RECEIPTS = text("SELECT topic, partition, next_offset FROM receipt")
 
 
@@ -67,7 +69,7 @@ def by_side(tx: Transaction) -> dict[str, dict[Side, int]]:
         "entitled": _count(tx, _ENTITLED),
         "refused": _count(tx, _UNDELIVERED, state="refused"),
         "waiting_deliveries": _count(tx, _UNDELIVERED, state="waiting"),
-        "waiting_references": _count(tx, _WAITING_REFERENCES),
+        "waiting_references": _count(tx, WAITING_REFERENCES),
         "dead": _count(tx, _DEAD),
         "held": _count(tx, _HELD),
         "disputed": _count(tx, _DISPUTED),
@@ -89,6 +91,11 @@ def overall(tx: Transaction, day: int) -> Overall:
 def intake_positions(tx: Transaction) -> dict[Place, int]:
     """Where intake reads on in each partition that it has ever read."""
     return _offsets(tx, _POSITIONS, lane=intake.LANE)
+
+
+def lane_positions(tx: Transaction) -> dict[Place, int]:
+    """Where the lanes read on in each partition; no two lanes read the same topic."""
+    return _offsets(tx, _ALL_POSITIONS)
 
 
 def receipt_watermarks(tx: Transaction) -> dict[Place, int]:

@@ -1,154 +1,328 @@
-"""Metrics as a specification: one table; a worker's collectors are made from it.
+"""Metrics as a specification: everything that a hub worker tells, in one table.
 
-Labels are bounded: agencies and record types come from the agreements, codes from our own lists.
+What is `given` comes from the store, Kafka and the agreements ([`hub.ops.gauges`]), the same at every worker:
+take the greatest over workers. The rest each worker counts for itself ([`hub.ops.counting`]): add up.
 """
 
 from __future__ import annotations
 
-import time
-from collections import Counter as Count
-from collections.abc import Iterable
-from typing import NamedTuple
+from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
+from hub.contracts.certificates import CERTIFICATES
+from hub.contracts.measures import COUNTER, DELAYS_S, GAUGE, HISTOGRAM, SIZES, WORK_S, Measure
 
-from hub.contracts import topics
-from hub.lanes.converged import Converged
-from hub.lanes.messages import OutMessage
-from hub.lanes.reading import Message
+_SIDE = ("agency", "record_type")
+_given = partial(Measure, given=True)
 
-
-class Metric(NamedTuple):
-    """One metric: what it means, and what to do when it looks wrong."""
-
-    name: str
-    type: type[MetricWrapperBase]
-    labels: tuple[str, ...]
-    meaning: str
-    remedy: str
-
-
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-SPECIFICATION: tuple[Metric, ...] = (
-    Metric(
+COUNTED: tuple[Measure, ...] = (
+    Measure(
         "jisr_changes_total",
-        Counter,
-        ("agency", "record_type"),
+        COUNTER,
+        _SIDE,
+        "changes",
         "Changes read from agencies and committed.",
-        "Standing still while an agency works: is its connector running (jisr status)?",
+        "Standing still while an agency works: is its connector running, and does it have a backlog?",
     ),
-    Metric(
+    Measure(
+        "jisr_change_delay_seconds",
+        HISTOGRAM,
+        ("agency",),
+        "seconds",
+        "From the commit of an edit at its agency to its commit in the hub, by the agency's own clock; "
+        "snapshots are not counted.",
+        "Above a second: look at `jisr_lag_seconds` and the agency's backlog. Above 600: the agency's "
+        "connector was away, and such edits count as late.",
+        DELAYS_S,
+    ),
+    Measure(
+        "jisr_clock_skew_seconds",
+        GAUGE,
+        ("agency",),
+        "seconds",
+        "How far the stamps of an agency's last edits were ahead of the broker's clock; what is negative "
+        "is only their delay.",
+        "Above a few seconds: set the clock of the agency's database server. From 300 on the hub holds "
+        "stamps back (R10).",
+    ),
+    Measure(
         "jisr_published_total",
-        Counter,
+        COUNTER,
         ("topic",),
-        "Messages published and acknowledged by the broker, by topic.",
+        "messages",
+        "Messages published and acknowledged by the broker.",
         "Standing still while changes rise: look at the worker's log for Kafka.",
     ),
-    Metric(
+    Measure(
         "jisr_dead_letters_total",
-        Counter,
-        ("agency", "record_type", "code"),
+        COUNTER,
+        (*_SIDE, "code"),
+        "messages",
         "Messages that could not be used.",
-        "See the message in <agency>.dlq: it says what is wrong and where.",
+        "`jisr dlq list`, then `jisr dlq show` says what is wrong, where, and how to mend it.",
     ),
-    Metric(
+    Measure(
+        "jisr_schema_rejections_total",
+        COUNTER,
+        (*_SIDE, "code"),
+        "messages",
+        "Of the dead letters, those whose schema was at fault: unknown, unsafe, wrong, or not matching "
+        "their bytes.",
+        "The agency's client writes by a schema that is not the release's: `jisr dlq show` names it.",
+    ),
+    Measure(
         "jisr_answers_total",
-        Counter,
-        ("agency", "record_type", "reason"),
-        "Edits that lost and were answered, by reason.",
-        "Many no_authority from one agency: its staff edit what another agency decides.",
+        COUNTER,
+        (*_SIDE, "reason"),
+        "fields",
+        "Fields of edits that were refused: they lost, and were answered.",
+        "Many `no_authority` from one agency: its staff edit what another decides.",
     ),
-    Metric(
+    Measure(
+        "jisr_match_links_total",
+        COUNTER,
+        _SIDE,
+        "records",
+        "Records of an agency that were found to be somebody whom the hub knew already.",
+        "A jump without an import: an identifier is filled with one value for many people. Zero during an "
+        "import: its identifiers are in another form.",
+    ),
+    Measure(
         "jisr_intake_batch_seconds",
-        Histogram,
+        HISTOGRAM,
         (),
+        "seconds",
         "Time of one intake transaction.",
-        "Growing: look at the store's load and at jisr_intake_batch_changes.",
+        "Growing: look at the store's load and at `jisr_intake_batch_changes`.",
+        WORK_S,
     ),
-    Metric(
+    Measure(
         "jisr_intake_batch_changes",
-        Gauge,
+        HISTOGRAM,
         (),
-        "Changes in the last intake transaction.",
-        "Always at the limit: the worker is behind; add workers.",
+        "changes",
+        "Changes in one intake transaction; 2,000 at most.",
+        "Mostly at the limit: the worker is behind; add workers.",
+        SIZES,
     ),
-    Metric(
-        "jisr_intake_lag_seconds",
-        Gauge,
-        ("agency", "record_type"),
-        "Age of the newest change when it was committed: from its append to the commit.",
-        "Above a few seconds: the worker is behind, or was away.",
-    ),
-    Metric(
+    Measure(
         "jisr_delivered_timestamp_seconds",
-        Gauge,
-        ("agency", "record_type"),
-        "When the agency's side last committed what it was told (Unix time).",
-        "Old while changes flow: the agency's connector or database is down.",
+        GAUGE,
+        _SIDE,
+        "Unix seconds",
+        "When the agency's side last committed what it was told.",
+        "Old while changes flow: its connector or database is down.",
     ),
-    Metric(
+    Measure(
         "jisr_receipts_skipped_total",
-        Counter,
+        COUNTER,
         ("agency",),
+        "receipts",
         "Receipts that could not be used.",
         "The agency's side writes receipts of the wrong form: see the worker's log.",
     ),
+    Measure(
+        "jisr_gathering_failures_total",
+        COUNTER,
+        ("part",),
+        "times",
+        "Times that values could not be gathered from Kafka or the store; they are left out until they can.",
+        "Rising: the store or Kafka is away or overloaded; the worker's log says which.",
+    ),
 )
 
+GIVEN: tuple[Measure, ...] = (
+    _given(
+        "jisr_lane_ready",
+        GAUGE,
+        ("lane",),
+        "0 or 1",
+        "Whether a lane of this worker works (1), or waits for something that is away (0).",
+        "0: `/readyz` and the worker's log say what is away. It tries again by itself.",
+    ),
+    _given(
+        "jisr_lane_idle_seconds",
+        GAUGE,
+        ("lane",),
+        "seconds",
+        "How long ago a lane of this worker last came round.",
+        "Above 60: it hangs, and `/livez` says so. Restart it.",
+    ),
+    _given(
+        "jisr_gathered_timestamp_seconds",
+        GAUGE,
+        ("part",),
+        "Unix seconds",
+        "When this worker last gathered values: from offsets, the store, or the store's references.",
+        "Old: see `jisr_gathering_failures_total`.",
+    ),
+    _given(
+        "jisr_lag_seconds",
+        GAUGE,
+        ("lane", *_SIDE),
+        "seconds",
+        "Age of the oldest message that is not dealt with. Lane `intake`: an agency's changes that the hub "
+        "has not read; `delivery`: what an agency was told and has not acknowledged; `receipts`: its "
+        "receipts that the hub has not read (no record type).",
+        "`intake`: a worker is away or behind. `delivery`: that agency's connector or database is. "
+        "`receipts`: the receipts lane is.",
+    ),
+    _given(
+        "jisr_pending_messages",
+        GAUGE,
+        ("lane", *_SIDE),
+        "messages",
+        "How many messages are not dealt with, by the same lanes.",
+        "Growing steadily: more comes than is dealt with. Growing at one agency: it is away.",
+    ),
+    _given(
+        "jisr_convergence_age_seconds",
+        GAUGE,
+        ("agency",),
+        "seconds",
+        "Age of the oldest change that concerns an agency and has not come through: said by it and not "
+        "read, or told to it and not applied. 0: converged.",
+        "Above some seconds: that agency is late; `jisr status` tells with which record type.",
+    ),
+    _given(
+        "jisr_entitled_entities",
+        GAUGE,
+        _SIDE,
+        "entities",
+        "Entities that an agency was last told to hold.",
+        "A sudden fall: an agreement ended or was narrowed, or consents were withdrawn.",
+    ),
+    _given(
+        "jisr_joining",
+        GAUGE,
+        ("agency",),
+        "0 or 1",
+        "Whether an agency's snapshot is still awaited (1), so that nothing is created there.",
+        "1 for long: its connector has never come to the end of its rows.",
+    ),
+    _given(
+        "jisr_open_dead_letters",
+        GAUGE,
+        _SIDE,
+        "messages",
+        "Dead letters on which nobody has decided (counted up to 10,000).",
+        "Above 0: `jisr dlq list`; redrive or discard them.",
+    ),
+    _given(
+        "jisr_undelivered_entities",
+        GAUGE,
+        (*_SIDE, "state", "code"),
+        "entities",
+        "Entities that an agency's side could not apply: `refused` by its tables, or `waiting` (counted up "
+        "to 10,000).",
+        "`refused`: mend the agency's mapping or table; `jisr connector status` names the column. "
+        "`waiting`: `locked` and `local_edit` pass; `missing_reference` passes when its target comes.",
+    ),
+    _given(
+        "jisr_undelivered_age_seconds",
+        GAUGE,
+        ("agency", "state"),
+        "seconds",
+        "Age of the oldest of them.",
+        "Hours: nobody is mending it.",
+    ),
+    _given(
+        "jisr_waiting_references",
+        GAUGE,
+        _SIDE,
+        "records",
+        "Parked keys: records that refer to something that the hub does not know yet.",
+        "Not falling: the agency never sends what is referred to; is it in its mapping and agreement?",
+    ),
+    _given(
+        "jisr_held_changes",
+        GAUGE,
+        _SIDE,
+        "changes",
+        "Changes that wait for a person (counted up to 10,000).",
+        "Above 0: `jisr hold list`.",
+    ),
+    _given(
+        "jisr_held_age_seconds",
+        GAUGE,
+        ("agency",),
+        "seconds",
+        "Age of the oldest of them.",
+        "Days: nobody decides.",
+    ),
+    _given(
+        "jisr_open_reviews",
+        GAUGE,
+        ("record_type",),
+        "pairs",
+        "Pairs of records that may be one, and wait for a person (counted up to 10,000).",
+        "Growing: `jisr review list`. A jump after an import: its identifiers or birth dates are wrong.",
+    ),
+    _given(
+        "jisr_review_age_seconds",
+        GAUGE,
+        ("record_type",),
+        "seconds",
+        "Age of the oldest of them.",
+        "Days: nobody decides, and one person stays two.",
+    ),
+    _given(
+        "jisr_disputed_fields",
+        GAUGE,
+        _SIDE,
+        "fields",
+        "Fields that the hub stopped rewriting, because two systems overwrite each other (up to 10,000).",
+        "Above 0: `jisr explain` shows who; mend the cause at the agency (R19).",
+    ),
+    _given(
+        "jisr_due_entities",
+        GAUGE,
+        (),
+        "entities",
+        "Entities to settle again now, since terms or what they refer to changed (counted up to 10,000).",
+        "High for long after a change of terms: they are done between live changes. Else: is a worker up?",
+    ),
+    _given(
+        "jisr_unpublished_entities",
+        GAUGE,
+        (),
+        "entities",
+        "Entities of committed transactions that are perhaps not published yet (of the oldest 200).",
+        "Not falling: Kafka does not acknowledge; see the worker's log.",
+    ),
+    _given(
+        "jisr_unpublished_age_seconds",
+        GAUGE,
+        (),
+        "seconds",
+        "Age of the oldest of those transactions.",
+        "Above 60: as above; a worker that died is replaced within 15 s.",
+    ),
+    _given(
+        "jisr_missing_topics",
+        GAUGE,
+        (),
+        "topics",
+        "Topics of changes, inboxes and receipts that this release needs and Kafka does not have.",
+        "Above 0: `jisr topics check`, `jisr topics create`.",
+    ),
+    _given(
+        "jisr_agreement_expires_timestamp_seconds",
+        GAUGE,
+        ("agency",),
+        "Unix seconds",
+        "When an agency's agreement ends: after its last day, in Morocco.",
+        "Near: renew it, or everything that the agency holds from the hub is taken back the day after.",
+    ),
+    _given(
+        "jisr_grant_expires_timestamp_seconds",
+        GAUGE,
+        _SIDE,
+        "Unix seconds",
+        "When the first part of what an agency may hold of a record type ends, where it ends before the "
+        "agreement.",
+        "As above, for these fields.",
+    ),
+    CERTIFICATES,
+)
 
-class Metrics:
-    """One worker's metrics, in a registry of its own; implements the lanes' observer."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._by_name = {metric.name: self._make(metric) for metric in SPECIFICATION}
-
-    def _make(self, metric: Metric) -> MetricWrapperBase:
-        if metric.type is Histogram:
-            return Histogram(
-                metric.name, metric.meaning, metric.labels, registry=self.registry, buckets=_SECONDS
-            )
-        return metric.type(metric.name, metric.meaning, metric.labels, registry=self.registry)
-
-    def _counter(self, name: str, *labels: str) -> Counter:
-        metric = self._by_name[name]
-        assert isinstance(metric, Counter)
-        return metric.labels(*labels) if labels else metric
-
-    def _gauge(self, name: str, *labels: str) -> Gauge:
-        metric = self._by_name[name]
-        assert isinstance(metric, Gauge)
-        return metric.labels(*labels) if labels else metric
-
-    def converged(self, messages: list[Message], done: Converged, seconds: float) -> None:
-        histogram = self._by_name["jisr_intake_batch_seconds"]
-        assert isinstance(histogram, Histogram)
-        histogram.observe(seconds)
-        self._gauge("jisr_intake_batch_changes").set(len(messages))
-        now_ms = time.time() * 1000
-        newest: dict[str, int] = {}
-        for message in messages:
-            newest[message.topic] = max(newest.get(message.topic, 0), message.timestamp_ms)
-        for topic, count in Count(message.topic for message in messages).items():
-            place = topics.split(topic)
-            self._counter("jisr_changes_total", *place).inc(count)
-            self._gauge("jisr_intake_lag_seconds", *place).set(max(0.0, now_ms - newest[topic]) / 1000)
-        for dead in done.dead:
-            self._counter("jisr_dead_letters_total", *topics.split(dead.message.topic), dead.code).inc()
-        for settled in done.settled:
-            for answer in settled.answers:
-                for lost in answer.lost:
-                    place = (answer.key.agency, answer.key.record_type)
-                    self._counter("jisr_answers_total", *place, lost.reason).inc()
-
-    def published(self, messages: Iterable[OutMessage]) -> None:
-        for topic, count in Count(message.topic for message in messages).items():
-            self._counter("jisr_published_total", topic).inc(count)
-
-    def acknowledged(self, agency: str, record_type: str, committed_ms: int) -> None:
-        self._gauge("jisr_delivered_timestamp_seconds", agency, record_type).set(committed_ms / 1000)
-
-    def receipt_skipped(self, agency: str) -> None:
-        self._counter("jisr_receipts_skipped_total", agency).inc()
+SPECIFICATION: tuple[Measure, ...] = (*COUNTED, *GIVEN)

@@ -9,6 +9,7 @@ import click
 import uvicorn
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from hub.contracts.certificates import certificate_files as read_certificate_files
 from hub.errors import ConfigurationError, Retriable
 from hub.registry.server import build_app
 from hub.registry.storage import Storage, open_engine
@@ -45,12 +46,20 @@ def registry() -> None:
     metavar="FILE",
     help="Holds the token that allows registering schemas; without it the registry is read-only.",
 )
-def serve(host: str, port: int, database: str, token_file: Path | None) -> None:
+@click.option(
+    "--certificate-files",
+    envvar="JISR_CERTIFICATE_FILES",
+    metavar="FILE,…",
+    help="PEM files whose end a metric tells.",
+)
+def serve(
+    host: str, port: int, database: str, token_file: Path | None, certificate_files: str | None
+) -> None:
     """Serve the registry until SIGTERM or SIGINT."""
     token = read_token(token_file) if token_file else None
     storage = _open(database)
     config = uvicorn.Config(
-        build_app(storage, token),
+        build_app(storage, token, read_certificate_files(certificate_files)),
         host,
         port,
         log_level="warning",

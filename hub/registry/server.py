@@ -7,11 +7,12 @@ import json
 import logging
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import generate_latest
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.applications import Starlette
@@ -21,7 +22,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from hub.contracts.certificates import Certificates
+from hub.contracts.measures import Measures
 from hub.contracts.safety import MAX_SCHEMA_BYTES
+from hub.registry.metrics import SPECIFICATION
 from hub.registry.service import ApiError, Call, Service
 from hub.registry.storage import Storage
 
@@ -39,29 +43,23 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class RegistryMetrics:
     """The registry's metrics, in a collector of their own: two apps in one process do not clash."""
 
-    def __init__(self) -> None:
-        self.collector = CollectorRegistry()
-        self.requests = Counter(
-            "jisr_registry_requests_total",
-            "Requests answered, by route and HTTP status.",
-            ("method", "route", "status"),
-            registry=self.collector,
-        )
-        self.seconds = Histogram(
-            "jisr_registry_request_seconds",
-            "Time to answer a request.",
-            ("method", "route"),
-            registry=self.collector,
-        )
+    def __init__(self, certificates: Sequence[Path] = ()) -> None:
+        measures = Measures(SPECIFICATION)
+        measures.counted.register(Certificates(certificates))
+        self.collector = measures.registry
+        self.requests = measures.counter("jisr_registry_requests_total")
+        self.seconds = measures.histogram("jisr_registry_request_seconds")
 
 
-def build_app(storage: Storage, token: str | None = None) -> Starlette:
+def build_app(storage: Storage, token: str | None = None, certificates: Sequence[Path] = ()) -> Starlette:
     """The registry as an ASGI application; it closes `storage` when it stops.
+
+    `certificates`: files whose end is told by a metric.
 
     `token` lets its holder write, as bearer token or as password of any user; without one, nobody
     writes (R5: agencies cannot register schemas).
     """
-    service, metrics = Service(storage), RegistryMetrics()
+    service, metrics = Service(storage), RegistryMetrics(certificates)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -353,7 +353,7 @@ def test_a_restored_database_is_noticed_at_the_start(hub: Hub, people: PersonTab
     assert {c["operation"] for c in again()} == {"update", "snapshot"}
     said = {c["local_id"]: c["record"]["family_name_fr"] for c in again() if c["operation"] == "snapshot"}
     assert said == {"1": "Alami", "2": "Idrissi"}
-    assert "jisr_connector_restored_total 1.0" in hub.metrics()
+    assert f'jisr_connector_restored_total{{agency="{hub.agency}"}} 1.0' in hub.metrics()
     hub.stop(process)
     assert "set back to an earlier state" in hub.command("status").stdout
     # Noticed once: the next start is an ordinary one.
@@ -363,7 +363,7 @@ def test_a_restored_database_is_noticed_at_the_start(hub: Hub, people: PersonTab
     people.execute("UPDATE personne SET nom = 'Tazi' WHERE id = 1")
     until(lambda: len(hub.changes()) > sent, "the next edit")
     assert len(hub.changes()) == sent + 1
-    assert "jisr_connector_restored_total 0.0" in hub.metrics()
+    assert f'jisr_connector_restored_total{{agency="{hub.agency}"}} 0.0' in hub.metrics()
 
 
 def silently(people: PersonTable, statement: str) -> None:
@@ -404,10 +404,11 @@ def test_a_silent_edit_is_found_by_the_command_and_repaired(hub: Hub, people: Pe
 def test_a_connector_sweeps_by_itself(hub: Hub, people: PersonTable) -> None:
     people.execute("INSERT INTO personne VALUES (1, 'SH1', 'Alami', NULL), (2, 'SH2', 'Bennani', NULL)")
     hub.start(JISR_SWEEP_EVERY_H="0.0002", JISR_SWEEP_REPAIR="1")
-    until(lambda: "sweep_finished_timestamp_seconds{record" in hub.metrics_or_nothing(), "a first sweep")
+    until(lambda: "sweep_finished_timestamp_seconds{agency" in hub.metrics_or_nothing(), "a first sweep")
     silently(people, "UPDATE personne SET nom = 'Idrissi' WHERE id = 2")
     updates = until(lambda: [c for c in hub.changes() if c["operation"] == "update"], "the edit")
     assert [(c["local_id"], c["changed"]) for c in updates] == [("2", ["family_name_fr"])]
-    found = 'jisr_connector_sweep_findings_total{kind="edited",record="person",state="repaired"} 1.0'
-    assert found in hub.metrics()
-    assert 'jisr_connector_sweep_rows_total{record="person"}' in hub.metrics()
+    whose = f'agency="{hub.agency}"'
+    found = f'findings_total{{{whose},kind="edited",record_type="person",state="repaired"}} 1.0'
+    assert f"jisr_connector_sweep_{found}" in hub.metrics()
+    assert f'jisr_connector_sweep_rows_total{{{whose},record_type="person"}}' in hub.metrics()

@@ -47,7 +47,7 @@ class Scripted:
 
 
 def test_a_side_that_is_away_is_connected_again_and_the_other_goes_on() -> None:
-    metrics = Metrics()
+    metrics = Metrics("ads")
     seen_away = []
     done = threading.Event()
     flaky = Scripted("source", [None, Retriable("away"), Retriable("still"), None, lambda: done.set()])
@@ -68,14 +68,14 @@ def test_a_side_that_is_away_is_connected_again_and_the_other_goes_on() -> None:
 @pytest.mark.parametrize("error", [Fatal("a person must act"), RuntimeError("a bug")])
 def test_any_other_failure_ends_the_process_with_both_sides(error: Exception) -> None:
     broken, other = Scripted("source", [None, error]), Scripted("sink", [])
-    runner = Runner([broken, other], Metrics())
+    runner = Runner([broken, other], Metrics("ads"))
     with pytest.raises(type(error)):
         runner.run()
     assert broken.calls[-1] == other.calls[-1] == "close"
 
 
 def test_the_probe_tells_who_is_away() -> None:
-    metrics = Metrics()
+    metrics = Metrics("ads")
     runner = Runner([Scripted("source", []), Scripted("sink", [])], metrics)
     probe = Probe("127.0.0.1", 0, metrics.registry, runner.health)
     url = f"http://127.0.0.1:{probe.port}"
