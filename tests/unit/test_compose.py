@@ -156,7 +156,7 @@ def test_networks_keep_agencies_apart_and_let_nothing_out() -> None:
 
 
 def test_prometheus_looks_at_every_part_that_goes_on_running() -> None:
-    content = YAML(typ="safe").load(COMPOSE["configs"]["prometheus"]["content"])
+    content = YAML(typ="safe").load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
     targets = {
         target.partition(":")[0]
         for job in content["scrape_configs"]
