@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 OFFSETS, STORE, REFERENCES = "offsets", "store", "references"
 # How often each part is gathered; the last looks at every reference there is.
-EVERY_S: Mapping[str, float] = {OFFSETS: 10.0, STORE: 10.0, REFERENCES: 300.0}
+EVERY_S: Mapping[str, float] = {OFFSETS: 5.0, STORE: 10.0, REFERENCES: 300.0}
 # How long one statement may take.
 STATEMENT_MS: Mapping[str, int] = {STORE: 2_000, REFERENCES: 10_000, OFFSETS: 2_000}
 # What is older than so many rounds is not told any more.
 FORGOTTEN_AFTER_ROUNDS = 6
-# One batch of each partition that is behind: Kafka sends at least one, however small the limit.
-_PEEK_BYTES = 1
+# The first message of each partition that is behind is all that is wanted.
+_PEEK_BYTES = 16 * 1024
 INTAKE, DELIVERY, RECEIPTS = "intake", "delivery", "receipts"
 # Lane, agency, record type.
 LaneSide = tuple[str, str, str]
@@ -158,7 +158,8 @@ class Gatherer:
         beginnings, ends = self._log.beginnings(places), self._log.ends(places)
         with self._store.begin() as tx:
             store_gauges.gently(tx, STATEMENT_MS[OFFSETS])
-            reached = counts.lane_positions(tx) | counts.receipt_watermarks(tx)
+            # Receipts also say where an agency's snapshot ends in its own topics: there, positions speak.
+            reached = counts.receipt_watermarks(tx) | counts.lane_positions(tx)
         behind = counts.backlog(places, beginnings, ends, reached)
         appended = self._append_times({place: first for place, (first, _) in behind.items()})
         found: dict[LaneSide, Behind | None] = dict.fromkeys(self.topics.values())
