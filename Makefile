@@ -22,10 +22,10 @@ UV := uv==0.13.9
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --group build
 
-.PHONY: help setup demo bench up down test check faults campaign format lint types layers lock clean
+.PHONY: help setup demo bench up down test check faults campaign format lint types layers dashboards lock clean
 
 help: ## List what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{ printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{ printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## Bring .venv to what the lock pins; every other target does this first.
 
@@ -62,9 +62,13 @@ lint: setup ## Is the code formatted, and does the linter find nothing?
 
 types: setup ## Do the types hold (strict)?
 	$(BIN)/mypy
+	MYPYPATH=deploy/grafana $(BIN)/mypy deploy/grafana/build.py
 
 layers: setup ## Do imports point inward?
 	$(BIN)/lint-imports
+
+dashboards: setup ## Build Grafana's dashboards from deploy/grafana/boards.
+	$(BIN)/python deploy/grafana/build.py
 
 lock: ## Resolve the dependencies of pyproject.toml anew into requirements/*.lock.
 	test -x $(VENV)/lock/bin/uv || $(PYTHON) -m venv $(VENV)/lock

@@ -1,4 +1,4 @@
-"""Builds the dashboards from `content.py`: python deploy/grafana/build.py [FOLDER]
+"""Builds the dashboards from `boards/`: python deploy/grafana/build.py [FOLDER]
 
 One folder per language; what is there is replaced. A test builds them anew and compares.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from content import BOARDS, LANGUAGES, Board, Language, Panel
+from boards import BOARDS
+from form import LANGUAGES, Board, Language, Panel
 from grafana_foundation_sdk.builders import bargauge, dashboard, prometheus, stat, statetimeline, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import (
@@ -31,7 +32,9 @@ def main(folder: Path) -> None:
     for language in LANGUAGES:
         (folder / language).mkdir(parents=True, exist_ok=True)
         for board in BOARDS:
-            text = JSONEncoder(sort_keys=True, indent=1, ensure_ascii=False).encode(_board(board, language).build())
+            text = JSONEncoder(sort_keys=True, indent=1, ensure_ascii=False).encode(
+                _board(board, language).build()
+            )
             (folder / language / f"{board.uid}.json").write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -10,7 +10,15 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
@@ -55,6 +63,8 @@ class Measures:
     """
 
     def __init__(self, table: Iterable[Measure], everywhere: Mapping[str, str] | None = None) -> None:
+        # When each series began: as many series again, and nobody asks.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.counted = CollectorRegistry()
         ProcessCollector(registry=self.counted)
         self.registry: Collector = Everywhere(self.counted, everywhere) if everywhere else self.counted

@@ -146,7 +146,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
 def test_networks_keep_agencies_apart_and_let_nothing_out() -> None:
     networks = COMPOSE["networks"]
     assert [name for name, it in networks.items() if not it.get("internal")] == ["edge"]
-    assert [name for name, it in SERVICES.items() if "edge" in it["networks"]] == ["prometheus"]
+    assert [name for name, it in SERVICES.items() if "edge" in it["networks"]] == ["prometheus", "grafana"]
     for service in CONNECTORS.values():
         assert "store" not in service["networks"]
     own = [set(service["networks"]) - {"bus"} for service in CONNECTORS.values()]

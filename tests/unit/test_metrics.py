@@ -232,7 +232,7 @@ def test_a_scrape_of_a_worker_that_has_met_everything_stays_small() -> None:
     body = generate_latest(counting.measures.registry)
     series = sum(not line.startswith(b"#") for line in body.splitlines())
     # So many for each agency with a record type, and a constant for the process.
-    assert series <= 90 * len(sides) + 120, series
+    assert series <= 70 * len(sides) + 120, series
     assert len(body) <= 130 * series, len(body)
 
 
