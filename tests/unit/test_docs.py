@@ -233,6 +233,30 @@ def test_no_metric_is_named_that_there_is_not() -> None:
     assert sorted(words - names) == []
 
 
+def test_every_question_of_an_operator_has_an_answer_that_there_is() -> None:
+    rows = re.findall(
+        r"^\| ([^|]+\?) \| ([^|]+) \| ([^|]+) \|$",
+        section(OPERATORS, "Questions, and where the answer is"),
+        re.MULTILINE,
+    )
+    assert len(rows) >= 20
+    boards = {path.stem for path in (ROOT / "deploy/grafana/dashboards/en").glob("*.json")}
+    alerts = text("deploy/prometheus/rules/alerts.yml")
+    for question, place, metric in rows:
+        assert "`" in place or "*Jisr: " in place or "server" in place, question
+        assert "jisr_" in metric or "jisr:" in metric or metric.startswith("none"), question
+        for name in re.findall(r"`(Jisr\w+)`", metric):
+            assert f"alert: {name}\n" in alerts, name
+        for board in re.findall(r"\*Jisr: (\w+)\*", place + metric):
+            assert f"jisr-{board}" in boards, board
+
+
+def test_no_recorded_series_is_named_that_there_is_not() -> None:
+    recorded = set(re.findall(r"record: (\S+)", text("deploy/prometheus/rules/recording.yml")))
+    shown = "\n".join(path.read_text(encoding="utf-8") for path in MARKDOWN)
+    assert set(re.findall(r"`(jisr:[a-z0-9_:]+)", shown)) <= recorded
+
+
 def test_every_crash_point_is_passed_in_one_place_and_described_there_and_in_the_documentation() -> None:
     passed = sorted(
         name
