@@ -135,6 +135,8 @@ class Gatherer:
             self._failing.discard(part)
         except Exception as error:
             # Whatever it was, the worker's lanes must not end for it, nor the next round fail to come.
+            if self._stop.is_set():
+                return
             if part not in self._failing:
                 log.warning("metrics: %s cannot be gathered: %s", part, error)
             self._failing.add(part)
