@@ -10,6 +10,7 @@ from pathlib import Path
 from connectors.loops import Side, SinkSide, SourceSide
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
+from connectors.noticing import NoticeSide
 from connectors.runner import Runner
 from connectors.settings import Settings, read_agency_key
 from connectors.sql.convert import Converter
@@ -18,6 +19,7 @@ from connectors.sql.database_check import check_database
 from connectors.sql.mapping import Mapping
 from connectors.sql.mapping_check import check_mapping, load_mapping
 from connectors.sql.mapping_reader import Problem, read_mapping
+from connectors.sql.notices import SqlNoticeBoard
 from connectors.sql.postgresql import PostgreSQL
 from connectors.sql.sink import SqlSink
 from connectors.sql.source import SqlSource
@@ -126,6 +128,13 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     sides: list[Side] = [
         SourceSide(source, outgoing, Reader(registry), writer(), settings.bootstrap, metrics),
         SinkSide(sink, inboxes, Reader(registry), writer(), settings.bootstrap, metrics),
+        NoticeSide(
+            SqlNoticeBoard(database(settings.database_url), mapping),
+            topics.notices(mapping.agency),
+            Reader(registry),
+            settings.bootstrap,
+            metrics,
+        ),
     ]
     if settings.sweep_every_s > 0:
         db = database(settings.database_url)

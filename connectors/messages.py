@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import fastavro
 
 from connectors.kafka_records import encoded_pairs, header_count
-from connectors.sdk import Change, Delivery, Partition, Receipt, Sent
+from connectors.sdk import Change, Delivery, Notice, Partition, Receipt, Sent
 from hub.contracts import topics, wire
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
@@ -140,6 +140,27 @@ class Reader:
         """Raises `SkipRecord` for what is no projection."""
         _, record_type = topics.split(partition[0])
         return _delivery(record_type, self._event(value), partition, appended_ms)
+
+    def notice(self, partition: Partition, offset: int, value: bytes) -> Notice:
+        """Raises `SkipRecord` for what is no notice."""
+        event = self._event(value)
+        try:
+            return Notice(
+                notice_id=event["notice_id"],
+                kind=event["kind"],
+                reason=event["reason"],
+                record_type=event["record_type"],
+                at_ms=event["at_ms"],
+                local_id=event["local_id"],
+                fields=tuple(event["fields"]),
+                # A hub of an earlier release does not count.
+                count=event.get("count", 1),
+                message=event["message"],
+                partition=partition,
+                offset=offset,
+            )
+        except (KeyError, TypeError) as error:
+            raise SkipRecord("wrong_schema", f"written as something else than a notice: {error}") from error
 
     def _event(self, value: bytes) -> Any:
         schema_id, body = wire.unframe(value)

@@ -156,6 +156,14 @@ SPECIFICATION: tuple[Measure, ...] = (
         "Any that nobody announced: ask the agency. Its rows are being read again.",
     ),
     Measure(
+        "jisr_connector_notices_total",
+        COUNTER,
+        ("kind",),
+        "notices",
+        "Notices shown to the agency's staff in `jisr_notice`.",
+        "Many `answered`: its staff edit what another agency decides, or too late.",
+    ),
+    Measure(
         "jisr_connector_receipts_total",
         COUNTER,
         (),
@@ -210,6 +218,7 @@ class Metrics:
         self.sweep_findings = counter("jisr_connector_sweep_findings_total")
         self.sweep_finished = gauge("jisr_connector_sweep_finished_timestamp_seconds")
         self.restored = counter("jisr_connector_restored_total")
+        self.notices = counter("jisr_connector_notices_total")
         self.receipts = counter("jisr_connector_receipts_total")
         self.retries = counter("jisr_connector_reconnects_total")
         self.up = gauge("jisr_connector_up")

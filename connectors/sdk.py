@@ -162,6 +162,43 @@ class Receipt:
     token: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the agency's staff should know: `schemas/events/notice.avsc` as Python values.
+
+    `count` is of how many records it tells, `local_id` one of them; `message` the text by language.
+    `partition` and `offset` are where it came from.
+    """
+
+    notice_id: str
+    kind: str
+    reason: str
+    record_type: str
+    at_ms: int
+    local_id: str | None = None
+    fields: tuple[str, ...] = ()
+    count: int = 1
+    message: Mapping[str, str] = field(default_factory=dict)
+    partition: Partition = ("", 0)
+    offset: int = 0
+
+
+class NoticeBoard(Protocol):
+    """Shows notices to the agency's staff; optional, like the other two."""
+
+    def connect(self) -> Mapping[Partition, int]:
+        """Open the system; return the offsets to read next. A partition without one is read whole."""
+
+    def post(self, notices: Sequence[Notice]) -> int:
+        """Show them and store how far was read, in one transaction; returns how many were news.
+
+        The same notice may come twice, with the same `notice_id`: it counts once.
+        """
+
+    def close(self) -> None:
+        """Release everything; may be called twice, and without `connect`."""
+
+
 class Sink(Protocol):
     """Writes what the agency may know."""
 

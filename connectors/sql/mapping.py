@@ -17,6 +17,8 @@ NOWHERE: Place = (0, 0)
 
 # Where a wall-clock date is taken from an instant that was stored in UTC.
 DEFAULT_TIMEZONE = "Africa/Casablanca"
+# In which the agency's staff read notices; what every administration in Morocco reads.
+DEFAULT_LANGUAGE = "ar"
 
 
 @dataclass(frozen=True)
@@ -107,4 +109,5 @@ class Mapping:
     records: MappingType[str, RecordMap]
     path: Path
     timezone: str = DEFAULT_TIMEZONE
+    language: str = DEFAULT_LANGUAGE
     at: Place = NOWHERE

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from connectors.sql.mapping import (
+    DEFAULT_LANGUAGE,
     DEFAULT_TIMEZONE,
     NOWHERE,
     FieldMap,
@@ -22,6 +23,7 @@ from connectors.sql.mapping import (
     RecordMap,
     TableMap,
 )
+from hub.contracts.records import LANGUAGES
 from hub.contracts.topics import agency_name
 from hub.errors import ConfigurationError
 
@@ -97,7 +99,7 @@ class _Reader:
         return value
 
     def mapping(self, document: Any, path: Path) -> Mapping:
-        self.only(document, ("agency", "timezone", "records"))
+        self.only(document, ("agency", "timezone", "language", "records"))
         agency = str(document.get("agency", ""))
         try:
             agency_name(agency)
@@ -111,8 +113,16 @@ class _Reader:
             records={str(name): self.record(records, name) for name in records},
             path=path,
             timezone=str(document.get("timezone", DEFAULT_TIMEZONE)),
+            language=self.language(document),
             at=place(document, "agency"),
         )
+
+    def language(self, document: Any) -> str:
+        language = str(document.get("language", DEFAULT_LANGUAGE))
+        if language not in LANGUAGES:
+            self.complain(document, "language", f"language {language!r}: use {', '.join(LANGUAGES)}")
+            return DEFAULT_LANGUAGE
+        return language
 
     def record(self, records: Any, name: Any) -> RecordMap:
         at, node = place(records, name), self.section(records, name, "`tables`")

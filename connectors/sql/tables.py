@@ -136,8 +136,32 @@ FINDING = Bookkeeping(
     },
     key=("record", "local_id"),
 )
+# What the agency's staff read: one row for notices alike within an hour.
+NOTICE = Bookkeeping(
+    "notice",
+    {
+        "id": "text",
+        "first_at": "text",
+        "last_at": "text",
+        "kind": "text",
+        "reason": "text",
+        "record": "text",
+        "fields": "json",
+        "message": "text",
+        "times": "bigint",
+        "local_ids": "json",
+        "at_ms": "bigint",
+    },
+    key=("id",),
+)
+# Which notices were counted, and so how far their topic is read.
+NOTED = Bookkeeping(
+    "noted",
+    {"notice_id": "text", "topic": "text", "part": "int", "read_offset": "bigint", "at_ms": "bigint"},
+    key=("notice_id",),
+)
 
-TABLES = (CHANGES, SHADOW, ENTITY, POSITION, RETRY, OUTBOX, STATE, DIRTY, SWEEP, FINDING)
+TABLES = (CHANGES, SHADOW, ENTITY, POSITION, RETRY, OUTBOX, STATE, DIRTY, SWEEP, FINDING, NOTICE, NOTED)
 
 # Above this many captured rows unread, capture keeps only which rows are dirty (R22): a dead connector
 # must not fill the agency's disk. About 1 kB a row.

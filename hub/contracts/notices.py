@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from hub.contracts.records import LANGUAGES, RecordType
 
+# The reason of a message that could not be used, where there is no closer one.
+REFUSED = "refused"
+
 # Reason → what the agency's staff read. `{fields}` are the fields' names in that language.
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "no_authority": {
@@ -65,6 +68,13 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "ar": "هذا الملف محذوف؛ يجب رفع رقم النسخة لإعادة استعمال معرّفه.",
         "fr": "Ce dossier a été supprimé ; pour réutiliser son identifiant, augmentez l'incarnation.",
         "en": "This record was deleted; to use its id again, raise the incarnation.",
+    },
+    "refused": {
+        "ar": "لم يصل ما أُدخل إلى الوكالات الأخرى: لم تتمكن المنصة من قراءته. أُبلغ القائمون على الربط.",
+        "fr": "Ce qui a été saisi n'est pas parvenu aux autres agences : la plateforme n'a pas pu le lire. "
+        "Les responsables du raccordement en sont informés.",
+        "en": "What was entered has not reached the other agencies: the hub could not read it. "
+        "Those who run the connection have been told.",
     },
 }
 

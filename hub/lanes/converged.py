@@ -16,15 +16,16 @@ from hub.lanes.reading import DeadLetter
 
 
 class Note(NamedTuple):
-    """Something that an agency's staff should know of one of their records."""
+    """Something that an agency's staff should know of one of their records, or of `records` like it."""
 
     kind: str
     reason: str
     key: RecordKey
     fields: tuple[str, ...]
     stamp: int
-    entity: bytes
+    entity: bytes | None
     event_id: str
+    records: int = 1
 
 
 @dataclass

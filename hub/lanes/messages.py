@@ -169,8 +169,9 @@ class Encoder:
         stamp: int,
         entity: bytes | None,
         event_id: str,
+        count: int = 1,
     ) -> OutMessage:
-        """What an agency's staff should know of one of their records."""
+        """What an agency's staff should know of one of their records, or of `count` like it."""
         agency = key.agency
         name = None if entity is None else self._ids.pairwise(agency).name(entity)
         event = _notice_id(key, reason, event_id)
@@ -179,10 +180,11 @@ class Encoder:
             "kind": kind,
             "reason": reason,
             "record_type": key.record_type,
-            "local_id": key.local_id,
+            "local_id": key.local_id or None,
             "entity": name,
             "fields": list(fields),
             "at_ms": stamps.milliseconds(stamp),
+            "count": count,
             "message": notices.text(reason, self._records[key.record_type], fields),
         }
         body = write(self._plain["notice"], value)

@@ -15,6 +15,7 @@ from hub.core.projection import UPSERT
 from hub.core.settle import Delivery, Settled
 from hub.lanes.converged import Converged
 from hub.lanes.messages import Encoder, OutMessage
+from hub.lanes.refusals import refusals
 from hub.store.transaction import Transaction
 
 Raw = tuple[str, bytes, bytes | None, tuple[tuple[str, bytes], ...]]
@@ -61,7 +62,7 @@ def outbound(encoder: Encoder, done: Converged) -> tuple[Outbound, bytes | None]
     for state, entity in done.links.values():
         out.messages.append(encoder.link(state, entity.id, entity.version))
     named.records = sorted(done.states.keys() | done.links.keys())
-    raw = [encoder.notice(*note) for note in done.notes]
+    raw = [encoder.notice(*note) for note in (*done.notes, *refusals(done.dead))]
     for settled in done.settled:
         for answer in settled.answers:
             raw += encoder.answer(answer, settled.entity.id)

@@ -412,3 +412,34 @@ def test_a_connector_sweeps_by_itself(hub: Hub, people: PersonTable) -> None:
     found = f'findings_total{{{whose},kind="edited",record_type="person",state="repaired"}} 1.0'
     assert f"jisr_connector_sweep_{found}" in hub.metrics()
     assert f'jisr_connector_sweep_rows_total{{{whose},record_type="person"}}' in hub.metrics()
+
+
+def test_notices_become_rows_that_staff_can_read(hub: Hub, people: PersonTable) -> None:
+    topic = topics.notices(hub.agency)
+    schema = EVENTS.plain("notice")
+    schema_id = hub.client.lookup(topics.subject(topic), schema)
+    notice = {
+        "kind": "answered",
+        "reason": "older",
+        "record_type": "person",
+        "fields": ["phone"],
+        "at_ms": int(time.time() * 1000) // 3_600_000 * 3_600_000,
+        "message": {"ar": "أحدث", "fr": "plus récente", "en": "newer"},
+    }
+    for number in (1, 2, 2):
+        event = {**notice, "notice_id": f"n{number}", "local_id": str(number)}
+        body = wire.write(fastavro.parse_schema(schema), event)
+        hub.producer.send(topic, key=b"k", value=wire.frame(schema_id, body)).get(30)
+    hub.producer.send(topic, key=b"k", value=b"no notice").get(30)
+    process = hub.start()
+    hub.ready()
+    query = "SELECT message, times, local_ids FROM jisr_notice"
+    assert until(lambda: people.execute(query), "the notice") == [("أحدث", 2, '["1", "2"]')]
+    # A message that cannot be read holds up nothing, and a new start reads on from where it was.
+    hub.stop(process)
+    hub.start()
+    hub.ready()
+    event = {**notice, "notice_id": "n3", "local_id": "3"}
+    body = wire.write(fastavro.parse_schema(schema), event)
+    hub.producer.send(topic, key=b"k", value=wire.frame(schema_id, body)).get(30)
+    until(lambda: people.execute("SELECT 1 FROM jisr_notice WHERE times = 3"), "the next one")
