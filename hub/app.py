@@ -29,8 +29,10 @@ from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import NotRegistered, RegistryClient
 from hub.contracts.subjects import event_subjects
+from hub.core.brakes import MASS_DELETE, MASS_UPDATE, Limit, Limits
 from hub.core.tokens import Ids
 from hub.errors import Retriable
+from hub.lanes.brakes import Brakes
 from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
 from hub.lanes.lane import Lane
@@ -88,6 +90,7 @@ class Hub:
             self.store.begin,
             today,
             joining=joining.agencies,
+            brakes=Brakes(brake_limits(self.settings)),
         )
         changes = [
             topics.changes(name, record_type)
@@ -172,6 +175,17 @@ class Hub:
         if self._producer is not None:
             await self._producer.stop()
         self.store.close()
+
+
+def brake_limits(settings: HubSettings) -> Limits:
+    """From how many changes on a mass is held (R32)."""
+    return Limits(
+        settings.brake_window_min,
+        {
+            MASS_DELETE: Limit(settings.brake_deletes, settings.brake_deletes_percent),
+            MASS_UPDATE: Limit(settings.brake_updates, settings.brake_updates_percent),
+        },
+    )
 
 
 class _LanesOnly(faust.app.base.BootStrategy):  # type: ignore[misc]

@@ -34,6 +34,18 @@ class HubSettings(BaseSettings):
     )
     group: str = Field(default="jisr-hub", description="Prefix of the workers' consumer groups.")
 
+    brake_window_min: int = Field(
+        default=10, ge=1, le=1440, description="Minutes within which changes are counted for the brakes."
+    )
+    brake_deletes: int = Field(default=50, ge=0, description="So many deletions in the window always pass.")
+    brake_deletes_percent: float = Field(
+        default=5.0, ge=0, description="So many of an agency's live records, in percent, may be deleted, too."
+    )
+    brake_updates: int = Field(default=500, ge=0, description="So many updates in the window always pass.")
+    brake_updates_percent: float = Field(
+        default=20.0, ge=0, description="So many of an agency's live records, in percent, may change, too."
+    )
+
     def secret(self) -> bytes:
         """The hub's secret; raises `ConfigurationError` if the file is away or too short."""
         return read_secret(self.secret_file, "JISR_SECRET_FILE")

@@ -38,6 +38,7 @@ class Step:
     outcome: str = UNCHANGED
     insert: bool = False
     delete: bool = False
+    restored: bool = False
     decided: bool = False
     put_off: PutOff | None = None
 
@@ -51,6 +52,15 @@ class Step:
 
     def writes(self, part: int) -> dict[str, Local]:
         return self.plan.writes.get(part, {}) if self.plan else {}
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the hub has seen the row deleted here, and names it all the same: a person there took the
+        deletion back, and the row is to be made again under its own key."""
+        shadow, delivery = self.shadow, self.delivery
+        if shadow is None or not shadow.deleted or shadow.created_by_hub:
+            return False
+        return delivery.local_id == shadow.local_id and delivery.seen >= shadow.last
 
     def belongs(self) -> bool:
         """Whether the row is there and stands for this entity, as far as the hub can know."""
@@ -109,13 +119,18 @@ class Decider:
         if step.local_id is None:
             return True
         # Removed by the hub itself, not by the agency: it may come back (R15).
-        return step.shadow is not None and step.shadow.deleted and step.shadow.created_by_hub
+        if step.shadow is None or not step.shadow.deleted:
+            return False
+        return step.shadow.created_by_hub or step.is_restored
 
     def _new(self, step: Step) -> None:
         plan = step.plan = self.planner.new_row(step.resolved())
         main = plan.writes.setdefault(0, {})
         main.update(self.map.main.fixed)
-        if self.map.main.generated == "uuid":
+        step.restored = step.is_restored
+        if step.restored:
+            main[self.map.main.key] = step.local_id
+        elif self.map.main.generated == "uuid":
             main[self.map.main.key] = str(uuid.uuid4())
         for table in self.map.tables[1:]:
             if all(value is None for value in plan.writes.get(table.part, {}).values()):

@@ -79,7 +79,8 @@ class RowWriter:
                 before.record,
                 before.local_id,
                 incarnation=before.incarnation,
-                created_by_hub=True,
+                # A row that comes back after a deletion that a person took back is the agency's own.
+                created_by_hub=not step.restored,
                 known=known,
                 last=before.last,
                 # As the source will stamp the link: what the hub says of the key before it has heard of

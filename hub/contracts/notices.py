@@ -54,6 +54,25 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "d'une autre personne.",
         "en": "Edit held: a strong identifier changed ({fields}); this may be another person's record.",
     },
+    "mass_delete": {
+        "ar": "حُذف عدد كبير من الملفات دفعة واحدة: علِّق الحذف إلى أن يبتّ فيه شخص.",
+        "fr": "Un grand nombre de dossiers ont été supprimés d'un coup : ces suppressions sont en attente "
+        "d'une décision humaine.",
+        "en": "Many records were deleted at once: the deletions are held until a person decides.",
+    },
+    "mass_update": {
+        "ar": "عُدّل عدد كبير من الملفات دفعة واحدة: علِّقت التعديلات إلى أن يبتّ فيها شخص.",
+        "fr": "Un grand nombre de dossiers ont été modifiés d'un coup : ces modifications sont en attente "
+        "d'une décision humaine.",
+        "en": "Many records were changed at once: the changes are held until a person decides.",
+    },
+    "mass_rejected": {
+        "ar": "رُفضت دفعة كبيرة من التعديلات أو الحذف كانت معلقة، وأعيدت القيم الحالية.",
+        "fr": "Un lot de modifications ou de suppressions en attente a été refusé ; les valeurs actuelles "
+        "sont remises.",
+        "en": "A mass of changes or deletions that was held has been rejected; the current values are put "
+        "back.",
+    },
     "duplicate": {
         "ar": "لديكم ملف آخر للشخص نفسه؛ لن يُحدَّث هذا الملف.",
         "fr": "Vous avez un autre dossier pour la même personne ; celui-ci n'est plus mis à jour.",

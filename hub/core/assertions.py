@@ -55,13 +55,15 @@ class Assertions(msgspec.Struct, array_like=True):
 
     `rewrites`: per field, the stamps of recent edits that were answered (R19); not part of what converges.
     `returned`: the record was created for an entity and removed when that was retracted, so nobody at the
-    agency deleted it, and it may be created again.
+    agency deleted it, and it may be created again. `restored`: the record goes on for an earlier life whose
+    deletion a person took back; its row is to be made again under its own local id.
     """
 
     values: dict[str, Assertion] = msgspec.field(default_factory=dict)
     unions: dict[str, dict[bytes, tuple[int, bool]]] = msgspec.field(default_factory=dict)
     rewrites: dict[str, list[int]] = msgspec.field(default_factory=dict)
     returned: bool = False
+    restored: bool = False
 
 
 class RecordState(msgspec.Struct, kw_only=True):
@@ -196,6 +198,7 @@ def pack(asserts: Assertions) -> bytes:
             unions={name: dict(sorted(asserts.unions[name].items())) for name in sorted(asserts.unions)},
             rewrites=asserts.rewrites,
             returned=asserts.returned,
+            restored=asserts.restored,
         )
     )
 

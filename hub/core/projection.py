@@ -201,5 +201,6 @@ def project(
     values = {
         name: value for name in fields if (value := references.get(name) or encoded.get(name)) is not None
     }
-    told = target.key.local_id if target is not None and target.linked != entity else None
+    named = target is not None and (target.linked != entity or target.asserts.restored)
+    told = target.key.local_id if target is not None and named else None
     return Content(UPSERT, told, None, fields, values)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hub.contracts.records import HUB
-from hub.core.assertions import Change, RecordKey
+from hub.core.assertions import Change, RecordKey, RecordState
 from hub.core.crosswalk import World
 from hub.core.matching import identity_values
 from hub.core.policy import TypePolicy
@@ -85,10 +85,20 @@ def find_block(
     return block
 
 
-def find_block_around(tx: Transaction, policy: TypePolicy, records: Collection[bytes]) -> Block:
-    """Everyone connected to `records` as they stand; locks their identity values like `find_block`."""
+def find_block_around(
+    tx: Transaction, policy: TypePolicy, records: Collection[bytes], foreseen: Iterable[RecordState] = ()
+) -> Block:
+    """Everyone connected to `records` as they stand, or as `foreseen` says some of them will.
+
+    Locks their identity values like `find_block`.
+    """
     block = Block()
-    _close(tx, policy, block, set(), set(records), set())
+    claims = {
+        (_identity_key(policy.name, *identity), state.id)
+        for state in foreseen
+        for identity in identity_values(policy, state)
+    }
+    _close(tx, policy, block, claims, set(records), {state.id for state in foreseen})
     return block
 
 

@@ -24,6 +24,7 @@ from hub.core.settle import Reference, Rules, Settled, Target, settle
 from hub.core.step import Absorbed, Hold, Linked, absorb_all
 from hub.core.tokens import Ids
 from hub.errors import Retriable
+from hub.lanes.brakes import Brakes
 from hub.lanes.consents import CONSENT, PERSON, consent_of
 from hub.lanes.converged import Converged
 from hub.lanes.identify import LINK, find_block, link_block
@@ -57,6 +58,7 @@ class Intake:
         today: Callable[[], datetime.date],
         epoch: int = 0,
         joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
+        brakes: Brakes | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._types = types
@@ -66,6 +68,7 @@ class Intake:
         self._today = today
         self._epoch = epoch
         self._joining = joining
+        self._brakes = brakes
         self._record_ids: dict[RecordKey, bytes] = {}
         self._order = catalogue.dependency_order()
         self._referenced = frozenset(
@@ -85,12 +88,15 @@ class Intake:
 
         Raises `Fenced` when another worker owns the positions by now, `Retriable` when the store is away.
         """
-        by_type: dict[str, list[tuple[Change, Message]]] = {}
-        for change, message in read.changes:
-            by_type.setdefault(change.key.record_type, []).append((change, message))
 
         def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
             tx.advance(LANE, advances)
+            said: Sequence[tuple[Change, Message]] = read.changes
+            if self._brakes is not None:
+                said, done.notes = self._brakes.sift(tx, said, self._record_id)
+            by_type: dict[str, list[tuple[Change, Message]]] = {}
+            for change, message in said:
+                by_type.setdefault(change.key.record_type, []).append((change, message))
             if by_type:
                 tx.lock_references(alone=alone)
             done.dead += read.dead

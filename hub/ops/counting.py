@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from hub.contracts import topics
 from hub.contracts.measures import Measures, bounded, observe_all
 from hub.core import stamps
+from hub.core.brakes import KINDS
 from hub.lanes.converged import Converged
 from hub.lanes.messages import OutMessage
 from hub.lanes.reading import Message, Read
@@ -35,6 +36,7 @@ class Counting:
         self._dead = counter("jisr_dead_letters_total")
         self._schema = counter("jisr_schema_rejections_total")
         self._answers = counter("jisr_answers_total")
+        self._braked = counter("jisr_braked_changes_total")
         self._links = counter("jisr_match_links_total")
         self._seconds = histogram("jisr_intake_batch_seconds")
         self._sizes = histogram("jisr_intake_batch_changes")
@@ -82,6 +84,9 @@ class Counting:
         )
         for place_and_reason, count in lost.items():
             self._answers.labels(*place_and_reason).inc(count)
+        for note in done.notes:
+            if note.reason in KINDS:
+                self._braked.labels(note.key.agency, note.key.record_type, note.reason).inc(note.records)
 
     def published(self, messages: Iterable[OutMessage]) -> None:
         for topic, count in Count(message.topic for message in messages).items():

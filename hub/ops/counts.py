@@ -22,7 +22,13 @@ _UNDELIVERED = text("""
 
 _DEAD = text("SELECT agency, record_type, count(*) FROM dead_letter WHERE state = 'open' GROUP BY 1, 2")
 
-_HELD = text("SELECT agency, record_type, count(*) FROM hold WHERE state = 'held' GROUP BY 1, 2")
+_HELD = text("""
+    SELECT agency, record_type, count(*) FROM (
+        SELECT agency, record_type FROM hold WHERE state = 'held'
+        UNION ALL
+        SELECT agency, record_type FROM braked JOIN brake ON brake.id = braked.brake WHERE NOT done) AS held
+    GROUP BY 1, 2
+""")
 
 _DISPUTED = text("SELECT agency, record_type, count(*) FROM dispute GROUP BY 1, 2")
 

@@ -78,6 +78,14 @@ COUNTED: tuple[Measure, ...] = (
         "Many `no_authority` from one agency: its staff edit what another decides.",
     ),
     Measure(
+        "jisr_braked_changes_total",
+        COUNTER,
+        (*_SIDE, "kind"),
+        "changes",
+        "Changes held because a mass of them came, by kind of mass.",
+        "Any: `jisr hold list` shows what is held; a person releases or rejects it.",
+    ),
+    Measure(
         "jisr_match_links_total",
         COUNTER,
         _SIDE,

@@ -24,10 +24,10 @@ from hub.core import stamps
 from hub.core.settle import Rules
 from hub.core.tokens import Ids
 from hub.errors import Fatal
+from hub.lanes.corrections import CorrectingIntake
 from hub.lanes.joining import Joining
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
-from hub.lanes.stewards import StewardsIntake
 from hub.settings import HubSettings
 from hub.store.engine import HubStore
 from hub.store.transaction import Transaction
@@ -62,9 +62,9 @@ class Parts:
         return RegistryClient(self.settings.registry_url)
 
     @cached_property
-    def intake(self) -> StewardsIntake:
+    def intake(self) -> CorrectingIntake:
         """Intake as the workers run it."""
-        return StewardsIntake(
+        return CorrectingIntake(
             self.catalogue,
             self.types,
             self.terms,

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from hub.contracts import topics
 from hub.contracts.policies import day_number
 from hub.ops import counts
+from hub.ops.brake_view import brake_line
 from hub.ops.counts import Place, Side
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts, today
+from hub.store.brakes import brakes
 
 JOINED, JOINING = "joined", "joining"
 
@@ -67,6 +69,8 @@ class Status:
     due: int
     unpublished: int
     missing_topics: tuple[str, ...]
+    # Masses that are held, each in a line (R32).
+    brakes: tuple[str, ...] = ()
 
     @property
     def at_rest(self) -> bool:
@@ -119,6 +123,7 @@ class StatusReader:
         with self._parts.looking() as tx:
             numbers = counts.by_side(tx)
             joining = self._parts.joining.agencies(tx)
+            masses = brakes(tx)
         appended = self._log.timestamps(
             {place: first for place, (first, _) in [*now.unread.items(), *now.pending.items()]}
         )
@@ -130,6 +135,7 @@ class StatusReader:
             due=now.overall.due,
             unpublished=now.overall.unpublished,
             missing_topics=now.missing,
+            brakes=tuple(map(brake_line, masses)),
         )
 
     def wait_at_rest(self, timeout_s: float) -> bool:

@@ -114,5 +114,6 @@ def _overall(status: Status) -> Iterator[str]:
     joining = [name for name, state in status.agencies.items() if state == JOINING]
     if joining:
         yield f"joining, so nothing is created there yet: {', '.join(joining)}"
+    yield from status.brakes
     if status.missing_topics:
         yield f"topics missing: {', '.join(status.missing_topics)}"

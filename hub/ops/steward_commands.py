@@ -6,7 +6,8 @@ import json
 
 import click
 
-from hub.ops import explain_view
+from hub.ops import brake_view, explain_view
+from hub.ops.brakes import Brakes
 from hub.ops.commands import Revealing, as_json, given, opened, revealing
 from hub.ops.holds import HeldField, HeldStory, Holds
 from hub.ops.reviews import Reviews
@@ -22,13 +23,31 @@ _record_type = click.option(
     "--record-type", default="person", show_default=True, help="What A and B are, given as agency:local_id."
 )
 
+
+class _HoldNumber(click.ParamType):
+    """17 is a held change, B3 a mass of them: (3, True)."""
+
+    name = "number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        if isinstance(value, tuple):
+            return value
+        text = str(value).strip()
+        number = text.removeprefix("B").removeprefix("b")
+        if not number.isdecimal():
+            self.fail(f"{text!r} is no hold: use 17, or B3 for a mass of changes", param, ctx)
+        return int(number), number != text
+
+
+_number = click.argument("number", type=_HoldNumber())
+
 # Published by the next worker that sweeps, every few seconds.
 _SOON = "the workers publish what follows within seconds"
 
 
 @click.group()
 def hold() -> None:
-    """Changes that wait for a person: stale forms and changed identifiers."""
+    """Changes that wait for a person: stale forms, changed identifiers, and masses (B1, B2…)."""
 
 
 @hold.command("list")
@@ -39,21 +58,42 @@ def list_holds(agency: str | None, all_states: bool, as_json: bool) -> None:
     """List holds, oldest first, without values."""
     with opened() as parts:
         found = Holds(parts).list(agency, all_states=all_states)
+        masses = Brakes(parts).list(agency, all_states=all_states)
     if as_json:
-        click.echo(json.dumps([explain_view.hold_json(one) for one in found], ensure_ascii=False))
+        those = [*map(brake_view.brake_json, masses), *map(explain_view.hold_json, found)]
+        click.echo(json.dumps(those, ensure_ascii=False))
         return
-    for one in found:
-        click.echo(explain_view.hold_line(one))
-    if not found:
+    for line in (*map(brake_view.brake_line, masses), *map(explain_view.hold_line, found)):
+        click.echo(line)
+    if not (found or masses):
         click.echo("nothing is held")
 
 
 @hold.command("show")
-@click.argument("number", type=int)
+@_number
 @as_json
 @revealing
-def show_hold(number: int, as_json: bool, revealing: Revealing) -> None:
-    """Show one hold: the values that wait, what the record says now, and what stands."""
+def show_hold(number: tuple[int, bool], as_json: bool, revealing: Revealing) -> None:
+    """Show one hold: the values that wait, what the record says now, and what stands.
+
+    Of a mass: how many changes, of which fields, and how many of the records others hold.
+    """
+    if number[1]:
+        _show_mass(number[0], as_json=as_json)
+    else:
+        _show_hold(number[0], revealing, as_json=as_json)
+
+
+def _show_mass(number: int, *, as_json: bool) -> None:
+    with opened() as parts:
+        story = Brakes(parts).show(number)
+    if as_json:
+        click.echo(json.dumps(brake_view.story_json(story), indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join(brake_view.story_lines(story)))
+
+
+def _show_hold(number: int, revealing: Revealing, *, as_json: bool) -> None:
     with opened() as parts:
         story = Holds(parts).show(number, revealing.veil)
         key = story.hold.change.key
@@ -68,25 +108,37 @@ def show_hold(number: int, as_json: bool, revealing: Revealing) -> None:
 
 
 @hold.command("release")
-@click.argument("number", type=int)
+@_number
 @_who
 @_why
-def release_hold(number: int, who: str, why: str) -> None:
-    """Apply a held change: a person has confirmed it."""
+def release_hold(number: tuple[int, bool], who: str, why: str) -> None:
+    """Apply a held change, or a mass of them, as if it came only now: a person has confirmed it."""
+    hold_id, mass = number
     with opened() as parts:
-        released = Holds(parts).release(number, who, why)
-    click.echo(f"hold {number} released; {_SOON}" if released else f"hold {number} had been released before")
+        if mass:
+            count = Brakes(parts).release(hold_id, who, why)
+            click.echo(f"hold B{hold_id} released: {count} changes applied; {_SOON}")
+            return
+        released = Holds(parts).release(hold_id, who, why)
+    click.echo(
+        f"hold {hold_id} released; {_SOON}" if released else f"hold {hold_id} had been released before"
+    )
 
 
 @hold.command("reject")
-@click.argument("number", type=int)
+@_number
 @_who
 @_why
-def reject_hold(number: int, who: str, why: str) -> None:
-    """Drop a held change: what stands stays."""
+def reject_hold(number: tuple[int, bool], who: str, why: str) -> None:
+    """Drop a held change, or a mass of them: what stands stays, and goes back to the agency."""
+    hold_id, mass = number
     with opened() as parts:
-        rejected = Holds(parts).reject(number, who, why)
-    click.echo(f"hold {number} rejected" if rejected else f"hold {number} had been rejected before")
+        if mass:
+            count = Brakes(parts).reject(hold_id, who, why)
+            click.echo(f"hold B{hold_id} rejected: {count} changes answered; {_SOON}")
+            return
+        rejected = Holds(parts).reject(hold_id, who, why)
+    click.echo(f"hold {hold_id} rejected" if rejected else f"hold {hold_id} had been rejected before")
 
 
 @click.group()

@@ -17,7 +17,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     func,
+    text,
 )
 
 metadata = MetaData(
@@ -190,6 +192,57 @@ hold = Table(
     Column("decided_at", DateTime(timezone=True)),
     UniqueConstraint("record", "event_id", "reason", name="uq_hold_event"),
     comment="changes that wait for a person's word (R13, R14)",
+)
+
+brake_count = Table(
+    "brake_count",
+    metadata,
+    Column("agency", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("minute", Integer, primary_key=True, comment="of the append time, since 1970-01-01"),
+    Column("slot", Integer, primary_key=True, comment="spreads the writers; sum over it"),
+    Column("changes", BigInteger, nullable=False),
+    comment="how many changes of a kind came within each of the last minutes (R32)",
+)
+
+brake = Table(
+    "brake",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="mass_delete or mass_update"),
+    Column("state", Text, nullable=False, server_default="held"),
+    Column("live", BigInteger, nullable=False, comment="the agency's live records then"),
+    Column("allowed", BigInteger, nullable=False, comment="the limit then"),
+    _now("opened_at"),
+    _now("last_at"),
+    Column("who", Text),
+    Column("why", Text),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("pass_until_ms", BigInteger, comment="released: until when more of it passes"),
+    Index(
+        "uq_brake_held",
+        "agency",
+        "record_type",
+        "kind",
+        unique=True,
+        postgresql_where=text("state = 'held'"),
+    ),
+    comment="masses of changes that wait for a person's word (R32)",
+)
+
+braked = Table(
+    "braked",
+    metadata,
+    Column("record", LargeBinary, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("brake", BigInteger, nullable=False),
+    Column("change", LargeBinary, nullable=False, comment="MessagePack: the whole change"),
+    Column("done", Boolean, nullable=False, server_default=false()),
+    Index("ix_braked_brake", "brake", "done"),
+    comment="the changes that a brake holds or held",
 )
 
 review = Table(

@@ -1,0 +1,117 @@
+"""Intake as it takes back: masses of changes that a person rejected, what an agency said by mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from hub.core.assertions import Change, RecordState
+from hub.core.corrections import reject
+from hub.core.crosswalk import World
+from hub.core.stamps import LOWEST
+from hub.lanes.consents import CONSENT
+from hub.lanes.converged import Converged, Note
+from hub.lanes.identify import find_block_around
+from hub.lanes.intake import Finish
+from hub.lanes.stewards import StewardsIntake
+from hub.store.errors import LockSetGrew
+from hub.store.transaction import Transaction
+
+ANSWERED, MASS_REJECTED = "answered", "mass_rejected"
+
+
+class CorrectingIntake(StewardsIntake):
+    """The same intake, for taking back."""
+
+    def reject(self, take: Callable[[Transaction], Sequence[Change]], finish: Finish) -> Converged:
+        """Answer changes that were held and never apply: their source gets the agreed values again.
+
+        `take` gives changes of one record type inside the transaction; `finish` runs last. Blocks.
+        """
+
+        def work(tx: Transaction, done: Converged, grown: frozenset[bytes], _: bool) -> None:
+            changes = take(tx)
+            # A deletion that does not stand begins another life of its local id: references lead to that.
+            tx.lock_references(alone=True)
+            done.changes = len(changes)
+            for record_type in self._order:
+                batch = [change for change in changes if change.key.record_type == record_type]
+                if batch:
+                    self._reject(tx, done, record_type, batch, grown)
+
+        return self._attempt(work, finish)
+
+    def _reject(
+        self,
+        tx: Transaction,
+        done: Converged,
+        record_type: str,
+        changes: Sequence[Change],
+        grown: frozenset[bytes],
+    ) -> None:
+        records = {self._record_id(change.key) for change in changes}
+        ending = {self._record_id(change.key) for change in changes if change.operation == "delete"}
+        world = self._locked(tx, record_type, records, ending, grown)
+        touched: dict[bytes, RecordState] = {}
+        for change in changes:
+            touched |= {state.id: state for state in reject(world, change, self._record_id)}
+        self._say_again(tx, done, record_type, world, touched)
+        first = changes[0]
+        done.notes.append(
+            Note(ANSWERED, MASS_REJECTED, first.key, (), first.stamp, None, first.event_id, len(changes))
+        )
+
+    def _locked(
+        self,
+        tx: Transaction,
+        record_type: str,
+        records: Collection[bytes],
+        ending: Collection[bytes],
+        grown: frozenset[bytes],
+    ) -> World:
+        """The entities of these records, locked with all who may turn out to be connected.
+
+        `ending`: those of them whose local id may begin another life.
+        """
+        guess = tx.records(records)
+        following = [self._following(guess.records[one]) for one in ending if one in guess.records]
+        block = find_block_around(tx, self._types[record_type], guess.records.keys(), following)
+        wanted = set(guess.entity_of.values()) | block.entities | grown
+        world = tx.lock_entities(wanted)
+        missing = (guess.records.keys() | block.records) - world.records.keys()
+        if missing:
+            now = tx.records(missing).entity_of.values()
+            raise LockSetGrew(frozenset(wanted | set(now)))
+        return world
+
+    def _following(self, state: RecordState) -> RecordState:
+        """The next life of the record's local id, as it would be: its identity is claimed beforehand."""
+        key = state.key._replace(incarnation=state.key.incarnation + 1)
+        return RecordState(id=self._record_id(key), key=key, seen=LOWEST, asserts=state.asserts)
+
+    def _say_again(
+        self,
+        tx: Transaction,
+        done: Converged,
+        record_type: str,
+        world: World,
+        touched: dict[bytes, RecordState],
+    ) -> None:
+        """Settle what was touched, and tell its agencies whether anything changed or not."""
+        told: dict[bytes, set[str]] = {}
+        for record, state in touched.items():
+            told.setdefault(world.entity_of[record], set()).add(state.key.agency)
+        restated = {entity: frozenset(agencies) for entity, agencies in told.items()}
+        # A version of its own, or the agency's side would take it for what it has already.
+        settled = self._settle(tx, world, told.keys(), {}, frozenset(told), restated, alone=True)
+        created = self._new(touched.values())
+        tx.save_records(world, touched)
+        tx.save_entities(one.entity for one in settled)
+        self._save_references(tx, world, touched)
+        self._dependents(tx, done, world, settled, frozenset(), created)
+        done.add(world, settled, touched, created)
+        if record_type == CONSENT:
+            self._consents(tx, done, settled)
+
+    @staticmethod
+    def _new(states: Iterable[RecordState]) -> set[bytes]:
+        return {state.id for state in states if state.asserts.restored}
