@@ -104,6 +104,7 @@ class Hub:
                 reading=self._reading,
                 encoder=self._encoder,
                 writer=self._writer,
+                history_days=self.settings.history_days,
                 topics=changes,
                 **common,
             ),

@@ -46,6 +46,12 @@ class HubSettings(BaseSettings):
         default=20.0, ge=0, description="So many of an agency's live records, in percent, may change, too."
     )
 
+    history_days: int = Field(
+        default=30,
+        ge=1,
+        description="For how many days `jisr undo` can take back; assertions are kept so long.",
+    )
+
     def secret(self) -> bytes:
         """The hub's secret; raises `ConfigurationError` if the file is away or too short."""
         return read_secret(self.secret_file, "JISR_SECRET_FILE")

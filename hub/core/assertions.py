@@ -56,7 +56,8 @@ class Assertions(msgspec.Struct, array_like=True):
     `rewrites`: per field, the stamps of recent edits that were answered (R19); not part of what converges.
     `returned`: the record was created for an entity and removed when that was retracted, so nobody at the
     agency deleted it, and it may be created again. `restored`: the record goes on for an earlier life whose
-    deletion a person took back; its row is to be made again under its own local id.
+    deletion a person took back; its row is to be made again under its own local id. `withdrawn`: per field,
+    marks of assertions that a person took back, so that they do not come again.
     """
 
     values: dict[str, Assertion] = msgspec.field(default_factory=dict)
@@ -64,6 +65,7 @@ class Assertions(msgspec.Struct, array_like=True):
     rewrites: dict[str, list[int]] = msgspec.field(default_factory=dict)
     returned: bool = False
     restored: bool = False
+    withdrawn: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
 
 
 class RecordState(msgspec.Struct, kw_only=True):
@@ -112,9 +114,24 @@ def earlier(a: Assertion, b: Assertion) -> bool:
     )
 
 
-def absorb(policy: TypePolicy, state: RecordState, change: Change) -> set[str]:
+class Replaced(NamedTuple):
+    """An assertion beside which another of the same record and field stands: what undoing goes back to.
+
+    Of a field merged by union `element` is set, and `value` is empty bytes for present, None for absent.
+    """
+
+    field: str
+    stamp: int
+    value: bytes | None
+    element: bytes | None = None
+
+
+def absorb(
+    policy: TypePolicy, state: RecordState, change: Change, replaced: list[Replaced] | None = None
+) -> set[str]:
     """Join `change` into `state` (in place); return the fields on which it now stands.
 
+    `replaced` gets what does not stand any more, or never did: the lesser of each two assertions.
     Of an immutable field the first assertion stands, of any other the latest. An insert or a snapshot
     never asserts null, so a sparse newcomer erases nobody (R11). A deletion ends
     the incarnation for good; what it asserted is kept as evidence of who it was (R14, R15).
@@ -134,33 +151,47 @@ def absorb(policy: TypePolicy, state: RecordState, change: Change) -> set[str]:
         name
         for name, value in change.values.items()
         if (value is not None or asserts_null)
-        and _take(policy.fields[name].merge, state, name, (change.effective, value))
+        and _take(policy.fields[name].merge, state, name, (change.effective, value), replaced)
     }
     for name in change.added.keys() | change.removed.keys():
-        if _take_elements(state, change, name):
+        if _take_elements(state, change, name, replaced):
             taken.add(name)
     return taken
 
 
-def _take(merge: str, state: RecordState, name: str, assertion: Assertion) -> bool:
+def _take(
+    merge: str, state: RecordState, name: str, assertion: Assertion, replaced: list[Replaced] | None
+) -> bool:
     values = state.asserts.values
     known = values.get(name)
-    supersedes = earlier if merge == "immutable" else greater
-    if known is not None and not supersedes(assertion, known):
-        return False
-    values[name] = assertion
-    return True
+    if known is None:
+        values[name] = assertion
+        return True
+    taken = supersedes(merge, assertion, known)
+    if replaced is not None and known != assertion:
+        replaced.append(Replaced(name, *(known if taken else assertion)))
+    if taken:
+        values[name] = assertion
+    return taken
 
 
-def _take_elements(state: RecordState, change: Change, name: str) -> bool:
+def supersedes(merge: str, a: Assertion, b: Assertion) -> bool:
+    """Whether a record's assertion `a` of a field stands in place of its `b`."""
+    return (earlier if merge == "immutable" else greater)(a, b)
+
+
+def _take_elements(state: RecordState, change: Change, name: str, replaced: list[Replaced] | None) -> bool:
     elements = state.asserts.unions.setdefault(name, {})
     taken = False
     said = [(element, True) for element in change.added.get(name, ())]
     said += [(element, False) for element in change.removed.get(name, ())]
     for element, present in said:
-        known = elements.get(element)
-        if known is None or (change.effective, present) > known:
-            elements[element] = (change.effective, present)
+        known, new = elements.get(element), (change.effective, present)
+        lesser = None if known is None else min(known, new)
+        if replaced is not None and lesser is not None and known != new:
+            replaced.append(Replaced(name, lesser[0], b"" if lesser[1] else None, element))
+        if known is None or new > known:
+            elements[element] = new
             taken = True
     if not elements:
         # An update to an empty list speaks of the field without naming an element.
@@ -199,6 +230,7 @@ def pack(asserts: Assertions) -> bytes:
             rewrites=asserts.rewrites,
             returned=asserts.returned,
             restored=asserts.restored,
+            withdrawn=asserts.withdrawn,
         )
     )
 

@@ -10,10 +10,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hub.core.assertions import Change, RecordKey, RecordState, absorb, contradicted_identifiers
+from hub.core.assertions import (
+    Change,
+    RecordKey,
+    RecordState,
+    Replaced,
+    absorb,
+    contradicted_identifiers,
+)
 from hub.core.crosswalk import Entity, Move, World, regroup
 from hub.core.matching import Decision, Review, cluster
 from hub.core.policy import TypePolicy
+from hub.core.undo import standing
 
 IDENTIFIER_CHANGED = "identifier_changed"
 STALE_FORM = "stale_form"
@@ -34,7 +42,8 @@ class Absorbed:
     """What a batch of changes did to the records.
 
     `edits`: record id → changes to answer if they lost; `evidence`: records whose identity may have
-    changed; `created`: records first heard of; `rejected`: changes that can never be applied, with a code.
+    changed; `created`: records first heard of; `rejected`: changes that can never be applied, with a code;
+    `replaced`: record id → its assertions beside which others stand now.
     """
 
     touched: set[bytes] = field(default_factory=set)
@@ -43,6 +52,7 @@ class Absorbed:
     edits: dict[bytes, list[Change]] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     rejected: list[tuple[Change, str]] = field(default_factory=list)
+    replaced: dict[bytes, list[Replaced]] = field(default_factory=dict)
 
 
 def absorb_all(
@@ -71,13 +81,18 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
         done.rejected.append((change, INCARNATION_ENDED))
         return
     done.touched.add(record)
+    if state.asserts.withdrawn:
+        change = standing(state, change)
     if fields := contradicted_identifiers(state, change, policy.identifiers):
         state.seen = max(state.seen, change.stamp)
         done.holds.append(Hold(record, change, IDENTIFIER_CHANGED, fields))
         return
     news = change.stamp > state.seen
     before = state.linked, state.born
-    taken = absorb(policy, state, change)
+    replaced: list[Replaced] = []
+    taken = absorb(policy, state, change, replaced)
+    if replaced:
+        done.replaced.setdefault(record, []).extend(replaced)
     if change.stale and news:
         done.holds.append(Hold(record, change, STALE_FORM, tuple(sorted(change.stale))))
     if taken or news:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from hub.core.assertions import Change, RecordState
-from hub.core.corrections import reject
+from hub.core.corrections import heir, reject
 from hub.core.crosswalk import World
+from hub.core.policy import TypePolicy
 from hub.core.stamps import LOWEST
+from hub.core.step import Absorbed
+from hub.core.undo import Span, Withdrawn, withdraw
 from hub.lanes.consents import CONSENT
 from hub.lanes.converged import Converged, Note
-from hub.lanes.identify import find_block_around
+from hub.lanes.identify import Block, find_block_around, link_block
 from hub.lanes.intake import Finish
 from hub.lanes.stewards import StewardsIntake
 from hub.store.errors import LockSetGrew
+from hub.store.history import forget_words, kept
 from hub.store.transaction import Transaction
 
 ANSWERED, MASS_REJECTED = "answered", "mass_rejected"
@@ -39,6 +43,72 @@ class CorrectingIntake(StewardsIntake):
                     self._reject(tx, done, record_type, batch, grown)
 
         return self._attempt(work, finish)
+
+    def undo(
+        self,
+        take: Callable[[Transaction], Mapping[str, Collection[bytes]]],
+        span: Span,
+        finish: Finish,
+        note: Callable[[Mapping[bytes, Withdrawn]], None] = lambda _: None,
+    ) -> Converged:
+        """Withdraw what records asserted within `span`; earlier assertions stand again.
+
+        `take` names the records by record type, inside the transaction; `note` is told what was withdrawn of
+        each; `finish` runs last. Doing it again changes nothing. Blocks.
+        """
+
+        def work(tx: Transaction, done: Converged, grown: frozenset[bytes], _: bool) -> None:
+            by_type = take(tx)
+            tx.lock_references(alone=True)
+            for record_type in self._order:
+                if records := by_type.get(record_type):
+                    note(self._undo(tx, done, record_type, records, span, grown))
+
+        return self._attempt(work, finish)
+
+    def _undo(
+        self,
+        tx: Transaction,
+        done: Converged,
+        record_type: str,
+        records: Collection[bytes],
+        span: Span,
+        grown: frozenset[bytes],
+    ) -> dict[bytes, Withdrawn]:
+        policy = self._types[record_type]
+        # What will be true is found out on a copy first: who is connected by it must be locked, too.
+        guess = tx.records(records)
+        foreseen = self._withdraw(tx, policy, guess, records, span)
+        if not foreseen:
+            return {}
+        ending = {record for record, one in foreseen.items() if one.deleted}
+        following = [self._following(guess.records[one]) for one in ending]
+        those = [guess.records[record] for record in foreseen]
+        block = find_block_around(tx, policy, foreseen, [*those, *following])
+        world = self._lock(tx, set(guess.entity_of.values()) | block.entities | grown, block, foreseen)
+        withdrawn = self._withdraw(tx, policy, world, foreseen, span)
+        evidence = {record for record, one in withdrawn.items() if one.fields & policy.evidence}
+        absorbed = Absorbed(touched=set(withdrawn), evidence=evidence)
+        for record, one in withdrawn.items():
+            if one.deleted and (made := heir(world, world.records[record], one.deleted, self._record_id)):
+                absorbed.touched.add(made.id)
+                absorbed.created.add(made.id)
+        forget_words(tx, {record: one.fields for record, one in withdrawn.items()})
+        linked = link_block(tx, policy, world, absorbed, block)
+        self._after(tx, done, record_type, world, absorbed, linked, alone=True)
+        return withdrawn
+
+    @staticmethod
+    def _withdraw(
+        tx: Transaction, policy: TypePolicy, world: World, records: Collection[bytes], span: Span
+    ) -> dict[bytes, Withdrawn]:
+        before = kept(tx, records)
+        done = {
+            record: withdraw(policy, world.records[record], before[record], span)
+            for record in sorted(records)
+            if record in world.records
+        }
+        return {record: one for record, one in done.items() if one}
 
     def _reject(
         self,
@@ -76,8 +146,12 @@ class CorrectingIntake(StewardsIntake):
         following = [self._following(guess.records[one]) for one in ending if one in guess.records]
         block = find_block_around(tx, self._types[record_type], guess.records.keys(), following)
         wanted = set(guess.entity_of.values()) | block.entities | grown
+        return self._lock(tx, wanted, block, guess.records.keys())
+
+    @staticmethod
+    def _lock(tx: Transaction, wanted: set[bytes], block: Block, records: Collection[bytes]) -> World:
         world = tx.lock_entities(wanted)
-        missing = (guess.records.keys() | block.records) - world.records.keys()
+        missing = (set(records) | block.records) - world.records.keys()
         if missing:
             now = tx.records(missing).entity_of.values()
             raise LockSetGrew(frozenset(wanted | set(now)))

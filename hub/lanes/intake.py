@@ -30,6 +30,7 @@ from hub.lanes.converged import Converged
 from hub.lanes.identify import LINK, find_block, link_block
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.errors import LockSetGrew
+from hub.store.history import keep
 from hub.store.transaction import Advance, Transaction
 
 LANE = "intake"
@@ -248,6 +249,7 @@ class Intake:
         linked = link_block(tx, policy, world, absorbed, block)
         self._after(tx, done, record_type, world, absorbed, linked, alone)
         tx.save_references([(record, LINK, founder) for record, founder in sorted(block.waiting.items())])
+        keep(tx, absorbed.replaced)
         self._dead(done, absorbed, batch)
 
     def _after(

@@ -23,6 +23,7 @@ from hub.lanes.messages import Encoder
 from hub.lanes.observer import Observer
 from hub.lanes.publication import Outbound, behind, outbound, read_named, restated_records
 from hub.lanes.reading import DeadLetter, Message, Read, Reading
+from hub.store.history import forget
 from hub.store.positions import (
     Farewell,
     ReceiptException,
@@ -56,10 +57,13 @@ class IntakeLane(Lane):
         encoder: Callable[[], Encoder],
         writer: Callable[[], Awaitable[LogWriter]],
         observer: Observer,
+        history_days: int,
         **options: Any,
     ) -> None:
+        """`history_days`: for how long assertions are kept that do not stand any more."""
         super().__init__(**options)
         self._intake = intake
+        self._history_days = history_days
         self._joining = joining
         self._terms_day = -1
         self._make_reading = reading
@@ -195,6 +199,7 @@ class IntakeLane(Lane):
         """Let in who has joined, apply agreements that changed or expired (R17); whether there were any."""
         with self._store.begin() as tx:
             admitted = self._joining.admit(tx)
+            forget(tx, self._history_days)
             changed = []
             if self._terms_day != self._intake.day:
                 changed = self._joining.apply_terms(tx, self._intake.day)

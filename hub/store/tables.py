@@ -245,6 +245,17 @@ braked = Table(
     comment="the changes that a brake holds or held",
 )
 
+history = Table(
+    "history",
+    metadata,
+    Column("record", LargeBinary, primary_key=True),
+    Column("mark", LargeBinary, primary_key=True, comment="hash of `said`: kept once"),
+    Column("said", LargeBinary, nullable=False, comment="MessagePack: assertions"),
+    _now("kept_at"),
+    Index("ix_history_kept_at", "kept_at"),
+    comment="assertions beside which others of the same record and field stand",
+)
+
 review = Table(
     "review",
     metadata,
