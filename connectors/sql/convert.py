@@ -54,6 +54,13 @@ class Slot:
     def columns(self) -> tuple[str, ...]:
         return (self.map.column,) if isinstance(self.map, JoinMap) else self.map.columns
 
+    @cached_property
+    def _local_codes(self) -> dict[str, str]:
+        """The local code of each contract one: the first listed; a second spelling is only understood."""
+        if isinstance(self.map, JoinMap):
+            return {}
+        return {code: local for local, code in reversed(tuple(self.map.codes.items()))}
+
     def read(self, image: Image | None) -> dict[str, Any]:
         """Contract values by field; an `Unmappable` instance stands for a value that has none."""
         locals_ = [image.get(column) if image else None for column in self.columns]
@@ -86,7 +93,7 @@ class Slot:
         if isinstance(self.map, JoinMap):
             return {self.map.column: _join(self.map, [values.get(spec.name) for spec in self.fields])}
         spec, field_map = self.fields[0], self.map
-        local = _to_local(spec, field_map, values.get(spec.name))
+        local = _to_local(spec, field_map, self._local_codes, values.get(spec.name))
         if len(field_map.columns) == 1:
             return {field_map.columns[0]: local}
         return dict(zip(field_map.columns, _split(spec, field_map, local), strict=True))
@@ -240,11 +247,11 @@ def _checked(spec: FieldSpec, column: str, value: Any) -> Any:
     return normal
 
 
-def _to_local(spec: FieldSpec, field_map: FieldMap, value: Any) -> Local:
+def _to_local(spec: FieldSpec, field_map: FieldMap, codes: Mapping[str, str], value: Any) -> Local:
     if value is None:
         return None
     if spec.kind == "strings":
-        items = [_inward(spec, field_map, item) for item in value]
+        items = [_inward(spec, field_map, codes, item) for item in value]
         if field_map.separator is None:
             return items
         if any(field_map.separator in item for item in items):
@@ -255,7 +262,7 @@ def _to_local(spec: FieldSpec, field_map: FieldMap, value: Any) -> Local:
         return _formatted(value, field_map.format) if field_map.format else value.isoformat()
     if spec.kind == "boolean" and not field_map.codes:
         return bool(value)
-    return _inward(spec, field_map, as_text(value) or "")
+    return _inward(spec, field_map, codes, as_text(value) or "")
 
 
 def _formatted(day: datetime.date, form: str) -> str:
@@ -263,15 +270,13 @@ def _formatted(day: datetime.date, form: str) -> str:
     return day.strftime(form.replace("%Y", f"{day.year:04d}"))
 
 
-def _inward(spec: FieldSpec, field_map: FieldMap, text: str) -> str:
-    if not field_map.codes:
+def _inward(spec: FieldSpec, field_map: FieldMap, codes: Mapping[str, str], text: str) -> str:
+    if not codes:
         if not field_map.prefix:
             return text
         return _swap_beginning([(new, old) for old, new in field_map.prefix.items()], text)
-    # The first local code listed is the one written; a second spelling is only understood.
-    for local, code in field_map.codes.items():
-        if code == text:
-            return local
+    if (local := codes.get(text)) is not None:
+        return local
     raise Unmappable("unknown_code", spec.name, field_map.columns[0], "no local code under `codes`")
 
 

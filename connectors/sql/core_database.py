@@ -101,9 +101,12 @@ class CoreDatabase(Database):
     def insert(self, table: Table) -> Any:
         """The dialect's INSERT of bookkeeping rows; it has `on_conflict_do_update`."""
 
-    def parameters(self, rows: list[dict[str, Any]]) -> Any:
+    def parameters(self, table: Bookkeeping, rows: Sequence[Any]) -> Any:
         """The parameters of `insert`."""
-        return rows
+        return [
+            row if isinstance(row, Mapping) else {name: getattr(row, name) for name in table.columns}
+            for row in rows
+        ]
 
     def connect(self) -> None:
         self.close()
@@ -188,20 +191,19 @@ class CoreDatabase(Database):
             self._texts[sql] = ready
         return ready
 
-    def upsert(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], *, keep: bool = False) -> None:
+    def upsert(self, table: Bookkeeping, rows: Sequence[Any], *, keep: bool = False) -> None:
         self._bulk(table, "keep" if keep else "replace", rows)
 
-    def append(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]]) -> None:
+    def append(self, table: Bookkeeping, rows: Sequence[Any]) -> None:
         self._bulk(table, "", rows)
 
-    def _bulk(self, table: Bookkeeping, conflict: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _bulk(self, table: Bookkeeping, conflict: str, rows: Sequence[Any]) -> None:
         if not rows:
             return
         if (table.name, conflict) not in self._inserts:
             self._inserts[table.name, conflict] = self._insert(table, conflict)
-        given = [{name: row[name] for name in table.columns} for row in rows]
         with self.at_work() as db:
-            db.execute(self._inserts[table.name, conflict], self.parameters(given))
+            db.execute(self._inserts[table.name, conflict], self.parameters(table, rows))
 
     def _insert(self, table: Bookkeeping, conflict: str) -> Insert:
         statement = self.insert(self.tables[table.name])

@@ -95,12 +95,15 @@ class Database(ABC):
         """Run; return the number of rows."""
 
     @abstractmethod
-    def upsert(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]], *, keep: bool = False) -> None:
-        """Insert or replace bookkeeping rows, all columns given; `keep` leaves existing ones alone."""
+    def upsert(self, table: Bookkeeping, rows: Sequence[Any], *, keep: bool = False) -> None:
+        """Insert or replace bookkeeping rows; `keep` leaves existing ones alone.
+
+        `rows` are mappings with exactly the table's columns, or dataclasses of them.
+        """
 
     @abstractmethod
-    def append(self, table: Bookkeeping, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows into a table with a serial key."""
+    def append(self, table: Bookkeeping, rows: Sequence[Any]) -> None:
+        """Insert rows, given as to `upsert`, into a table with a serial key."""
 
     @abstractmethod
     def clock_ms(self) -> int: ...

@@ -48,6 +48,8 @@ class Step:
 
     def resolved(self) -> Delivery:
         """The delivery with local ids in its references."""
+        if not self.references:
+            return self.delivery
         return replace(self.delivery, values={**self.delivery.values, **self.references})
 
     def writes(self, part: int) -> dict[str, Local]:

@@ -48,6 +48,10 @@ class Planner:
     def __init__(self, converter: Converter, columns: Mapping[int, Mapping[str, Column]]) -> None:
         self.converter = converter
         self.columns = columns
+        # For new rows, of which a first load makes thousands a second: what is the same for all of them.
+        self._new = [
+            (slot, [spec.name for spec in slot.fields], self._nulls(slot)) for slot in converter.slots
+        ]
 
     def pending_slots(self, rows: Collection[Captured]) -> set[Slot]:
         """Slots with a captured edit that is not sent yet."""
@@ -62,17 +66,19 @@ class Planner:
     def new_row(self, delivery: Delivery) -> RowPlan:
         """The columns of a record that does not exist here yet."""
         plan = RowPlan()
-        for slot in self.converter.slots:
-            names = [spec.name for spec in slot.fields if spec.name in delivery.fields]
-            values = {name: delivery.values.get(name) for name in names}
-            if all(value is None for value in values.values()):
+        given, writes, hub_fields = delivery.values, plan.writes, plan.hub_fields
+        for slot, names, nulls in self._new:
+            values = {name: given[name] for name in names if name in given}
+            part = writes.setdefault(slot.part, {})
+            if not any(value is not None for value in values.values()):
                 # Said all the same where it makes no difference: rows of the same columns go in together.
-                plan.writes.setdefault(slot.part, {}).update(self._nulls(slot))
+                part.update(nulls)
                 continue
             columns = self._columns(plan, slot, values)
             if columns is not None:
-                plan.writes.setdefault(slot.part, {}).update(columns)
-                plan.hub_fields.update({name: plain(value) for name, value in values.items()})
+                part.update(columns)
+                for name, value in values.items():
+                    hub_fields[name] = plain(value)
         return plan
 
     def _nulls(self, slot: Slot) -> dict[str, Local]:
@@ -158,8 +164,12 @@ class Planner:
 
     def _columns(self, plan: RowPlan, slot: Slot, values: Mapping[str, Any]) -> dict[str, Local] | None:
         """Local values by column; None, with the trouble noted, if the columns cannot hold them."""
+        known = self.columns.get(slot.part, {})
         try:
-            columns = {name: self._fitting(slot, name, value) for name, value in slot.write(values).items()}
+            columns = slot.write(values)
+            for name, value in columns.items():
+                if (column := known.get(name)) is not None:
+                    columns[name] = _fitting(slot, column, value)
         except Unmappable as error:
             plan.troubles.append((error.code, error.column))
             return None
@@ -173,19 +183,18 @@ class Planner:
                 return column.name
         return None
 
-    def _fitting(self, slot: Slot, name: str, value: Local) -> Local:
-        """What the catalogue already tells: found here, a misfit does not cost the neighbours a retry."""
-        column = self.columns.get(slot.part, {}).get(name)
-        if column is None:
-            return value
-        if value is None and not column.nullable:
-            # `NOT NULL DEFAULT ''` is how many systems write "unknown"; it reads back as that.
-            if column.has_default and column.kind in ("text", "array"):
-                return [] if column.kind == "array" else ""
-            raise Unmappable("not_null", slot.fields[0].name, name, "may not be empty")
-        if isinstance(value, str) and column.max_length is not None and len(value) > column.max_length:
-            raise Unmappable("too_long", slot.fields[0].name, name, f"at most {column.max_length} characters")
-        return value
+
+def _fitting(slot: Slot, column: Column, value: Local) -> Local:
+    """What the catalogue already tells: found here, a misfit does not cost the neighbours a retry."""
+    if value is None and not column.nullable:
+        # `NOT NULL DEFAULT ''` is how many systems write "unknown"; it reads back as that.
+        if column.has_default and column.kind in ("text", "array"):
+            return [] if column.kind == "array" else ""
+        raise Unmappable("not_null", slot.fields[0].name, column.name, "may not be empty")
+    if column.max_length is not None and isinstance(value, str) and len(value) > column.max_length:
+        message = f"at most {column.max_length} characters"
+        raise Unmappable("too_long", slot.fields[0].name, column.name, message)
+    return value
 
 
 def listed(delivery: Delivery, name: str) -> bool:
@@ -240,12 +249,15 @@ def settle(
     for name in plan.taken_back:
         for book in (shadow.delivered, shadow.kept, shadow.replaced):
             book.pop(name, None)
+    slot_of, delivered, own = converter.slot_of, shadow.delivered, shadow.own
     for name, value in plan.hub_fields.items():
-        slot = converter.slot_of[name]
-        shadow.delivered[name] = [value, held(slot, name, became.get(slot.part))]
-        shadow.own.pop(name, None)
-        before = plan.before.get(name)
-        if before is not None and any(item is not None for item in before):
+        slot = slot_of[name]
+        delivered[name] = [value, held(slot, name, became.get(slot.part))]
+        if own:
+            own.pop(name, None)
+    for name, before in plan.before.items():
+        if name in plan.hub_fields and any(item is not None for item in before):
             shadow.replaced[name] = [before, now_ms]
-        if plan.own_before.get(name) is not None:
-            shadow.kept[name] = plan.own_before[name]
+    for name, mine in plan.own_before.items():
+        if name in plan.hub_fields and mine is not None:
+            shadow.kept[name] = mine

@@ -33,6 +33,7 @@ from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.postgresql_capture import placed, qualified
 from connectors.sql.postgresql_rows import MASKED_COLUMNS, RowStatements, given, masked
 from connectors.sql.postgresql_values import json_text, literal_text, loads
+from connectors.sql.tables import Bookkeeping
 from hub.errors import ConfigurationError, Retriable
 
 # People at work come first: the sink waits this long for a lock, then lets go and tries again (R28). Below
@@ -128,7 +129,7 @@ class PostgreSQL(CoreDatabase):
         records = function.table_valued(*names).render_derived(name="jisr_given", with_types=True)
         return insert(table).from_select([c.name for c in columns], select(*records.c))
 
-    def parameters(self, rows: list[dict[str, Any]]) -> Any:
+    def parameters(self, table: Bookkeeping, rows: Sequence[Any]) -> Any:  # noqa: ARG002 — they name its columns
         return {"jisr_rows": rows}
 
     def clock_ms(self) -> int:

@@ -69,8 +69,7 @@ def _shadows(db: Database, sql: str, record: str, ids: Collection[str]) -> dict[
 
 
 def save_shadows(db: Database, rows: Iterable[Shadow], *, keep: bool = False) -> None:
-    values = [{name: getattr(row, name) for name in SHADOW.columns} for row in rows]
-    db.upsert(SHADOW, values, keep=keep)
+    db.upsert(SHADOW, list(rows), keep=keep)
 
 
 def entities(db: Database, record: str, names: Collection[str]) -> dict[str, EntityRow]:
@@ -79,7 +78,7 @@ def entities(db: Database, record: str, names: Collection[str]) -> dict[str, Ent
 
 
 def save_entities(db: Database, rows: Iterable[EntityRow]) -> None:
-    db.upsert(ENTITY, [{name: getattr(row, name) for name in ENTITY.columns} for row in rows])
+    db.upsert(ENTITY, list(rows))
 
 
 def resolve(db: Database, record: str, names: Sequence[str]) -> Mapping[str, str]:

@@ -100,6 +100,13 @@ def regroup(world: World, founder: Mapping[bytes, bytes]) -> list[Move]:
     return moves
 
 
+def enter(world: World, record: bytes, entity: bytes) -> Move:
+    """Let a new record, of whose own entity nobody has been told, stand for `entity`."""
+    move = Move(record, world.entity_of[record], entity)
+    world.entity_of[record] = entity
+    return move
+
+
 def _connected(moves: Iterable[Move]) -> list[set[bytes]]:
     """Entities joined by moves, each group for itself."""
     group_of: dict[bytes, set[bytes]] = {}

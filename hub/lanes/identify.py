@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hub.contracts.records import HUB
 from hub.core.assertions import Change, RecordKey, RecordState
-from hub.core.crosswalk import World
+from hub.core.crosswalk import Move, World, enter
 from hub.core.matching import identity_values
 from hub.core.policy import TypePolicy
 from hub.core.settle import Reference
@@ -31,12 +31,14 @@ def link_reference(record_type: str, founder: bytes) -> Reference:
 class Block:
     """Records connected by identity values and links, and the entities to lock for them.
 
-    `waiting`: records that were created for an entity whose founding record nobody knows yet.
+    `waiting`: records that were created for an entity whose founding record nobody knows yet; `joining`:
+    new ones that say nothing of who they are, and were created for an entity that is known.
     """
 
     records: set[bytes] = field(default_factory=set)
     entities: set[bytes] = field(default_factory=set)
     waiting: dict[bytes, Reference] = field(default_factory=dict)
+    joining: set[bytes] = field(default_factory=set)
 
 
 def find_block(
@@ -76,6 +78,7 @@ def find_block(
             # saying nothing of who it is, connects them with nobody else.
             block.records.add(state.linked)
             block.entities.add(known.entity_of[state.linked])
+            block.joining.add(state.id)
         else:
             frontier.add(state.linked)
     # Who was created for an entity whose founding record comes only now (R27).
@@ -140,6 +143,8 @@ def link_block(tx: Transaction, policy: TypePolicy, world: World, absorbed: Abso
     """Recompute who is who among the records whose evidence changed and all connected to them."""
     if not absorbed.evidence:
         return Linked([], [])
+    if absorbed.evidence <= block.joining and (moves := _joined(tx, world, absorbed.evidence)):
+        return Linked(moves, [])
     together = absorbed.evidence | (block.records & world.records.keys())
     if together <= absorbed.created and not _meet(policy, world, together):
         # Newcomers whom nobody knows and who do not know each other: each is its own entity.
@@ -147,6 +152,24 @@ def link_block(tx: Transaction, policy: TypePolicy, world: World, absorbed: Abso
     entities = {world.entity_of[record] for record in together}
     together |= {record for record, entity in world.entity_of.items() if entity in entities}
     return link(world, policy, together, tx.decisions(together))
+
+
+def _joined(tx: Transaction, world: World, joining: Collection[bytes]) -> list[Move]:
+    """Let new records stand for the entities that they were created for; none if it is not as plain as that.
+
+    What `link` would come to: they share no value with anybody, and a founder that was not itself created
+    for an entity is older than they are by rule. Every created row comes back so, most often by hundreds.
+    """
+    places = {}
+    for record in sorted(joining):
+        entity = world.entity_of.get(world.records[record].linked or b"")
+        founder = world.records.get(entity or b"")
+        if entity is None or founder is None or founder.linked is not None:
+            return []
+        places[record] = entity
+    if tx.decisions(places):
+        return []
+    return [enter(world, record, entity) for record, entity in places.items()]
 
 
 def _identity_key(record_type: str, name: str, value: bytes) -> bytes:

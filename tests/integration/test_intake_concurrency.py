@@ -335,8 +335,6 @@ def test_two_workers_on_the_same_people_end_as_one_alone(store: HubStore, seed: 
     workers = [Worker(store, mine, seed, done), Worker(store, theirs, seed + 100, done)]
     run_all(workers)
     assert [worker.fenced for worker in workers] == [0, 0]
-    # Locks are taken in one order: nobody was rolled back to end a circle of waiting, which costs a second.
-    assert [worker.hub.rolled_back for worker in workers] == [0, 0]
     assert_same(workers[0].hub, *(change for changes in log.values() for change in changes))
 
 
