@@ -156,8 +156,14 @@ class Hub:
 
     async def _writer(self) -> LogWriter:
         if self._producer is None:
-            self._producer = make_producer(self.settings.bootstrap, self.settings.worker_name)
-            await self._producer.start()
+            producer = make_producer(self.settings.bootstrap, self.settings.worker_name)
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            # Only now: one that was never started would wait for the broker for ever, without a word.
+            self._producer = producer
         return LogWriter(self._producer)
 
     def _topic_ids(self) -> dict[str, str]:
