@@ -83,8 +83,8 @@ SPECIFICATION: tuple[Measure, ...] = (
         COUNTER,
         ("record_type", "code"),
         "writes",
-        "Writes that the agency's database did not take, by kind.",
-        "`locked`: people's long transactions. Others: the table's own rules; mend mapping or table.",
+        "Writes that were put off, by kind: the database did not take them, or has no place for the value.",
+        "`locked`, `local_edit`: people at work. Others: the table's rules, or a code list; mend them.",
     ),
     Measure(
         "jisr_connector_delivery_lag_seconds",

@@ -37,7 +37,7 @@ SELECT id, topic, part, entity, version, state, code, column_name FROM {outbox} 
 _SENT = "DELETE FROM {outbox} WHERE id IN_LIST(:ids)"
 
 
-# Told of each write that the database did not take: record type, kind.
+# Told of each write that was put off: record type, and the code of why.
 WriteReport = Callable[[str, str], None]
 
 
@@ -146,6 +146,8 @@ class SqlSink:
             return
         self._pace.took(len(deliveries), time.monotonic() - began)
         counts.update(step.outcome for step in steps)
+        for put_off in [step.put_off for step in steps if step.put_off is not None]:
+            self._report(record, put_off.code)
         self._news = self._news or chunk.news
         self._waits = self._waits or any(step.put_off is not None for step in steps)
 

@@ -294,7 +294,7 @@ GIVEN: tuple[Measure, ...] = (
         GAUGE,
         (),
         "entities",
-        "Entities of committed transactions that are perhaps not published yet (of the oldest 200).",
+        "Entities of committed transactions that are perhaps not published yet (those of the oldest 20).",
         "Not falling: Kafka does not acknowledge; see the worker's log.",
     ),
     _given(

@@ -15,7 +15,7 @@ from hub.store.transaction import Transaction
 # Beyond it a number only says "very many", and finding it out would weigh on the store.
 CAP = 10_000
 # Of the oldest unpublished transactions, so many are opened to see which entities they name.
-PUBLICATIONS_OPENED = 200
+PUBLICATIONS_OPENED = 20
 PUT_OFF_STATES = frozenset({"refused", "waiting"})
 # Codes by which our connectors put deliveries off; agencies without them write codes of their own.
 PUT_OFF_CODES = frozenset(
@@ -30,6 +30,7 @@ PUT_OFF_CODES = frozenset(
         "generated_column",
         "not_permitted",
         "bad_value",
+        "unknown_code",
         "locked",
         "local_edit",
         "missing_reference",

@@ -323,8 +323,11 @@ def test_a_refused_row_does_not_hold_up_its_neighbours(
     good = [{"family_name_fr": f"Nom {n}", "commune": "11.321.01.03"} for n in range(20)]
     deliveries = [agency.delivery(f"G{n}", value) for n, value in enumerate(good)]
     bad = agency.delivery("B", {"family_name_fr": "Mauvais", **values})
+    told: list[tuple[str, str]] = []
+    agency.sink._report = lambda record, why: told.append((record, why))
     outcome = agency.apply(*deliveries[:7], bad, *deliveries[7:])
     assert outcome["refused"] == 1
+    assert told == [("person", code)]
     assert agency.sql(f"SELECT count(*) FROM {PERSON} WHERE names LIKE 'Nom %'") == [(20,)]
     refusal = agency.refusals()
     assert [r[:3] for r in refusal] == [("B", "refused", code)]

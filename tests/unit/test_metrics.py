@@ -208,7 +208,14 @@ def test_what_collectors_tell_is_what_the_specification_says() -> None:
 
 
 def test_codes_that_become_labels_are_in_the_lists_that_bound_them() -> None:
-    assert {*_REFUSED.values(), *_DELAYS_MS, "bad_value"} <= PUT_OFF_CODES
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "connectors" / "sql").glob("*.py"))
+    put_off = set(re.findall(r'(?:Unmappable|Refusal)\(\s*"(\w+)"|later\(\w+, "(\w+)"', code))
+    assert {
+        *_REFUSED.values(),
+        *_DELAYS_MS,
+        *(word for pair in put_off for word in pair if word),
+    } <= PUT_OFF_CODES
+    assert "unknown_code" in {word for pair in put_off for word in pair}
     assert REMEDIES.keys() >= SCHEMA_CODES
     assert bounded("x" * 500, PUT_OFF_CODES) == OTHER
 
