@@ -123,6 +123,16 @@ def test_unpublished_transactions_are_counted_by_entities_with_their_age(hub: Op
     assert time.time() * 1000 - found.gauges.unpublished.oldest_ms < 60_000
 
 
+def test_no_number_is_counted_beyond_its_cap(hub: OpsHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_gauges, "CAP", 2)
+    people = [said(hub.key("entraide", str(n)), 1, "insert", cin=f"SH{n}", birth_date=BORN) for n in range(4)]
+    hub.take(*people)
+    hub.take(*(said(hub.key("entraide", str(n)), 2, cin=f"SH9{n}") for n in range(4)))
+    found = gatherer(hub, []).gathered.store
+    assert found is not None
+    assert [held.number for held in found.gauges.held.values()] == [2]
+
+
 def gently(hub: OpsHub, statement: str, limit_ms: int) -> None:
     with hub.parts.store.begin() as tx:
         store_gauges.gently(tx, limit_ms)
