@@ -86,7 +86,7 @@ def test_rules_use_metrics_and_labels_that_there_are(rule: dict[str, Any]) -> No
     for name in metrics_in(expression):
         known |= set(SERIES[name].labels)
     known |= {"lane", "record_type"} if "jisr:" in expression else set()
-    used = set(re.findall(r"[{,]\s*(\w+)=~?\"", expression))
+    used = set(re.findall(r"[{,]\s*(\w+)(?:=~?|!=)\"", expression))
     used |= {w for by in re.findall(r"(?:by|on) \(([^)]*)\)", expression) for w in re.findall(r"\w+", by)}
     assert used <= known
     # A counter means nothing but as a rate or by its first appearance.
