@@ -76,6 +76,7 @@ class Gauges(Collector):
         yield "jisr_open_dead_letters", none | found.dead
         yield "jisr_disputed_fields", none | found.disputed
         yield "jisr_held_changes", none | {side: one.number for side, one in found.held.items()}
+        yield "jisr_open_brakes", dict.fromkeys(found.brakes, 1.0)
         held = {a: [one.oldest_ms for side, one in found.held.items() if side[0] == a] for a in agencies}
         yield "jisr_held_age_seconds", {(agency,): ages(at, now_ms) for agency, at in held.items()}
         yield "jisr_undelivered_entities", {key: one.number for key, one in found.undelivered.items()}

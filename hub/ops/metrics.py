@@ -246,8 +246,16 @@ GIVEN: tuple[Measure, ...] = (
         GAUGE,
         _SIDE,
         "changes",
-        "Changes that wait for a person (counted up to 10,000).",
+        "Changes that wait for a person, one by one; masses are told apart (counted up to 10,000).",
         "Above 0: `jisr hold list`.",
+    ),
+    _given(
+        "jisr_open_brakes",
+        GAUGE,
+        (*_SIDE, "kind"),
+        "masses",
+        "Masses of changes that a brake holds until a person decides: `mass_delete` or `mass_update`.",
+        "Any: `jisr hold list` names it; `jisr hold show` tells what it would change.",
     ),
     _given(
         "jisr_held_age_seconds",

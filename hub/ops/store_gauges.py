@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, text
 from hub.contracts.measures import bounded
 from hub.lanes.publication import read_named
 from hub.ops.counts import WAITING_REFERENCES, Side
+from hub.store.brakes import Group
 from hub.store.transaction import Transaction
 
 # Beyond it a number only says "very many", and finding it out would weigh on the store.
@@ -67,6 +68,9 @@ _HELD = text("""
     GROUP BY 1, 2
 """)
 
+# One of a kind at most: what is held has a unique index of its own.
+_BRAKES = text("SELECT agency, record_type, kind FROM brake WHERE state = 'held'")
+
 _REVIEWS = text("""
     SELECT record_type, count(*), CAST(extract(epoch FROM min(created_at)) * 1000 AS bigint)
     FROM (SELECT record_type, created_at FROM review WHERE state = 'open' LIMIT :cap) few
@@ -100,6 +104,7 @@ class StoreGauges(NamedTuple):
     undelivered: dict[tuple[str, str, str, str], Held]
     dead: dict[Side, int]
     held: dict[Side, Held]
+    brakes: frozenset[Group]
     reviews: dict[str, Held]
     disputed: dict[Side, int]
     due: int
@@ -123,6 +128,7 @@ def look(tx: Transaction, sides: Sequence[Side], day: int) -> StoreGauges:
         undelivered=_undelivered(rows(_UNDELIVERED)),
         dead={(a, t): number for a, t, number in rows(_DEAD, **places)},
         held={(a, t): Held(number, at_ms) for a, t, number, at_ms in rows(_HELD)},
+        brakes=frozenset((agency, record_type, kind) for agency, record_type, kind in rows(_BRAKES)),
         reviews={t: Held(number, at_ms) for t, number, at_ms in rows(_REVIEWS)},
         disputed={(a, t): number for a, t, number in rows(_DISPUTED)},
         due=rows(_DUE, day=day)[0][0],

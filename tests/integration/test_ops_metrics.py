@@ -62,8 +62,20 @@ def busy(hub: OpsHub) -> None:
     )
 
 
+def braked(hub: OpsHub) -> None:
+    """A mass of deletions of ads that is held, and one of health on which somebody has decided."""
+    hub.rows(
+        "INSERT INTO brake (agency, record_type, kind, state, live, allowed) VALUES"
+        " (%s, 'person', 'mass_delete', 'held', 9, 1), (%s, 'person', 'mass_update', 'released', 9, 1)"
+        " RETURNING 1",
+        hub.name("ads"),
+        hub.name("health"),
+    )
+
+
 def test_what_is_gathered_is_what_status_tells(hub: OpsHub) -> None:
     busy(hub)
+    braked(hub)
     failed: list[str] = []
     found = gatherer(hub, failed).gathered
     assert failed == []
@@ -87,6 +99,7 @@ def test_what_is_gathered_is_what_status_tells(hub: OpsHub) -> None:
     assert found.offsets.missing_topics == 0
     assert found.store.joining == {hub.name("region")}
     assert (gauges.due, gauges.unpublished.number) == (status.due, 0)
+    assert gauges.brakes == {(hub.name("ads"), "person", "mass_delete")}
     # A code from outside must not become a label.
     assert {key[3] for key in gauges.undelivered} == {"other"}
 

@@ -142,6 +142,7 @@ def gathered() -> Gatherer:
             undelivered={(*side, *state): one for side in made.sides for state in states},
             dead=numbers,
             held=dict.fromkeys(made.sides, one),
+            brakes=frozenset((*side, kind) for side in made.sides for kind in ("mass_delete", "mass_update")),
             reviews={kind: one for _, kind in made.sides},
             disputed=numbers,
             due=4,
