@@ -175,6 +175,10 @@ def _settle_one(
         entity.held[agency] = Held(content.digest(), content.operation)
     if restated is not None:
         told |= {agency: contents[agency] for agency in restated if agency in contents}
+        # Forgotten since, with a tombstone: what came to its inbox after that must not be the last word there.
+        for agency in sorted(restated - contents.keys() - rules.joining):
+            told[agency] = _ended(policy, members, moved, told="")
+            entity.held[agency] = Held(told[agency].digest(), told[agency].operation)
     return Settled(
         entity=entity,
         golden=golden,

@@ -492,6 +492,21 @@ def test_restating_repeats_a_retraction_a_deletion_and_a_merge_whose_message_may
         assert restated(hub, entity, agency).deliveries == (known,)
 
 
+def test_restating_ends_what_was_ended_and_buried_meanwhile() -> None:
+    """A worker that was frozen may still write an older projection behind the tombstone: it is not to stand
+    there as the last word."""
+    hub = hub_of((person(EN, 1), consent(2), person(ADS, 3, cin=None)))
+    was = hub.entity(ADS)
+    hub.take(consent(4, "update", status="withdrawn"), said(ADS, 5, cin="SH1"))
+    hub.settle_due()
+    for agency, entity, operation in (("health", hub.entity(EN), RETRACT), ("ads", was, MERGED)):
+        known = hub.inbox[agency, entity]
+        del hub.world.entities[entity].held[agency]
+        assert restated(hub, entity, agency).deliveries == (known,)
+        # And another tombstone follows.
+        assert hub.world.entities[entity].held[agency].operation == operation
+
+
 def test_a_consent_covers_only_what_it_says() -> None:
     given = Consent("entraide", "1", HEALTH, ("health",), True, 5, 7)
     assert [day for day in range(10) if given.covers("health", HEALTH, day)] == [5, 6, 7]
