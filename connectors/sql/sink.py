@@ -66,7 +66,7 @@ class SqlSink:
         self._deciders: dict[str, Decider] = {}
         self._unconfirmed: set[Partition] = set()
         self._told: dict[Partition, int] = {}
-        self._news = self._waits = False
+        self._news = self._waits = self._news_wait = False
         self._pace = Pace()
 
     def connect(self) -> Mapping[Partition, int]:
@@ -200,24 +200,20 @@ class SqlSink:
         for number, topic, part, *rest in told:
             exceptions.setdefault((topic, part), []).append(Unsettled(*rest))
             ids.setdefault((topic, part), []).append(number)
+        positions = {(topic, part): rest for topic, part, *rest in self.db.query(_POSITIONS)}
+        # After a death the news may be there before the first position of their partition: they wait for it.
+        self._news_wait = not exceptions.keys() <= positions.keys()
         return [
-            Receipt(
-                topic,
-                part,
-                int(offset),
-                int(at_ms),
-                exceptions.get((topic, part), []),
-                ids.get((topic, part), []),
-            )
-            for topic, part, offset, at_ms in self.db.query(_POSITIONS)
-            if (topic, part) in self._unconfirmed or (topic, part) in exceptions
+            Receipt(*place, int(offset), int(at_ms), exceptions.get(place, []), ids.get(place, []))
+            for place, (offset, at_ms) in positions.items()
+            if place in self._unconfirmed or place in exceptions
         ]
 
     def confirm(self, receipts: Sequence[Receipt]) -> None:
         ids = [number for receipt in receipts for number in receipt.token]
         if ids:
             patiently(partial(self._sent, ids))
-        self._news = bool(ids)
+        self._news = bool(ids) or self._news_wait
         self._unconfirmed -= {(receipt.topic, receipt.partition) for receipt in receipts}
 
     def _sent(self, ids: list[int]) -> None:

@@ -389,6 +389,22 @@ def test_receipts_are_given_until_they_are_confirmed(agency: Agency) -> None:
     assert agency.sink.receipts() == []
 
 
+def test_news_from_before_their_position_are_told_once_it_is_there(agency: Agency) -> None:
+    """As after a death between a delivery's effects and the first position of its partition."""
+    delivery = agency.delivery("B", {"education_level": "vocational", "family_name_fr": "X"})
+    agency.sink.apply(Arrivals([delivery]))
+    agency.sink.close()
+    agency.sink = agency.new_sink()
+    agency.sink.connect()
+    agency.sink.apply(Arrivals(positions={("entraide.person.inbox", 1): 1}))
+    (elsewhere,) = agency.sink.receipts()
+    assert elsewhere.exceptions == []
+    agency.sink.confirm([elsewhere])
+    agency.sink.apply(Arrivals(positions={delivery.partition: 1}))
+    (late,) = agency.sink.receipts()
+    assert [e.code for e in late.exceptions] == ["unknown_code"]
+
+
 def test_hostile_values_are_only_values(agency: Agency) -> None:
     name = "Robert'); DROP TABLE contact; -- \" \\ %s :x {y} $1"
     agency.deliver("E1", {"family_name_fr": name, "languages": ["ar", "ber"]})
