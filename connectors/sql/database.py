@@ -61,6 +61,8 @@ class Database(ABC):
     dialect: str
     # How SQL says "and lock these rows": empty where a write transaction locks the database anyway.
     for_update: str = ""
+    # Whether the queue knows which rows were of one transaction.
+    tells_transactions: bool = True
 
     @abstractmethod
     def connect(self) -> None: ...

@@ -49,6 +49,7 @@ class SqlSource:
         self._snapshots: dict[str, Progress] = {}
         self._floor = 0
         self._look_at = 0.0
+        self._tried = 0
 
     def connect(self) -> None:
         self.db.connect()
@@ -60,6 +61,7 @@ class SqlSource:
         for name, printer in self.printers.items():
             sweep_state.adopt_form(self.db, name, printer.form)
         self.epoch, progress = store.state(self.db)
+        self._tried = store.tried(self.db)
         self._snapshots = snapshot.pending(self.mapping, progress)
 
     def close(self) -> None:
@@ -97,7 +99,9 @@ class SqlSource:
         if time.monotonic() >= self._look_at:
             settled = self.db.settled_seq()
             self._look_at = time.monotonic() + FLOOR_EVERY_S
-        rows = store.captured(self.db.query(store.READ_QUEUE, {"floor": self._floor, "limit": limit}))
+        rows = self._queue(limit)
+        if rows and not self.db.tells_transactions:
+            rows = self._as_tried(rows)
         # All at or below `settled` that there will ever be is in `rows`, unless they were cut off.
         floor = settled if len(rows) < limit else self._floor
         if rows:
@@ -106,6 +110,24 @@ class SqlSource:
             return batch
         self._floor = floor
         return dirty.read(self, limit) or snapshot.read(self, self._snapshots, limit)
+
+    def _queue(self, limit: int) -> list[Captured]:
+        return store.captured(self.db.query(store.READ_QUEUE, {"floor": self._floor, "limit": limit}))
+
+    def _as_tried(self, rows: list[Captured]) -> list[Captured]:
+        """Rows that may have been sent already, by themselves; else `rows`, noted as tried from now on.
+
+        Without transactions' numbers all that waits of one record is one change. What came after a try must
+        not be mixed into it: an event id would mean two things, and what was typed and sent, then typed back
+        while nobody had acknowledged it, would never be said.
+        """
+        if rows[0].seq > self._tried:
+            patiently(lambda: store.note_tried(self.db, rows[-1].seq))
+            self._tried = rows[-1].seq
+            return rows
+        if rows[-1].seq < self._tried:
+            rows = self._queue(self._tried - rows[0].seq + 1)
+        return [row for row in rows if row.seq <= self._tried]
 
     def _edits(self, rows: list[Captured]) -> Batch:
         for row in rows:

@@ -36,6 +36,7 @@ class SQLite(CoreDatabase):
     """A database file. The agency's journal mode is left as it is."""
 
     dialect = "sqlite"
+    tells_transactions = False
     meaning = staticmethod(sqlite_errors.meaning)
     kinds: ClassVar = {
         "text": Text(),

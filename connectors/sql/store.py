@@ -125,6 +125,17 @@ def state(db: Database) -> tuple[int, dict[str, Any]]:
     return int(row[0]), dict(row[1] or {})
 
 
+def tried(db: Database) -> int:
+    """Up to which number of the queue changes may have been sent."""
+    return int(db.query("SELECT coalesce(sent_seq, 0) FROM {state}")[0][0])
+
+
+def note_tried(db: Database, seq: int) -> None:
+    """All up to `seq` may be sent from now on."""
+    with db.transaction():
+        db.execute("UPDATE {state} SET sent_seq = :seq WHERE coalesce(sent_seq, 0) < :seq", {"seq": seq})
+
+
 def new_epoch(db: Database, epoch: int | None = None, restored_ms: int | None = None) -> None:
     """Begin a new epoch: event ids differ from now on, and all rows are read again.
 

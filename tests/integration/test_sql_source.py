@@ -213,6 +213,23 @@ def test_what_was_not_acknowledged_is_said_again_alike(agency: Agency) -> None:
     ]
 
 
+def test_what_came_after_a_try_is_said_beside_it(agency: Agency) -> None:
+    """What was sent and not acknowledged is the same change again, whatever was typed since."""
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH2' WHERE \"المعرف\" = {key}")
+    sent = agency.source.read(100)
+    agency.source.close()
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH1' WHERE \"المعرف\" = {key}")
+    agency.source = agency.new_source()
+    agency.source.connect()
+    again, *later = agency.changes()
+    assert sent is not None
+    assert sent.changes == [again]
+    # Typed back while nobody had acknowledged it: said all the same, since the hub may have heard the first.
+    assert [change.values for change in later] == [{"cin": "SH1"}]
+
+
 def test_references_are_said_as_local_ids(agency: Agency) -> None:
     key = agency.add()
     agency.sql("INSERT INTO centre (code_local, code, nom) VALUES ('ت-1', 'MA-LAA-0001', 'Centre')")
