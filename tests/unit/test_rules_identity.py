@@ -346,6 +346,17 @@ def test_r21_values_reach_the_row_that_the_agency_knows() -> None:
     assert hub.told("ads", EN).content.local_id == "a"
 
 
+def test_r21_values_reach_the_row_made_for_the_entity_though_another_was_named_meanwhile() -> None:
+    second = key("ads", "b")
+    hub = hub_of((person(EN, 1),), (person(second, 3),))
+    # The agency's side now takes the entity for that row; word of the older one, made for it, comes late.
+    assert hub.told("ads", EN).content.local_id == "b"
+    hub.take(said(ADS, 2, "link", entity=hub.entity(EN)))
+    assert hub.told("ads", EN).content.local_id == "a"
+    hub.take(said(second, 4, "delete"))
+    assert hub.told("ads", EN).content.local_id is None
+
+
 def test_values_are_compared_in_their_canonical_form() -> None:
     spec = CATALOGUE.records["person"].by_name["cin"]
     assert encode(spec, " SH1\u200f") == encoded("person", "cin", "SH1")
