@@ -147,7 +147,9 @@ class Planner:
             before = plan.before[name] = held(slot, name, image)
             if listed(delivery, name):
                 plan.hub_fields[name] = plain(value)
-            if not _is_the_hubs(shadow, name, before) and not isinstance(current[name], Unmappable):
+            if _is_the_hubs(shadow, name, before) or _came_back(shadow, name, before):
+                continue
+            if not isinstance(current[name], Unmappable):
                 plan.own_before[name] = plain(current[name])
 
     def _unchanged(self, slot: Slot, name: str, value: Any, image: Image | None, shadow: Shadow) -> bool:
@@ -227,6 +229,11 @@ def _says(current: Any, value: Any) -> bool:
 def _is_the_hubs(shadow: Shadow, name: str, before: list[Any]) -> bool:
     """Whether the row still holds what the hub wrote there."""
     return name in shadow.delivered and bool(shadow.delivered[name][1] == before)
+
+
+def _came_back(shadow: Shadow, name: str, before: list[Any]) -> bool:
+    """Whether a stale form put there again what the hub had replaced (R13): not a word of the agency's own."""
+    return name in shadow.replaced and bool(shadow.replaced[name][0] == before)
 
 
 def _same_as_sent(shadow: Shadow, name: str, value: Any, before: list[Any]) -> bool:

@@ -405,6 +405,30 @@ def test_news_from_before_their_position_are_told_once_it_is_there(agency: Agenc
     assert [e.code for e in late.exceptions] == ["unknown_code"]
 
 
+def test_what_a_stale_form_put_back_is_not_given_back_as_the_agency_s_own(agency: Agency) -> None:
+    agency.deliver("E1", {"cin": "SH1", "family_name_fr": "Alami"})
+    key = agency.change().local_id
+    agency.deliver("E1", {"cin": "SH2", "family_name_fr": "Alami"}, stamp=5)
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH1' WHERE \"المعرف\" = {key}")
+    assert agency.change().stale == ("cin",)
+    agency.deliver("E1", {"cin": "SH2", "family_name_fr": "Alami"}, stamp=5)
+    assert agency.row(key, "cin") == ("SH2",)
+    # The hub takes its values back: there is none of the agency's own.
+    agency.deliver("E1", {"family_name_fr": "Alami"})
+    assert agency.row(key, "cin") == (None,)
+
+
+def test_what_the_agency_itself_said_is_given_back_though_a_stale_form_said_it_again(agency: Agency) -> None:
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH2"}, local_id=key, stamp=5)
+    agency.sql(f"UPDATE {PERSON} SET cin = 'SH1' WHERE \"المعرف\" = {key}")
+    assert agency.change().stale == ("cin",)
+    agency.deliver("E1", {"cin": "SH2"}, local_id=key, stamp=5)
+    agency.deliver("E1", {}, local_id=key)
+    assert agency.row(key, "cin") == ("SH1",)
+
+
 def test_hostile_values_are_only_values(agency: Agency) -> None:
     name = "Robert'); DROP TABLE contact; -- \" \\ %s :x {y} $1"
     agency.deliver("E1", {"family_name_fr": name, "languages": ["ar", "ber"]})
