@@ -60,6 +60,9 @@ class Chunk:
         self._note_prints(live, before_writing)
         self._settle(live, now_ms)
         self._record(live, before, now_ms)
+        # What was put off and has been overtaken since would be tried for ever.
+        overtaken = [s.delivery for s in steps if s.outcome == SUPERSEDED and s.delivery.entity in retried]
+        self.news = retries.settle(self.db, self.record, overtaken, before) or self.news
         return steps
 
     def _resolve(self, steps: Sequence[Step]) -> None:

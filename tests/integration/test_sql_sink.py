@@ -10,6 +10,7 @@ import pytest
 from sql_agency import PERSON, Agency, empty_database
 
 from connectors.sdk import Arrivals
+from connectors.sql.database import Locked
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -403,6 +404,16 @@ def test_news_from_before_their_position_are_told_once_it_is_there(agency: Agenc
     agency.sink.apply(Arrivals(positions={delivery.partition: 1}))
     (late,) = agency.sink.receipts()
     assert [e.code for e in late.exceptions] == ["unknown_code"]
+
+
+def test_what_was_put_off_and_is_overtaken_is_not_tried_for_ever(agency: Agency) -> None:
+    late = agency.delivery("E1", {"cin": "SH1"})
+    agency.deliver("E1", {"cin": "SH2", "family_name_fr": "Alami"})
+    # It comes again while somebody holds a lock on everything, as a writer of SQLite does.
+    agency.sink._refuse("person", late, Locked("locked"))
+    assert agency.sink.waiting() == {"locked": 1}
+    assert agency.retry_now() == {"superseded": 1}
+    assert agency.sink.waiting() == {}
 
 
 def test_what_a_stale_form_put_back_is_not_given_back_as_the_agency_s_own(agency: Agency) -> None:
