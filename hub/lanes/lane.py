@@ -208,8 +208,9 @@ class Lane(Service):  # type: ignore[misc]
         if not partitions:
             return
         earliest = await self._consumer.beginning_offsets(list(partitions))
-        latest = await self._consumer.end_offsets(list(partitions))
         known = await self.in_thread(self._load_positions, earliest)
+        # After the positions: who had these partitions before may still have been moving on.
+        latest = await self._consumer.end_offsets(list(partitions))
         for partition in partitions:
             position = known[partition.topic, partition.partition]
             self._check(partition, position, earliest[partition], latest[partition])
