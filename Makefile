@@ -15,6 +15,8 @@ ARGS ?=
 # What `make faults` plays: the same seed plays the same schedule.
 SEED ?= 1
 N ?= 40
+# How many seeds `make simulate` plays, beginning with SEED.
+SEEDS ?= 1000
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -22,7 +24,7 @@ UV := uv==0.13.9
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --group build
 
-.PHONY: help setup demo bench up down test check faults campaign format lint types layers dashboards lock clean
+.PHONY: help setup demo bench up down test check faults simulate campaign format lint types layers dashboards lock clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{ printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +50,9 @@ check: lint types layers test ## Format, lint, types, import layers, tests: run 
 
 faults: setup ## Delivery under faults: a schedule drawn from SEED, of N rounds, on the real stack.
 	FAULTS_SEED=$(SEED) FAULTS_ROUNDS=$(N) $(BIN)/python -m pytest -m campaign -s tests/faults $(ARGS)
+
+simulate: setup ## A simulated region for each of SEEDS seeds from SEED on; what fails can be played again.
+	PYTHONPATH=tests $(BIN)/python -m simulation --seed $(SEED) --seeds $(SEEDS) $(ARGS)
 
 campaign: setup ## All long seeded campaigns.
 	$(BIN)/python -m pytest -m campaign $(ARGS)

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 VARIABLE = "JISR_CRASH_FOLDER"
+# A simulation in this process (tests/simulation) is told of each passage, and decides who dies, instead.
+on_passage: Callable[[str], None] | None = None
 # Orders are taken from the highest number down.
 _LAST = ".0"
 
@@ -50,6 +52,9 @@ POINTS: Mapping[str, str] = {
 
 def crash_point(name: str) -> None:
     """Die or freeze here if a test has ordered so; `name` is one of `POINTS`."""
+    if on_passage is not None:
+        on_passage(name)
+        return
     folder = os.environ.get(VARIABLE)
     if folder is None:
         return

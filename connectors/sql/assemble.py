@@ -220,7 +220,7 @@ def noted(shadow: Shadow, change: Change) -> None:
     for name in (*change.changed, *change.stale):
         shadow.own[name] = change.stamp
         shadow.delivered.pop(name, None)
-    # What a stale form put back is nobody's word: what the agency itself said before is still to be given back.
+    # What a stale form put back is nobody's word: what the agency said itself is still to be given back.
     for name in change.changed:
         shadow.kept.pop(name, None)
         shadow.replaced.pop(name, None)

@@ -232,7 +232,7 @@ def _is_the_hubs(shadow: Shadow, name: str, before: list[Any]) -> bool:
 
 
 def _came_back(shadow: Shadow, name: str, before: list[Any]) -> bool:
-    """Whether a stale form put there again what the hub had replaced (R13): not a word of the agency's own."""
+    """Whether a stale form put there again what the hub had replaced (R13): nothing of the agency's own."""
     return name in shadow.replaced and bool(shadow.replaced[name][0] == before)
 
 

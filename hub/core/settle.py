@@ -175,7 +175,7 @@ def _settle_one(
         entity.held[agency] = Held(content.digest(), content.operation)
     if restated is not None:
         told |= {agency: contents[agency] for agency in restated if agency in contents}
-        # Forgotten since, with a tombstone: what came to its inbox after that must not be the last word there.
+        # Forgotten since, with a tombstone: what came to the inbox after that must not be its last word.
         for agency in sorted(restated - contents.keys() - rules.joining):
             told[agency] = _ended(policy, members, moved, told="")
             entity.held[agency] = Held(told[agency].digest(), told[agency].operation)

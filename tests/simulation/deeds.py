@@ -1,0 +1,94 @@
+"""What the agencies' people do, drawn from a seed: when, where, to whom.
+
+A deed names its place by number; which row that is turns out when it is done. Values typed are new each time,
+so that every edit really is one, and can be told from every other.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from random import Random
+
+from simulation.forms import Values
+
+TODAY = datetime.date(2026, 3, 2)
+FAMILIES = ("Alaoui", "Berrada", "Chraibi", "Daoudi")
+_GIVEN = ("Zineb", "Omar", "Salma", "Hind")
+_WRITERS = ("entraide", "ads")
+
+# kind → how often, of a hundred.
+KINDS = {
+    "receive": 18,
+    "note": 26,
+    "blank": 4,
+    "learn": 10,
+    "form": 9,
+    "diagnose": 7,
+    "enrol": 8,
+    "progress": 9,
+    "unenrol": 2,
+    "consent": 8,
+    "withdraw": 7,
+    "dismiss": 6,
+    "reuse": 2,
+    "rename": 1,
+}
+NOTED = (
+    "phone",
+    "phone",
+    "phone",
+    "education_level",
+    "languages",
+    "received_on",
+    "family_name_fr",
+    "disability",
+)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One thing that people do `at_ms` after the beginning; `number` chooses, `serial` makes new values."""
+
+    at_ms: int
+    agency: str
+    kind: str
+    person: int
+    number: int
+    serial: int
+
+    def __str__(self) -> str:
+        return f"+{self.at_ms} ms {self.agency}: {self.kind} (person {self.person}, {self.number})"
+
+
+def draw(seed: int, number: int, *, plain: bool = False) -> list[Deed]:
+    """What people do in one run. `plain`: only deeds whose effect does not depend on what was delivered."""
+    rng = Random(f"people {seed}")
+    # One of them comes up again and again: what is done to one person is what meets.
+    focus = rng.randrange(3)
+    kinds = {kind: KINDS[kind] for kind in (("receive", "note", "learn", "enrol") if plain else KINDS)}
+    chosen = ["receive"] * 3 + rng.choices(list(kinds), list(kinds.values()), k=number - 3)
+    deeds, at_ms = [], 0
+    for serial, kind in enumerate(chosen, 1):
+        # In bursts: what meets on its way is what goes wrong.
+        at_ms += rng.choice((0, 0, 1, 5, 40, 300, 1_500))
+        agency = "health" if kind == "diagnose" else rng.choice((*_WRITERS, *_WRITERS, "health"))
+        if (
+            kind not in ("receive", "note", "learn", "diagnose", "form", "dismiss", "reuse")
+            and agency == "health"
+        ):
+            agency = rng.choice(_WRITERS)
+        person = rng.choice((focus, focus, focus, rng.randrange(3)))
+        deeds.append(Deed(at_ms, agency, kind, person, rng.randrange(1_000), serial))
+    return deeds
+
+
+def truth(person: int) -> Values:
+    """Who a person really is."""
+    return {
+        "cin": f"SH{person + 1}",
+        "family_name_fr": FAMILIES[person],
+        "given_name_fr": _GIVEN[person],
+        "birth_date": datetime.date(1990, 1, 1 + person),
+        "sex": "female" if person % 2 == 0 else "male",
+    }

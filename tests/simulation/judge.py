@@ -1,0 +1,151 @@
+"""Is everything as it should be, once all is at rest? Compares what was said, what was told, what is held."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hub.contracts import topics
+from simulation.evidence import is_said
+from simulation.forms import FORMS
+from simulation.people import Entry
+from simulation.promises import Promises
+from simulation.reference import Entity
+from simulation.said import Record, Saying, plain
+from simulation.tellings import Tellings
+
+
+class Judge(Promises, Tellings):
+    """All that is wrong with a region at rest: `problems`."""
+
+    def problems(self) -> list[str]:
+        return [
+            *self._unsaid(),
+            *self._invented(),
+            *self._repeated_otherwise(),
+            *self._dead(),
+            *self.told_wrongly(),
+            *self._rows(),
+            *self._doubled(),
+            *self.promises_broken(),
+        ]
+
+    # What people did, and what was said
+
+    def _unsaid(self) -> Iterator[str]:
+        """Acknowledged edits that are lost: the last word on each field must be said, or said to be stale."""
+        said = self._said_of()
+        for place, entries in self._entries().items():
+            says = self.given.agreements[place[0]].publishes.get(place[1], frozenset())
+            last: dict[str, list[Entry]] = defaultdict(list)
+            for entry in entries:
+                if entry.operation == "delete":
+                    last.clear()
+                for name in says.intersection(entry.values):
+                    last[name].append(entry)
+            for name, words in last.items():
+                value = words[-1].values[name]
+                undone = any(entry.before.get(name) == value for entry in words)
+                if not undone and not any(is_said(one, name, value) for one in said[place]):
+                    yield f"{place}: {name} was typed, and never said"
+            deletes = sum(entry.operation == "delete" for entry in entries)
+            ends = {one.name for one in said[place] if one.change["operation"] == "delete"}
+            if len(ends) != deletes:
+                yield f"{place}: was deleted {deletes} times, which was said {len(ends)} times"
+
+    def _invented(self) -> Iterator[str]:
+        """What was said and nobody typed."""
+        entries = self._entries()
+        for one in self.sayings:
+            if one.change["operation"] not in ("insert", "update", "snapshot"):
+                continue
+            says = self.given.agreements[one.name.agency].publishes.get(one.name.record_type, frozenset())
+            for name in says.intersection((*one.change["changed"], *one.change["stale"])):
+                if not _was_typed(entries[one.name[:3]], one, name):
+                    yield f"{one.name}: {name} was said, and nobody typed it"
+
+    def _repeated_otherwise(self) -> Iterator[str]:
+        first: dict[tuple[str, str], Any] = {}
+        for one in self.sayings:
+            # Which entity an edit names is as its agency knows it then, and decides nothing (R16).
+            change = {**one.change, "entity": None}
+            before = first.setdefault((one.name.agency, one.change["event_id"]), change)
+            if before != change:
+                yield f"{one.name}: event {one.change['event_id']} was said twice, and not alike"
+
+    def _dead(self) -> Iterator[str]:
+        for agency in self.given.agreements:
+            for letter in self._messages(topics.dead_letters(agency)):
+                yield f"{agency}: a dead letter: {letter['code']} {letter['message']}"
+
+    # What the agencies hold
+
+    def _rows(self) -> Iterator[str]:
+        for agency, forms in FORMS.items():
+            for kind, form in forms.items():
+                held: set[int] = set()
+                for local_id, row in form.all(self.region.databases[agency].handle).items():
+                    record = self.reference.at(agency, kind, local_id)
+                    if record is None or not record.live:
+                        yield f"{agency}: {kind} {local_id}: a row of which nothing was said"
+                        continue
+                    entity = self.reference.entity_of[record.name]
+                    if entity.primary(agency) is record:
+                        held.add(id(entity))
+                        yield from self._row(record, entity, row)
+                for entity in self.reference.entities:
+                    if (
+                        entity.kind == kind
+                        and self.reference.may_hold(agency, entity)
+                        and id(entity) not in held
+                    ):
+                        yield f"{agency}: {kind} of {entity.founder.name}: may hold it, and has no row"
+
+    def _row(self, record: Record, entity: Entity, row: Mapping[str, Any]) -> Iterator[str]:
+        agency, kind, local_id, _ = record.name
+        where = f"{agency}: {kind} {local_id} of {entity.founder.name}"
+        fields = self.reference.may_hold(agency, entity)
+        if not fields and record.linked is not None and not record.speaks:
+            yield f"{where}: may not hold it, and has a row"
+            return
+        says = self.given.agreements[agency].publishes.get(kind, frozenset())
+        for name, value in row.items():
+            if name in fields:
+                wanted = entity.golden[name]
+                if isinstance(wanted, Entity):
+                    target = self.reference.at(agency, "person", str(value))
+                    value = target and self.reference.entity_of[target.name]
+                if value != wanted:
+                    yield f"{where}: holds another {name} than is believed"
+            elif name in says and value != self._own(record, name):
+                yield f"{where}: holds another {name} than it says itself"
+
+    def _own(self, record: Record, name: str) -> Any:
+        if name in record.elements:
+            return plain([element for element, (_, there) in record.elements[name].items() if there])
+        return plain(record.value(name))
+
+    def _doubled(self) -> Iterator[str]:
+        """Rows made twice for one entity: living ones that connectors made."""
+        made: dict[tuple[str, str, str], int] = defaultdict(int)
+        for record in self.reference.records.values():
+            if record.linked is not None and record.live:
+                made[record.name.agency, record.name.record_type, record.linked] += 1
+        for place, number in made.items():
+            if number > 1:
+                yield f"{place}: {number} rows were made for one entity"
+
+
+def _was_typed(entries: list[Entry], one: Saying, name: str) -> bool:
+    value = one.value(name)
+    typed = [entry for entry in entries if name in entry.values]
+    if isinstance(value, list):
+        added = {
+            element
+            for e in typed
+            for element in set(e.values[name] or ()).difference(e.before.get(name) or ())
+        }
+        removed = {element for e in typed for element in e.before.get(name) or ()}
+        return added.issuperset(value) and removed.issuperset(one.change["removed"].get(name, ()))
+    return any(entry.values[name] == value for entry in typed)

@@ -1,0 +1,103 @@
+"""What is alike in all runs of the simulation: contracts, agreements and mappings, read and compiled once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from connectors.compose import converters_of, covered
+from connectors.messages import Reader, Writer
+from connectors.metrics import Metrics
+from connectors.sql.mapping_check import load_mapping
+from hub.contracts.agreements import Agreement, load_agreements
+from hub.contracts.events import EventSchemas
+from hub.contracts.policies import terms_by_type, type_policies
+from hub.contracts.records import Catalogue
+from hub.contracts.subjects import event_subjects
+from hub.core.tokens import Ids
+from hub.lanes.messages import Encoder
+from hub.lanes.reading import Reading
+from simulation.agency import SimulatedSQLite, make_template
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+AGENCIES = ("ads", "entraide", "health")
+
+
+@dataclass
+class Parts:
+    """What is alike in all runs: read, parsed and compiled once."""
+
+    catalogue: Catalogue
+    events: EventSchemas
+    agreements: Mapping[str, Agreement]
+    ids: Ids
+    terms: Any
+    types: Any
+    schemas: Any
+    reading: Reading
+    encoder: Encoder
+    mappings: Mapping[str, Any]
+    templates: Mapping[str, bytes]
+    converters: Mapping[str, Any]
+    databases: Mapping[tuple[str, str], SimulatedSQLite]
+    metrics: Metrics
+
+
+class Registry:
+    """The schema registry: all schemas of the release, numbered."""
+
+    def __init__(self, subjects: Mapping[str, Any]) -> None:
+        self.numbers = {subject: number for number, subject in enumerate(subjects, 1)}
+        self._schemas = dict(enumerate(subjects.values(), 1))
+
+    def lookup(self, subject: str, _: Any) -> int:
+        return self.numbers[subject]
+
+    def schema_by_id(self, number: int) -> Any:
+        return self._schemas[number]
+
+
+@cache
+def parts() -> Parts:
+    logging.disable(logging.CRITICAL)
+    catalogue = Catalogue.load(PROJECT / "schemas" / "records")
+    events = EventSchemas(PROJECT / "schemas" / "events")
+    loaded = load_agreements(PROJECT / "deploy" / "agreements", catalogue)
+    agreements = {name: loaded[name] for name in AGENCIES}
+    ids, terms = Ids(b"a secret of the simulation, 32 b"), terms_by_type(agreements)
+    registry = Registry(event_subjects(catalogue, events, agreements))
+    mappings = {
+        name: covered(
+            load_mapping(HERE / "mappings" / f"{name}.yaml", catalogue, agreements[name]), agreements[name]
+        )
+        for name in AGENCIES
+    }
+    return Parts(
+        catalogue,
+        events,
+        agreements,
+        ids,
+        terms,
+        type_policies(catalogue),
+        registry,
+        Reading(catalogue, events, terms, ids, registry.schema_by_id),
+        Encoder(catalogue, events, ids, registry.numbers),
+        mappings,
+        {name: make_template(mapping) for name, mapping in mappings.items()},
+        {name: converters_of(mapping, catalogue) for name, mapping in mappings.items()},
+        {(name, side): SimulatedSQLite() for name in AGENCIES for side in ("source", "sink")},
+        Metrics(),
+    )
+
+
+@cache
+def codec(agency: str) -> tuple[Reader, Writer]:
+    """What an agency's connector reads and writes with."""
+    given = parts()
+    key = f"the key of {agency}".encode()
+    return Reader(given.schemas), Writer(agency, key, given.catalogue, given.events, given.schemas)

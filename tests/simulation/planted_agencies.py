@@ -1,0 +1,131 @@
+"""Mistakes in what runs at an agency."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import msgspec
+
+from connectors import messages
+from connectors.sdk import Arrivals
+from connectors.sql import assemble, chunk, plan, snapshot
+from connectors.sql import source as sql_source
+from connectors.sql.plan import Planner
+from connectors.sql.sink import SqlSink
+from connectors.sql.source import SqlSource
+from connectors.sql.sqlite import SQLite
+from connectors.sql.writing import RowWriter
+from hub.core import stamps, step
+from simulation.plants import Change, plant
+
+
+@plant("R4", "the key of a change is the local id")
+def _() -> list[Change]:
+    return [(messages, "record_token", lambda _key, _type, local_id: local_id)]
+
+
+@plant("R10", "a stamp is the clock's, whatever was shown")
+def _() -> list[Change]:
+    return [(stamps, "capture", lambda clock_ms, _known: stamps.at(clock_ms))]
+
+
+@plant("R11", "a snapshot says null of what is empty")
+def _() -> list[Change]:
+    original, absorb = snapshot.snapshot, step.absorb
+
+    def with_nulls(*arguments: Any) -> Any:
+        values, problems = original(*arguments)
+        return {**{name: None for name in ("cin", "phone") if name in arguments[-1]}, **values}, problems
+
+    def as_update(policy: Any, state: Any, change: Any) -> Any:
+        told = "update" if change.operation == "snapshot" else change.operation
+        return absorb(policy, state, msgspec.structs.replace(change, operation=told))
+
+    return [(snapshot, "snapshot", with_nulls), (step, "absorb", as_update)]
+
+
+@plant("R12", "of a list an agency says all that it holds")
+def _() -> list[Change]:
+    def assert_elements(change: Any, name: str, was: Any, now: Any) -> None:
+        if set(was or ()) != set(now or ()):
+            change.changed = (*change.changed, name)
+            change.values[name] = sorted(now or ())
+
+    return [(assemble, "_assert_elements", assert_elements)]
+
+
+@plant("R13", "a stale form is an edit like any other")
+def _() -> list[Change]:
+    return [(assemble, "_stale", lambda *_: False)]
+
+
+@plant("R22", "edits are forgotten before the broker has them")
+def _() -> list[Change]:
+    read, acknowledge = SqlSource.read, SqlSource.acknowledge
+
+    def read_and_forget(self: SqlSource, limit: int) -> Any:
+        batch = read(self, limit)
+        if batch is not None:
+            acknowledge(self, batch)
+        return batch
+
+    return [(SqlSource, "read", read_and_forget), (SqlSource, "acknowledge", lambda *_: None)]
+
+
+@plant("R22", "what was tried is mixed with what came since")
+def _() -> list[Change]:
+    return [(sql_source.SqlSource, "_as_tried", lambda _self, rows: rows)]
+
+
+@plant("R23", "capture hears what the hub writes")
+def _() -> list[Change]:
+    begin = SQLite.begin
+    return [(SQLite, "begin", lambda self, *, by_hub: begin(self, by_hub=False))]
+
+
+@plant("R17", "what is no longer listed is left where it is")
+def _() -> list[Change]:
+    return [(plan, "_is_the_hubs", lambda *_: False)]
+
+
+@plant("R28", "the version of a delivery is not looked at")
+def _() -> list[Change]:
+    return [(chunk, "_is_news", lambda _step, _retried: True)]
+
+
+@plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over")
+def _() -> list[Change]:
+    existing_row = Planner.existing_row
+
+    def knowing_all(self: Planner, delivery: Any, *rest: Any) -> Any:
+        return existing_row(self, dataclasses.replace(delivery, seen=1 << 62), *rest)
+
+    return [(Planner, "existing_row", knowing_all)]
+
+
+@plant("R28", "an edit that is not sent yet is written over")
+def _() -> list[Change]:
+    return [(Planner, "pending_slots", lambda _self, _rows: set())]
+
+
+@plant("R28", "a position moves before the effects that it covers")
+def _() -> list[Change]:
+    apply = SqlSink.apply
+
+    def move_first(self: SqlSink, arrivals: Arrivals) -> Any:
+        self._advance(arrivals)
+        return apply(self, arrivals)
+
+    return [(SqlSink, "apply", move_first)]
+
+
+@plant("R28", "the hub is not told of a row that was made for it")
+def _() -> list[Change]:
+    begin_lives = RowWriter._begin_lives
+
+    def silent(self: RowWriter, steps: Any) -> None:
+        begin_lives(self, steps)
+        steps.clear()
+
+    return [(RowWriter, "_begin_lives", silent)]

@@ -1,0 +1,301 @@
+"""A region from a seed: agencies with people and connectors, two hub workers, faults, and rest at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Any
+
+from connectors.compose import creates
+from connectors.loops import SinkSide, SourceSide
+from connectors.runner import Runner
+from connectors.sql.sink import SqlSink
+from connectors.sql.source import SqlSource
+from hub.contracts import topics
+from hub.core import stamps
+from hub.lanes.intake import Intake
+from hub.lanes.joining import Joining
+from hub.lanes.log import LogWriter
+from simulation.agency import AgencyDatabase, HubWrote
+from simulation.broker import Broker, LaneProducer
+from simulation.deeds import TODAY, draw
+from simulation.parts import AGENCIES, codec, parts
+from simulation.people import People
+from simulation.ports import PARTITIONS, Clock, SimulatedIntake, SimulatedReceipts, Stop, ports
+from simulation.schedule import Gone, Process, Schedule
+from simulation.store import MemoryStore
+
+WORKERS = ("hub-0", "hub-1")
+DEEDS = 14
+# Most faults of one run, and of how many passages of a crash point one is a fault.
+MOST_FAULTS = 4
+ONE_PASSAGE_IN = 40
+# Of how many looks while people work one repeats a message.
+ONE_LOOK_REPEATS_IN = 3
+# How often it is looked who is to be restarted; who dies comes back at once, or some seconds later.
+LOOK_MS = 400
+AWAY_MS = (400, 400, 8_000)
+# Longer than it takes the group to give a silent worker up.
+FROZEN_MS = 9_000
+# How long everything may take to come to rest, in simulated time: retries wait for minutes.
+REST_MS = 5 * 60 * 1000
+
+
+@dataclass
+class Observer:
+    """`hub.lanes.observer.Observer`: nobody looks."""
+
+    def converged(self, *_: Any) -> None: ...
+    def published(self, *_: Any) -> None: ...
+    def acknowledged(self, *_: Any) -> None: ...
+    def receipt_skipped(self, agency: str) -> None:
+        raise AssertionError(f"a receipt of {agency} could not be used")
+
+
+@dataclass
+class Options:
+    """What a run is made of. `schedule`: draws the order and the faults; by default the seed of the deeds."""
+
+    seed: int
+    schedule: str = ""
+    plain: bool = False
+    deeds: int = DEEDS
+    skewed: bool = True
+
+
+@dataclass
+class Region:
+    """One run."""
+
+    options: Options
+    faults: list[str] = field(default_factory=list)
+    _processes: dict[str, Process] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        options, self.parts = self.options, parts()
+        self.schedule = Schedule(options.schedule or f"schedule {options.seed}")
+        self.broker = Broker(self.schedule, self._topics())
+        self.store = MemoryStore(self.schedule)
+        skew = Random(f"clocks {options.seed}")
+        self.databases = {
+            name: AgencyDatabase(
+                self.schedule,
+                name,
+                skew.choice((0, 0, -2_000, 90_000, 3_600_000)) if options.skewed and not options.plain else 0,
+                self.parts.templates[name],
+            )
+            for name in AGENCIES
+        }
+        for name, database in self.databases.items():
+            database.watch = partial(self._look, name)
+        self.people = People(self.schedule, self.databases, plain=options.plain)
+        self.deeds = draw(options.seed, options.deeds, plain=options.plain)
+        self._restarts: list[tuple[int, Callable[[], None]]] = []
+        self.seen_wrong: list[str] = []
+        self._quiet = False
+        self._worked = False
+
+    def _topics(self) -> dict[str, int]:
+        found = {spec.name: spec.partitions for spec in topics.hub_topics(self.parts.catalogue.records)}
+        for name, agreement in self.parts.agreements.items():
+            for spec in topics.agency_topics(name, agreement.record_types):
+                found[spec.name] = (
+                    PARTITIONS if spec.name.endswith((".changes", ".inbox")) else spec.partitions
+                )
+        return found
+
+    # The run
+
+    def run(self) -> None:
+        """Everything from the first deed to rest; raises what failed."""
+        with ports(self.schedule, self.broker, self._passage):
+            processes = Process("people")
+            try:
+                self._before_capture()
+                for name in AGENCIES:
+                    self._start_connector(name)
+                for name in WORKERS:
+                    self._start_worker(name)
+                self.schedule.spawn(processes, "people", self._people)
+                self._supervise()
+            finally:
+                self._quiet = True
+                for process in [*self._processes.values(), processes]:
+                    with suppress(Gone):
+                        self.schedule.kill(process)
+            if self.schedule.failure is not None:
+                raise self.schedule.failure
+
+    def _before_capture(self) -> None:
+        """The first deeds were done long ago: nobody captured them, a snapshot has them."""
+        for database in self.databases.values():
+            database.handle.execute("UPDATE jisr_origin SET hub = 1")
+        early = self.options.seed % 4
+        for deed in self.deeds[:early]:
+            self.people.do(deed)
+        for database in self.databases.values():
+            database.handle.execute("UPDATE jisr_origin SET hub = 0")
+        self.deeds = self.deeds[early:]
+
+    def _people(self) -> None:
+        # Whether people begin before all have joined is up to the seed.
+        self.schedule.wait(timeout_ms=self.schedule.rng.choice((0, 0, 15_000)))
+        self.people.work(self.deeds)
+        self._worked = True
+
+    def _supervise(self) -> None:
+        """Restart who died, repeat messages, and wait until all is at rest."""
+        rested, deadline_ms = 0, self.schedule.now_ms + REST_MS
+        while rested < 2:
+            self.schedule.wait(timeout_ms=LOOK_MS)
+            if self.schedule.failure is not None:
+                return
+            assert self.schedule.now_ms < deadline_ms, f"no rest: {', '.join(self._unrest())}"
+            now_ms = self.schedule.now_ms
+            due = [start for at_ms, start in self._restarts if at_ms <= now_ms]
+            self._restarts = [one for one in self._restarts if one[0] > now_ms]
+            for start in due:
+                start()
+            if not self._worked and self.schedule.chance(ONE_LOOK_REPEATS_IN):
+                self.broker.repeat(self.schedule.rng.choice((".changes", ".inbox")))
+            rested = 0 if due or self._restarts or self._unrest() else rested + 1
+            self._quiet = self._worked and self._quiet
+
+    def _unrest(self) -> list[str]:
+        """What is still to be done."""
+        found = [] if self._worked else ["people are at work"]
+        found += [f"publication {row[0]}" for row in self.store.rows("publication")]
+        today = (TODAY - TODAY.fromordinal(719_163)).days
+        found += ["due"] if any(row[0] <= today for row in self.store.rows("due")) else []
+        joined = {key for key in self.store.tables.committed["setting"] if key.startswith("joined:")}
+        found += ["joining"] if len(joined) < len(AGENCIES) else []
+        for lane, topic, partition, _, offset in self.store.rows("position"):
+            if offset < len(self.broker.log[topic, partition]):
+                found.append(f"{lane} {topic}[{partition}]")
+        for name, database in self.databases.items():
+            found += self._unrest_at(name, database)
+        return found
+
+    def _unrest_at(self, name: str, database: AgencyDatabase) -> list[str]:
+        if database.writer is not None:
+            return [f"{name} is writing"]
+        found = []
+        for table in ("changes", "dirty", "outbox"):
+            if database.handle.execute(f"SELECT 1 FROM jisr_{table} LIMIT 1").fetchone():
+                found.append(f"{name} {table}")
+        # What waits for something that comes no more may wait; what the agency refuses is for the judge.
+        held = database.handle.execute(
+            "SELECT code FROM jisr_retry WHERE code <> 'missing_reference' OR next_at_ms <= ?",
+            [self.schedule.now_ms + database.skew_ms],
+        ).fetchall()
+        found += [f"{name} retry {code}" for (code,) in held]
+        known = database.handle.execute("SELECT topic, part, next_offset FROM jisr_position").fetchall()
+        offsets = {(topic, part): offset for topic, part, offset in known}
+        inboxes = [topics.inbox(name, kind) for kind in self.parts.mappings[name].records]
+        for place in self.broker.of(inboxes):
+            if offsets.get(place, 0) < len(self.broker.log[place]):
+                found.append(f"{place}")
+        return found
+
+    def _look(self, agency: str, wrote: HubWrote) -> None:
+        """The hub wrote over a value: if a person had typed it, the hub must have heard of that (R28)."""
+        place = (agency, wrote.record_type, wrote.local_id)
+        says = self.parts.agreements[agency].publishes.get(wrote.record_type, frozenset())
+        typed = [e for e in self.people.ledger if e.place == place and wrote.field in e.values]
+        if not typed or typed[-1].values[wrote.field] != wrote.before or wrote.field not in says:
+            return
+        earlier = [one for one in self.databases[agency].hub_wrote if one[1:4] == wrote[1:4]]
+        if earlier and earlier[-1].at_ms >= typed[-1].at_ms:
+            return
+        # Of the record's current life the hub has heard of everything up to `seen`.
+        lives = [row for row in self.store.rows("record") if row[1:4] == place]
+        seen = max((row[7] for row in lives), default=0)
+        if seen < stamps.at(typed[-1].at_ms + self.databases[agency].skew_ms):
+            self.seen_wrong.append(f"{place}: {wrote.field} was written over before the hub had heard of it")
+
+    # Processes
+
+    def _passage(self, point: str) -> None:
+        """A crash point is passed: perhaps somebody dies here, or is frozen, or others go on."""
+        schedule = self.schedule
+        process = schedule.current.process
+        if schedule.current.dying or process is schedule.supervisor.process:
+            return
+        if not self._quiet and len(self.faults) < MOST_FAULTS and schedule.chance(ONE_PASSAGE_IN):
+            if process.name in WORKERS and schedule.chance(3):
+                self.faults.append(f"{process.name} frozen at {point}")
+                process.frozen_until_ms = schedule.now_ms + FROZEN_MS
+            else:
+                self.faults.append(f"{process.name} killed at {point}")
+                start = self._start_worker if process.name in WORKERS else self._start_connector
+                name = process.name
+                self._restarts.append((schedule.now_ms + schedule.rng.choice(AWAY_MS), lambda: start(name)))
+                schedule.kill(process)
+        schedule.pause()
+
+    def _start_worker(self, name: str) -> None:
+        process = self._processes[name] = Process(name)
+        given, schedule, loaded = self.parts, self.schedule, self.broker.partitions
+        joining = Joining(given.agreements, given.terms, Clock(schedule).monotonic)
+        intake = Intake(
+            given.catalogue, given.types, given.terms, given.ids, self.store.begin, lambda: TODAY,
+            joining=joining.agencies,
+        )  # fmt: skip
+        common: dict[str, Any] = {
+            "bootstrap": "",
+            "group": "jisr",
+            "worker": name,
+            "store": self.store,
+            "topic_ids": lambda: dict.fromkeys(loaded, "the topic's id"),
+            "observer": Observer(),
+        }
+
+        async def writer() -> LogWriter:
+            return LogWriter(LaneProducer(self.broker))
+
+        lanes = [
+            SimulatedIntake(
+                intake=intake, joining=joining, reading=lambda: given.reading, encoder=lambda: given.encoder,
+                writer=writer, topics=[t for t in loaded if t.endswith(".changes")], **common,
+            ),
+            SimulatedReceipts(
+                schema=given.events.plain("receipt"), ids=given.ids,
+                topics=[t for t in loaded if t.endswith(".receipts")], **common,
+            ),
+        ]  # fmt: skip
+        for lane in lanes:
+            lane.schedule = schedule
+            schedule.spawn(process, f"{name} {lane.name}", lane.run)
+
+    def _start_connector(self, agency: str) -> None:
+        process = self._processes[agency] = Process(agency)
+        given, database = self.parts, self.databases[agency]
+        mapping, converters = given.mappings[agency], given.converters[agency]
+        agreement = given.agreements[agency]
+        for side in ("source", "sink"):
+            given.databases[agency, side].database = database
+        source = SqlSource(given.databases[agency, "source"], mapping, converters, agreement.publishes)
+        sink = SqlSink(
+            given.databases[agency, "sink"], mapping, converters, given.catalogue.dependency_order(),
+            creates(agreement),
+        )  # fmt: skip
+        outgoing = [topics.changes(agency, kind) for kind in agreement.publishes]
+        inboxes = [topics.inbox(agency, kind) for kind in mapping.records]
+        reader, writer = codec(agency)
+        sides = [
+            SourceSide(source, outgoing, reader, writer, "", given.metrics),
+            SinkSide(sink, inboxes, reader, writer, "", given.metrics),
+        ]
+        for side in sides:
+            runner = Runner([side], given.metrics)
+            writes = (lambda: database.writes) if side.name == "source" else None
+            runner._stop = Stop(self.schedule, writes)  # type: ignore[assignment]
+            self.schedule.spawn(process, f"{agency} {side.name}", lambda r=runner, s=side: self._drive(r, s))
+
+    def _drive(self, runner: Runner, side: Any) -> None:
+        runner._drive(side)
+        if runner._failure is not None and not isinstance(runner._failure, Gone):
+            raise runner._failure

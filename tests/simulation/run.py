@@ -1,0 +1,74 @@
+"""One seed, run and judged."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from simulation.judge import Judge
+from simulation.planted import PLANTS
+from simulation.reference import Entity
+from simulation.region import Options, Region
+
+
+@dataclass
+class Verdict:
+    """What came of a run: `problems` is empty if all is as it should be."""
+
+    seed: int
+    problems: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    deeds: list[str] = field(default_factory=list)
+    # How often the baton changed hands, and what was said, to compare two runs of one seed.
+    steps: int = 0
+    trace: int = 0
+
+
+def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool = False) -> Verdict:
+    """Run one seed, with a mistake planted or without."""
+    region = Region(Options(seed, schedule, plain))
+    verdict = Verdict(seed, faults=region.faults, deeds=[str(deed) for deed in region.deeds])
+    try:
+        # Planted while it runs, not while it is judged: the judge must not make the same mistake.
+        with PLANTS[plant].planted() if plant is not None else nullcontext():
+            region.run()
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        verdict.problems = [f"{type(error).__name__}: {error} ({last.name}, line {last.lineno})"]
+    else:
+        verdict.problems = Judge(region).problems()
+    verdict.steps = region.schedule.switches
+    messages = [(*place, *record) for place, log in sorted(region.broker.log.items()) for record in log]
+    verdict.trace = hash(tuple(messages))
+    return verdict
+
+
+def run_some(seeds: Sequence[int]) -> list[Verdict]:
+    return [run(seed) for seed in seeds]
+
+
+def caught(plant: int, most: int) -> Verdict | None:
+    """A seed that finds a planted mistake: the one that found it last time, or the first of `most`."""
+    seeds = (PLANTS[plant].seed, *range(most))
+    return next((found for seed in seeds if (found := run(seed, plant)).problems), None)
+
+
+def believed(seed: int, schedule: str) -> list[str]:
+    """What is believed in the end, in a run in which no effect of a deed depends on what was delivered."""
+    region = Region(Options(seed, f"{schedule} {seed}", plain=True))
+    region.run()
+    judge = Judge(region)
+    problems = judge.problems()
+    assert not problems, problems
+    found = []
+    for entity in judge.reference.entities:
+        written = [str(tuple(member.name)) for member in entity.members if member.linked is None]
+        golden = {name: _shown(value) for name, value in sorted(entity.golden.items())}
+        found.append(f"{written} {golden}")
+    return sorted(found)
+
+
+def _shown(value: object) -> str:
+    return str(tuple(value.founder.name)) if isinstance(value, Entity) else str(value)

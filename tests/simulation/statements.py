@@ -1,0 +1,158 @@
+"""The few statements that lanes give to a connection themselves: positions, receipts, farewells, joining.
+
+Each is known by its identity: a statement that is new in production fails here by its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from hub.lanes import joining
+from hub.store import positions
+from simulation.tables import Session
+
+Parameters = Mapping[str, Any]
+Answer = list[Any]
+
+
+class Result(list[Any]):
+    """Rows with the faces of SQLAlchemy's results that are asked for."""
+
+    def one(self) -> Any:
+        (row,) = self
+        return row
+
+
+class Row(SimpleNamespace):
+    """A row by name, or in order."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(vars(self).values())
+
+
+class Statements:
+    """`sqlalchemy.Connection`, for these statements alone."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def execute(self, statement: Any, parameters: Parameters | list[Parameters] | None = None) -> Result:
+        if statement not in ANSWERS:
+            raise NotImplementedError(f"the simulated store does not know: {statement}")
+        many = parameters if isinstance(parameters, list) else [parameters or {}]
+        return Result(row for one in many for row in ANSWERS[statement](self.session, one) or ())
+
+
+def _positions(session: Session, p: Parameters) -> Answer:
+    return [
+        Row(topic=row[1], partition=row[2], topic_id=row[3], next_offset=row[4])
+        for _, row in session.rows("position")
+        if row[0] == p["lane"] and row[1] in p["topics"]
+    ]
+
+
+def _first_position(session: Session, p: Parameters) -> None:
+    key = (p["lane"], p["topic"], p["partition"])
+    session.lock("position", key)
+    if session.get("position", key) is None:
+        session.put("position", key, (*key, p["topic_id"], p["next_offset"]))
+
+
+def _leftover(session: Session, p: Parameters) -> Answer:
+    before_ms = session.schedule.now_ms - p["age_s"] * 1000
+    found = [
+        Row(id=number, payload=row[2])
+        for number, row in session.rows("publication")
+        if (row[1] == p["worker"] or row[3] < before_ms) and not session.is_locked("publication", number)
+    ][: p["limit"]]
+    for row in found:
+        session.lock("publication", row.id)
+    return found
+
+
+def _save_receipt(session: Session, p: Parameters) -> None:
+    key = (p["topic"], p["partition"])
+    session.lock("receipt", key)
+    known = session.get("receipt", key)
+    if known is None or known[4] <= p["committed_ms"] or known[3] < p["next_offset"]:
+        session.put("receipt", key, (*key, p["agency"], p["next_offset"], p["committed_ms"]))
+
+
+def _save_undelivered(session: Session, p: Parameters) -> None:
+    key = (p["agency"], p["entity"])
+    session.lock("undelivered", key)
+    known = session.get("undelivered", key)
+    if known is None or known[3] <= p["version"]:
+        row = (*key, p["record_type"], p["version"], p["state"], p["code"], p["column_name"])
+        session.put("undelivered", key, row)
+
+
+def _drop_undelivered(session: Session, p: Parameters) -> None:
+    key = (p["agency"], p["entity"])
+    known = session.get("undelivered", key)
+    if known is not None and known[3] <= p["version"]:
+        session.delete("undelivered", key)
+
+
+def _save_farewell(session: Session, p: Parameters) -> None:
+    row = (p["agency"], p["entity"], p["record_type"], p["topic"], p["partition"], p["kafka_offset"])
+    session.put("farewell", row[:2], row)
+
+
+def _take_farewells(session: Session, p: Parameters) -> Answer:
+    taken = []
+    for key, row in sorted(session.rows("farewell"), key=lambda item: item[1][1])[: p["limit"]]:
+        receipt = session.get("receipt", row[3:5])
+        if receipt is not None and receipt[3] > row[5] and not session.is_locked("farewell", key):
+            session.delete("farewell", key)
+            taken.append(row[:3])
+    return taken
+
+
+def _settings(session: Session, _: Parameters) -> Answer:
+    return [Row(name=name, value=row[0]) for name, row in session.rows("setting")]
+
+
+def _put_setting(session: Session, p: Parameters) -> None:
+    session.put("setting", p["name"], (p["value"],))
+
+
+def _snapshot(session: Session, p: Parameters) -> Answer:
+    taken_in, read = 0, 0
+    for _, (lane, topic, partition, _, next_offset) in session.rows("position"):
+        if lane == p["lane"] and topic in p["topics"]:
+            receipt = session.get("receipt", (topic, partition))
+            taken_in += receipt is not None and next_offset >= receipt[3]
+            read += next_offset
+    return [Row(taken_in=taken_in, read=read)]
+
+
+def _all_due(session: Session, p: Parameters) -> None:
+    add_due(session, {entity: 0 for entity, row in session.rows("entity") if row[1] in p["types"]})
+
+
+def add_due(session: Session, days: Mapping[bytes, int]) -> None:
+    """Rows of `due`: (day, entity), where there is none of that day."""
+    there = {row for _, row in session.rows("due")}
+    for entity in sorted(days):
+        if (days[entity], entity) not in there:
+            session.tables.serial += 1
+            session.put("due", session.tables.serial, (days[entity], entity))
+
+
+ANSWERS: dict[Any, Callable[[Session, Parameters], Answer | None]] = {
+    positions._POSITIONS: _positions,
+    positions._FIRST_POSITION: _first_position,
+    positions._LEFTOVER: _leftover,
+    positions._SAVE_RECEIPTS: _save_receipt,
+    positions._SAVE_UNDELIVERED: _save_undelivered,
+    positions._DROP_UNDELIVERED: _drop_undelivered,
+    positions._SAVE_FAREWELL: _save_farewell,
+    positions._TAKE_FAREWELLS: _take_farewells,
+    joining._SETTINGS: _settings,
+    joining._PUT: _put_setting,
+    joining._SNAPSHOT: _snapshot,
+    joining._ALL_DUE: _all_due,
+}
