@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hub import crash
 from hub.crash import VARIABLE, arm, crash_point, pending
 
 PASS = """
@@ -63,3 +64,15 @@ def test_a_point_must_be_in_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     with pytest.raises(AssertionError, match="no crash point"):
         crash_point("source.lunch")
+
+
+def test_a_simulation_is_told_of_each_passage_and_decides_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setattr(crash, "on_passage", passed.append)
+    arm(tmp_path, "source.read")
+    crash_point("source.read")
+    assert passed == ["source.read"]
+    assert pending(tmp_path) == {"source.read"}
