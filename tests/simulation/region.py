@@ -239,7 +239,8 @@ class Region:
     def _start_worker(self, name: str) -> None:
         process = self._processes[name] = Process(name)
         given, schedule, loaded = self.parts, self.schedule, self.broker.partitions
-        joining = Joining(given.agreements, given.terms, Clock(schedule).monotonic)
+        order = given.catalogue.dependency_order()
+        joining = Joining(given.agreements, given.terms, Clock(schedule).monotonic, order)
         intake = Intake(
             given.catalogue, given.types, given.terms, given.ids, self.store.begin, lambda: TODAY,
             joining=joining.agencies,

@@ -130,13 +130,16 @@ def _snapshot(session: Session, p: Parameters) -> Answer:
 
 
 def _all_due(session: Session, p: Parameters) -> None:
-    add_due(session, {entity: 0 for entity, row in session.rows("entity") if row[1] in p["types"]})
+    those = [
+        (p["types"].index(row[1]), entity) for entity, row in session.rows("entity") if row[1] in p["types"]
+    ]
+    add_due(session, {entity: 0 for _, entity in sorted(those)})
 
 
 def add_due(session: Session, days: Mapping[bytes, int]) -> None:
-    """Rows of `due`: (day, entity), where there is none of that day."""
+    """Rows of `due`: (day, entity), in this order, where there is none of that day."""
     there = {row for _, row in session.rows("due")}
-    for entity in sorted(days):
+    for entity in days:
         if (days[entity], entity) not in there:
             session.tables.serial += 1
             session.put("due", session.tables.serial, (days[entity], entity))

@@ -216,11 +216,11 @@ class MemoryTransaction(Transaction):
         return [Decision(*row) for _, row in self.session.rows("decision") if {row[0], row[1]} & set(records)]
 
     def take_due(self, day: int, limit: int) -> set[bytes]:
-        due = sorted((*row, number) for number, row in self.session.rows("due") if row[0] <= day)
-        free = [row for row in due if not self.session.is_locked("due", row[2])][:limit]
-        for _, _, number in free:
+        due = sorted((row[0], number, row[1]) for number, row in self.session.rows("due") if row[0] <= day)
+        free = [row for row in due if not self.session.is_locked("due", row[1])][:limit]
+        for _, number, _ in free:
             self.session.delete("due", number)
-        return {entity for _, entity, _ in free}
+        return {entity for _, _, entity in free}
 
     def _in_order(self, kind: str, later: set[str]) -> None:
         wrong = sorted({taken for taken, _ in self._taken} & later)
@@ -263,7 +263,7 @@ class MemoryTransaction(Transaction):
             self.session.put("reference", (record, field), reference)
 
     def save_due(self, days: Mapping[bytes, int]) -> None:
-        add_due(self.session, days)
+        add_due(self.session, {entity: days[entity] for entity in sorted(days)})
 
     def save_holds(self, holds: Sequence[Hold]) -> None:
         for one in holds:
