@@ -39,7 +39,7 @@ def show(verdict: Verdict) -> None:
         print(f"  {deed}")
     for fault in verdict.faults:
         print(f"  {fault}")
-    print(f"  {verdict.steps} steps, trace {verdict.trace & (2**64 - 1):016x}")
+    print(f"  {verdict.steps} steps, trace {verdict.trace}")
 
 
 def main() -> int:

@@ -24,7 +24,7 @@ KINDS = {
     "blank": 4,
     "learn": 10,
     "form": 9,
-    "diagnose": 7,
+    "diagnose": 9,
     "enrol": 8,
     "progress": 9,
     "unenrol": 2,

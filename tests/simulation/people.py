@@ -217,7 +217,10 @@ class People:
 
     def _withdraw(self, deed: Deed) -> None:
         place = self._row(deed, "consent")
-        if place is not None:
+        if place is None:
+            # There is none to be withdrawn yet.
+            self._consent(deed)
+        else:
             self._edit(place, {"status": "withdrawn"})
 
     # What all deeds come to

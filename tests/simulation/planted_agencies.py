@@ -25,12 +25,12 @@ def _() -> list[Change]:
     return [(messages, "record_token", lambda _key, _type, local_id: local_id)]
 
 
-@plant("R10", "a stamp is the clock's, whatever was shown")
+@plant("R10", "a stamp is the clock's, whatever was shown", 20)
 def _() -> list[Change]:
     return [(stamps, "capture", lambda clock_ms, _known: stamps.at(clock_ms))]
 
 
-@plant("R11", "a snapshot says null of what is empty")
+@plant("R11", "a snapshot says null of what is empty", 2)
 def _() -> list[Change]:
     original, absorb = snapshot.snapshot, step.absorb
 
@@ -45,7 +45,7 @@ def _() -> list[Change]:
     return [(snapshot, "snapshot", with_nulls), (step, "absorb", as_update)]
 
 
-@plant("R12", "of a list an agency says all that it holds")
+@plant("R12", "of a list an agency says all that it holds", 29)
 def _() -> list[Change]:
     def assert_elements(change: Any, name: str, was: Any, now: Any) -> None:
         if set(was or ()) != set(now or ()):
@@ -55,12 +55,12 @@ def _() -> list[Change]:
     return [(assemble, "_assert_elements", assert_elements)]
 
 
-@plant("R13", "a stale form is an edit like any other")
+@plant("R13", "a stale form is an edit like any other", 2)
 def _() -> list[Change]:
     return [(assemble, "_stale", lambda *_: False)]
 
 
-@plant("R22", "edits are forgotten before the broker has them")
+@plant("R22", "edits are forgotten before the broker has them", 1)
 def _() -> list[Change]:
     read, acknowledge = SqlSource.read, SqlSource.acknowledge
 
@@ -73,7 +73,7 @@ def _() -> list[Change]:
     return [(SqlSource, "read", read_and_forget), (SqlSource, "acknowledge", lambda *_: None)]
 
 
-@plant("R22", "what was tried is mixed with what came since")
+@plant("R22", "what was tried is mixed with what came since", 4)
 def _() -> list[Change]:
     return [(sql_source.SqlSource, "_as_tried", lambda _self, rows: rows)]
 
@@ -84,7 +84,7 @@ def _() -> list[Change]:
     return [(SQLite, "begin", lambda self, *, by_hub: begin(self, by_hub=False))]
 
 
-@plant("R17", "what is no longer listed is left where it is")
+@plant("R17", "what is no longer listed is left where it is", 29)
 def _() -> list[Change]:
     return [(plan, "_is_the_hubs", lambda *_: False)]
 
@@ -94,7 +94,7 @@ def _() -> list[Change]:
     return [(chunk, "_is_news", lambda _step, _retried: True)]
 
 
-@plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over")
+@plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over", 2)
 def _() -> list[Change]:
     existing_row = Planner.existing_row
 
@@ -104,12 +104,12 @@ def _() -> list[Change]:
     return [(Planner, "existing_row", knowing_all)]
 
 
-@plant("R28", "an edit that is not sent yet is written over")
+@plant("R28", "an edit that is not sent yet is written over", 2)
 def _() -> list[Change]:
     return [(Planner, "pending_slots", lambda _self, _rows: set())]
 
 
-@plant("R28", "a position moves before the effects that it covers")
+@plant("R28", "a position moves before the effects that it covers", 93)
 def _() -> list[Change]:
     apply = SqlSink.apply
 

@@ -31,12 +31,12 @@ def _() -> list[Change]:
     return [(Reading, "_change", all_known)]
 
 
-@plant("R8", "what comes last stands, not what was said last")
+@plant("R8", "what comes last stands, not what was said last", 3)
 def _() -> list[Change]:
     return [(assertions, "greater", lambda _a, _b: True)]
 
 
-@plant("R9", "time decides, whoever has authority")
+@plant("R9", "time decides, whoever has authority", 2)
 def _() -> list[Change]:
     strength = merge.strength
     return [(merge, "strength", lambda claim: strength(claim._replace(rank=0)))]
@@ -47,7 +47,7 @@ def _() -> list[Change]:
     return [(stamps, "bounded", lambda stamp, _append_ms: stamp)]
 
 
-@plant("R14", "the incarnation of a local id is ignored")
+@plant("R14", "the incarnation of a local id is ignored", 1)
 def _() -> list[Change]:
     change_of = Reading._change
 
@@ -59,7 +59,7 @@ def _() -> list[Change]:
     return [(Reading, "_change", first_life)]
 
 
-@plant("R15", "a deleted record still has its say")
+@plant("R15", "a deleted record still has its say", 29)
 def _() -> list[Change]:
     golden_record = settle.golden_record
 
@@ -69,12 +69,12 @@ def _() -> list[Change]:
     return [(settle, "golden_record", with_the_dead)]
 
 
-@plant("R16", "an identifier links whatever contradicts it")
+@plant("R16", "an identifier links whatever contradicts it", 12)
 def _() -> list[Change]:
     return [(matching, "contradictions", lambda *_: ()), (matching, "agreement", lambda *_: True)]
 
 
-@plant("R18", "a merge does not raise all versions above the highest")
+@plant("R18", "a merge does not raise all versions above the highest", 8)
 def _() -> list[Change]:
     regroup = step.regroup
 
@@ -99,7 +99,7 @@ def _() -> list[Change]:
     return [(intake, "find_block", locked_first)]
 
 
-@plant("R25", "positions move in a transaction of their own, before their effects")
+@plant("R25", "positions move in a transaction of their own, before their effects", 5)
 def _() -> list[Change]:
     converge = Intake.converge
 
@@ -111,12 +111,12 @@ def _() -> list[Change]:
     return [(Intake, "converge", move_first)]
 
 
-@plant("R27", "what refers to something unknown is forgotten")
+@plant("R27", "what refers to something unknown is forgotten", 7)
 def _() -> list[Change]:
     return [(Intake, "_dependents", lambda *_: None)]
 
 
-@plant("R17", "a withdrawn consent still holds")
+@plant("R17", "a withdrawn consent still holds", 29)
 def _() -> list[Change]:
     consent_of = intake.consent_of
 
@@ -132,7 +132,7 @@ def _() -> list[Change]:
     return [(settle, "answer", lambda *_: None)]
 
 
-@plant("R20", "a record is shown where what it refers to is not")
+@plant("R20", "a record is shown where what it refers to is not", 2)
 def _() -> list[Change]:
     def project(
         entity: Any, golden: Any, mine: Any, allowed: Any, encoded: Any, references: Any, *rest: Any
@@ -144,7 +144,7 @@ def _() -> list[Change]:
     return [(settle, "project", project)]
 
 
-@plant("R21", "the newest of an agency's records receives, not the oldest")
+@plant("R21", "the newest of an agency's records receives, not the oldest", 4)
 def _() -> list[Change]:
     def newest(members: Any) -> Any:
         return max((m for m in members if m.live), key=lambda m: (m.born, m.key), default=None)
@@ -152,7 +152,7 @@ def _() -> list[Change]:
     return [(projection, "primary", newest), (settle, "primary", newest)]
 
 
-@plant("R26", "a publication is forgotten before the broker has it")
+@plant("R26", "a publication is forgotten before the broker has it", 9)
 def _() -> list[Change]:
     publish = IntakeLane._publish
 
@@ -165,7 +165,7 @@ def _() -> list[Change]:
     return [(IntakeLane, "_publish", forget_first)]
 
 
-@plant("R26", "nobody looks whether another worker moved on meanwhile")
+@plant("R26", "nobody looks whether another worker moved on meanwhile", 22)
 def _() -> list[Change]:
     return [(services, "behind", lambda _tx, _out: {})]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -23,7 +24,7 @@ class Verdict:
     deeds: list[str] = field(default_factory=list)
     # How often the baton changed hands, and what was said, to compare two runs of one seed.
     steps: int = 0
-    trace: int = 0
+    trace: str = ""
 
 
 def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool = False) -> Verdict:
@@ -41,7 +42,7 @@ def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool 
         verdict.problems = Judge(region).problems()
     verdict.steps = region.schedule.switches
     messages = [(*place, *record) for place, log in sorted(region.broker.log.items()) for record in log]
-    verdict.trace = hash(tuple(messages))
+    verdict.trace = hashlib.blake2b(repr(messages).encode(), digest_size=8).hexdigest()
     return verdict
 
 
