@@ -222,7 +222,9 @@ class LaneConsumer:
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         return {place: len(self.broker.log[place]) for place in sorted(partitions)}
 
-    async def getmany(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[Record]]:
         member = self.group.heartbeat(self)
         if self._generation != self.group.generation:
             self._generation = self.group.generation
@@ -232,10 +234,14 @@ class LaneConsumer:
             await self._listener.on_partitions_assigned(set(self._assigned))
             return {}
         log, positions = self.broker.log, self._positions
-        self.broker.schedule.wait(lambda: any(len(log[p]) > at for p, at in positions.items()), timeout_ms)
+        if partitions:
+            positions = {place: at for place, at in positions.items() if place in partitions}
+        if timeout_ms:
+            waiting = positions.items()
+            self.broker.schedule.wait(lambda: any(len(log[p]) > at for p, at in waiting), timeout_ms)
         found = self.broker.fetch(positions, max_records)
         for place, records in found.items():
-            positions[place] = records[-1].offset + 1
+            self._positions[place] = records[-1].offset + 1
         return found
 
 

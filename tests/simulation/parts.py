@@ -91,7 +91,7 @@ def parts() -> Parts:
         {name: make_template(mapping) for name, mapping in mappings.items()},
         {name: converters_of(mapping, catalogue) for name, mapping in mappings.items()},
         {(name, side): SimulatedSQLite() for name in AGENCIES for side in ("source", "sink")},
-        Metrics(),
+        Metrics("simulation"),
     )
 
 

@@ -38,9 +38,9 @@ def _() -> list[Change]:
         values, problems = original(*arguments)
         return {**{name: None for name in ("cin", "phone") if name in arguments[-1]}, **values}, problems
 
-    def as_update(policy: Any, state: Any, change: Any) -> Any:
+    def as_update(policy: Any, state: Any, change: Any, *rest: Any) -> Any:
         told = "update" if change.operation == "snapshot" else change.operation
-        return absorb(policy, state, msgspec.structs.replace(change, operation=told))
+        return absorb(policy, state, msgspec.structs.replace(change, operation=told), *rest)
 
     return [(snapshot, "snapshot", with_nulls), (step, "absorb", as_update)]
 

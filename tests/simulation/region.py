@@ -260,7 +260,7 @@ class Region:
         lanes = [
             SimulatedIntake(
                 intake=intake, joining=joining, reading=lambda: given.reading, encoder=lambda: given.encoder,
-                writer=writer, topics=[t for t in loaded if t.endswith(".changes")], **common,
+                writer=writer, history_days=7, topics=[t for t in loaded if t.endswith(".changes")], **common,
             ),
             SimulatedReceipts(
                 schema=given.events.plain("receipt"), ids=given.ids,

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hub.lanes import joining
-from hub.store import positions
+from hub.store import history, positions
 from simulation.tables import Session
 
 Parameters = Mapping[str, Any]
@@ -19,6 +19,10 @@ Answer = list[Any]
 
 class Result(list[Any]):
     """Rows with the faces of SQLAlchemy's results that are asked for."""
+
+    @property
+    def rowcount(self) -> int:
+        return len(self)
 
     def one(self) -> Any:
         (row,) = self
@@ -111,6 +115,10 @@ def _take_farewells(session: Session, p: Parameters) -> Answer:
     return taken
 
 
+def _nothing(_session: Session, _p: Parameters) -> None:
+    pass
+
+
 def _settings(session: Session, _: Parameters) -> Answer:
     return [Row(name=name, value=row[0]) for name, row in session.rows("setting")]
 
@@ -158,4 +166,7 @@ ANSWERS: dict[Any, Callable[[Session, Parameters], Answer | None]] = {
     joining._PUT: _put_setting,
     joining._SNAPSHOT: _snapshot,
     joining._ALL_DUE: _all_due,
+    # What stood before is kept for a person who takes something back: nobody does here.
+    history._KEEP: _nothing,
+    history._FORGET: _nothing,
 }
