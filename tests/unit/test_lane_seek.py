@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from hub.lanes.lane import Lane
+from hub.lanes.turns import Turns
 from hub.store.positions import Position
 
 PLACE = TopicPartition("ads.receipts", 0)
@@ -58,6 +59,7 @@ def test_a_predecessor_that_still_moves_on_leaves_no_gap() -> None:
         }
         lane = Reader(**options, store=None, topic_ids=dict)
         log = lane._consumer = Log()
+        lane._turns = Turns(log, 10)
         await lane.seek({PLACE})
         return log
 
