@@ -29,12 +29,12 @@ from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import NotRegistered, RegistryClient
 from hub.contracts.subjects import event_subjects
-from hub.core.brakes import MASS_DELETE, MASS_UPDATE, Limit, Limits
+from hub.core.brakes import MASS_DELETE, MASS_JOIN, MASS_UPDATE, Limit, Limits
 from hub.core.tokens import Ids
 from hub.errors import Retriable
-from hub.lanes.brakes import Brakes
 from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
+from hub.lanes.joins import JoinBrakes
 from hub.lanes.lane import Lane
 from hub.lanes.log import LogWriter, make_producer
 from hub.lanes.messages import Encoder
@@ -90,7 +90,7 @@ class Hub:
             self.store.begin,
             today,
             joining=joining.agencies,
-            brakes=Brakes(brake_limits(self.settings)),
+            brakes=JoinBrakes(brake_limits(self.settings)),
         )
         changes = [
             topics.changes(name, record_type)
@@ -191,6 +191,7 @@ def brake_limits(settings: HubSettings) -> Limits:
         {
             MASS_DELETE: Limit(settings.brake_deletes, settings.brake_deletes_percent),
             MASS_UPDATE: Limit(settings.brake_updates, settings.brake_updates_percent),
+            MASS_JOIN: Limit(settings.brake_updates, settings.brake_updates_percent),
         },
     )
 

@@ -66,6 +66,14 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "d'une décision humaine.",
         "en": "Many records were changed at once: the changes are held until a person decides.",
     },
+    "mass_join": {
+        "ar": "كانت ملفاتكم عند انضمامها ستُغيّر قيما كثيرة لدى وكالات أخرى: "
+        "علِّقت هذه القيم إلى أن يبتّ فيها شخص.",
+        "fr": "À leur arrivée, vos dossiers auraient changé de nombreuses valeurs chez d'autres agences : "
+        "ces valeurs sont en attente d'une décision humaine.",
+        "en": "On joining, your records would have changed many values at other agencies: those values are "
+        "held until a person decides.",
+    },
     "mass_rejected": {
         "ar": "رُفضت دفعة كبيرة من التعديلات أو الحذف كانت معلقة، وأعيدت القيم الحالية.",
         "fr": "Un lot de modifications ou de suppressions en attente a été refusé ; les valeurs actuelles "

@@ -1,7 +1,7 @@
 """Brakes: so many changes of one kind from one agency that a person must look first (R32).
 
 Pure: what counts as which kind, and from how many on it is a mass. First loads are no mass: an insert or a
-snapshot adds what an agency knows, and takes nothing away from anybody.
+snapshot adds what an agency knows. Only what a snapshot puts in place of others' values is counted, too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from hub.core.assertions import Change
 
-MASS_DELETE, MASS_UPDATE = "mass_delete", "mass_update"
-KINDS = (MASS_DELETE, MASS_UPDATE)
+MASS_DELETE, MASS_UPDATE, MASS_JOIN = "mass_delete", "mass_update", "mass_join"
+KINDS = (MASS_DELETE, MASS_UPDATE, MASS_JOIN)
 
 MINUTE_MS = 60_000
 
@@ -42,11 +42,13 @@ class Limits:
     """The limit of each kind, and the window in which changes are counted."""
 
     window_min: int = WINDOW_MIN
-    of_kind: Mapping[str, Limit] = field(default_factory=lambda: {MASS_DELETE: DELETES, MASS_UPDATE: UPDATES})
+    of_kind: Mapping[str, Limit] = field(
+        default_factory=lambda: {MASS_DELETE: DELETES, MASS_UPDATE: UPDATES, MASS_JOIN: UPDATES}
+    )
 
 
 def kind_of(change: Change) -> str | None:
-    """What a change counts as; None for what brakes do not look at."""
+    """What a change counts as by itself; None for what is not looked at, or only beside others' words."""
     if change.operation == "delete":
         return MASS_DELETE
     if change.operation == "update" and (change.values or change.added or change.removed):

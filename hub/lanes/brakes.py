@@ -46,20 +46,30 @@ class Brakes:
         )
         if not numbers:
             return batch, []
-        counted = store.count(tx, numbers, self._limits.window_min)
-        self._forget(tx, min(minute for _, minute in numbers))
-        mass = {place for place in numbers if self._is_mass(tx, place, numbers, counted)}
+        counted = self.count(tx, numbers)
+        mass = {place for place in numbers if self.is_mass(tx, place, numbers, counted)}
         if not mass and not counted.brakes:
             return batch, []
         return self._split(tx, batch, mass, counted, record_id)
 
-    def _is_mass(
+    def count(self, tx: Transaction, numbers: Counter[tuple[Group, int]]) -> Counted:
+        """Add these numbers of a batch, and learn what came before."""
+        counted = store.count(tx, numbers, self._limits.window_min)
+        before = min(minute for _, minute in numbers) - self._limits.window_min
+        if before > self._forgotten:
+            self._forgotten = before
+            # A worker far behind may still need what another would drop: leave an hour.
+            store.forget_counts(tx, before - 60)
+        return counted
+
+    def is_mass(
         self,
         tx: Transaction,
         place: tuple[Group, int],
         numbers: Counter[tuple[Group, int]],
         counted: Counted,
     ) -> bool:
+        """Whether what came within the window up to this minute is above the limit."""
         group, minute = place
         window = range(minute - self._limits.window_min + 1, minute + 1)
         total = sum(counted.before.get((group, one), 0) + numbers[group, one] for one in window)
@@ -99,18 +109,12 @@ class Brakes:
                 passed.append((change, message))
             elif event not in again:
                 held.setdefault(group, []).append((event[0], change))
-        return passed, [self._hold(tx, group, held[group]) for group in sorted(held)]
+        return passed, [self.hold(tx, group, held[group]) for group in sorted(held)]
 
-    def _hold(self, tx: Transaction, group: Group, changes: Sequence[tuple[bytes, Change]]) -> Note:
+    def hold(self, tx: Transaction, group: Group, changes: Sequence[tuple[bytes, Change]]) -> Note:
+        """Keep changes by the group's brake; returns what the agency is told."""
         live = self._live_records(tx, group)
         brake = store.pull(tx, group, live, self._limits.of_kind[group[2]].of(live))
         store.hold(tx, brake, changes)
         first = changes[0][1]
         return Note("held", group[2], first.key, (), first.stamp, None, first.event_id, len(changes))
-
-    def _forget(self, tx: Transaction, minute: int) -> None:
-        before = minute - self._limits.window_min
-        if before > self._forgotten:
-            self._forgotten = before
-            # A worker far behind may still need what another would drop: leave an hour.
-            store.forget_counts(tx, before - 60)

@@ -24,13 +24,12 @@ from hub.core.settle import Reference, Rules, Settled, Target, settle
 from hub.core.step import Absorbed, Hold, Linked, absorb_all
 from hub.core.tokens import Ids
 from hub.errors import Retriable
-from hub.lanes.brakes import Brakes
 from hub.lanes.consents import CONSENT, PERSON, consent_of
 from hub.lanes.converged import Converged
 from hub.lanes.identify import LINK, find_block, link_block
+from hub.lanes.joins import JoinBrakes, MassJoin
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.errors import LockSetGrew
-from hub.store.history import keep
 from hub.store.transaction import Advance, Transaction
 
 LANE = "intake"
@@ -59,7 +58,7 @@ class Intake:
         today: Callable[[], datetime.date],
         epoch: int = 0,
         joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
-        brakes: Brakes | None = None,
+        brakes: JoinBrakes | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._types = types
@@ -90,11 +89,15 @@ class Intake:
         Raises `Fenced` when another worker owns the positions by now, `Retriable` when the store is away.
         """
 
+        weak: set[bytes] = set()
+
         def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
             tx.advance(LANE, advances)
             said: Sequence[tuple[Change, Message]] = read.changes
             if self._brakes is not None:
                 said, done.notes = self._brakes.sift(tx, said, self._record_id)
+                said, more = self._brakes.weaken(tx, said, weak, self._record_id)
+                done.notes += more
             by_type: dict[str, list[tuple[Change, Message]]] = {}
             for change, message in said:
                 by_type.setdefault(change.key.record_type, []).append((change, message))
@@ -104,7 +107,12 @@ class Intake:
             done.changes = len(read.changes)
             self._take(tx, done, by_type, grown, alone)
 
-        return self._attempt(work, finish)
+        while True:
+            try:
+                return self._attempt(work, finish)
+            except MassJoin as mass:
+                # Each time more records, so it ends: at the latest when all are as of unknown age.
+                weak |= mass.records
 
     def settle_due(self, limit: int, finish: Finish) -> Converged:
         """Settle up to `limit` entities whose day has come; nothing is done where none is due."""
@@ -247,9 +255,11 @@ class Intake:
             raise LockSetGrew(frozenset(wanted | set(now.entity_of.values())))
         absorbed = absorb_all(world, changes, self._record_id, self._types)
         linked = link_block(tx, policy, world, absorbed, block)
+        if self._brakes is not None:
+            self._brakes.weigh(tx, policy, world, batch, self._record_id, self._joining(tx))
         self._after(tx, done, record_type, world, absorbed, linked, alone)
         tx.save_references([(record, LINK, founder) for record, founder in sorted(block.waiting.items())])
-        keep(tx, absorbed.replaced)
+        tx.save_replaced(absorbed.replaced)
         self._dead(done, absorbed, batch)
 
     def _after(

@@ -9,7 +9,7 @@ from hub.ops.brakes import BrakeStory
 from hub.ops.parts import local_time
 from hub.store.brakes import HELD, Brake
 
-_WORDS = {"mass_delete": "deletions", "mass_update": "updates"}
+_WORDS = {"mass_delete": "deletions", "mass_update": "updates", "mass_join": "rows of a snapshot"}
 
 
 def brake_line(one: Brake) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.assertions import Change, RecordKey, RecordState, Replaced
 from hub.core.crosswalk import Entity, World
 from hub.core.matching import Review
 from hub.core.merge import Golden, golden_record
@@ -84,6 +84,9 @@ class _ReadOnly(Transaction):
     def save_reviews(self, world: World, reviews: Sequence[Review]) -> None:
         del world  # the pairs alone are counted
         self.reviews += reviews
+
+    def save_replaced(self, replaced: Mapping[bytes, Sequence[Replaced]]) -> None:
+        pass
 
     def save_disputes(self, disputes: Sequence[tuple[bytes, str, RecordKey]]) -> None:
         pass

@@ -50,6 +50,8 @@ _LIVE = text("""
     SELECT count(*) FROM record WHERE agency = :agency AND record_type = :record_type AND ended = 0
 """)
 
+_ON = text("SELECT id FROM brake WHERE kind = :kind AND state <> 'released'")
+
 _BARRED = text("""
     SELECT b.record, b.event_id
     FROM unnest(CAST(:records AS bytea[]), CAST(:events AS text[])) AS v(record, event_id)
@@ -168,6 +170,11 @@ def live_records(tx: Transaction, agency: str, record_type: str) -> int:
     """How many records of a type the agency has; reads an index from end to end."""
     where = {"agency": agency, "record_type": record_type}
     return int(tx.connection.execute(_LIVE, where).scalar_one())
+
+
+def numbers_on(tx: Transaction, kind: str) -> list[int]:
+    """The brakes of a kind that hold, or whose changes were rejected."""
+    return [int(number) for (number,) in tx.connection.execute(_ON, {"kind": kind})]
 
 
 def barred(

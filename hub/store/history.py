@@ -1,22 +1,17 @@
-"""What records asserted before, and beside what stands: kept for some days, so that it can stand again."""
+"""What records asserted before, and beside what stands: kept for some days, so that it can stand again.
+
+Intake writes it: `Transaction.save_replaced`.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import msgspec
 from sqlalchemy import text
 
 from hub.core.assertions import Replaced
 from hub.store.transaction import Transaction
-
-# A row for all that one batch replaced of one record: rows cost more than what is in them.
-_KEEP = text("""
-    INSERT INTO history (record, mark, said)
-    SELECT * FROM unnest(CAST(:records AS bytea[]), CAST(:marks AS bytea[]), CAST(:said AS bytea[]))
-    ON CONFLICT (record, mark) DO NOTHING
-""")
 
 _KEPT = text("SELECT record, said FROM history WHERE record = ANY(CAST(:records AS bytea[]))")
 
@@ -46,23 +41,7 @@ _FORGET_DISPUTES = text("""
 # Of one look, so that no transaction deletes for long.
 FORGET_LIMIT = 20_000
 
-_ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(list[Replaced]).decode
-
-
-def keep(tx: Transaction, replaced: Mapping[bytes, Sequence[Replaced]]) -> None:
-    """Keep assertions that do not stand, by record; the same ones twice are kept once."""
-    if not replaced:
-        return
-    rows = [(record, _ENCODE(those)) for record, those in sorted(replaced.items())]
-    tx.connection.execute(
-        _KEEP,
-        {
-            "records": [record for record, _ in rows],
-            "marks": [hashlib.blake2b(said, digest_size=8).digest() for _, said in rows],
-            "said": [said for _, said in rows],
-        },
-    )
 
 
 def kept(tx: Transaction, records: Collection[bytes]) -> dict[bytes, list[Replaced]]:

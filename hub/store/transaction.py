@@ -6,6 +6,7 @@ Locks are taken in one order: positions, references, identities, entities; each 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, TextClause, text
 
-from hub.core.assertions import RecordKey, RecordState, pack, unpack
+from hub.core.assertions import RecordKey, RecordState, Replaced, pack, unpack
 from hub.core.crosswalk import Entity, Held, World
 from hub.core.matching import Decision, Review
 from hub.core.projection import UPSERT, Consent
@@ -220,6 +221,13 @@ _SAVE_DISPUTE = text("""
     INSERT INTO dispute (record, field, agency, record_type)
     VALUES (:record, :field, :agency, :record_type)
     ON CONFLICT (record, field) DO NOTHING
+""")
+
+# A row for all that one batch replaced of one record: rows cost more than what is in them.
+_SAVE_REPLACED = text("""
+    INSERT INTO history (record, mark, said)
+    SELECT * FROM unnest(CAST(:records AS bytea[]), CAST(:marks AS bytea[]), CAST(:said AS bytea[]))
+    ON CONFLICT (record, mark) DO NOTHING
 """)
 
 _SAVE_DEAD_LETTER = text("""
@@ -519,6 +527,19 @@ class Transaction:
                     {"record": record, "field": name, "agency": key.agency, "record_type": key.record_type}
                     for record, name, key in disputes
                 ],
+            )
+
+    def save_replaced(self, replaced: Mapping[bytes, Sequence[Replaced]]) -> None:
+        """Keep assertions that do not stand any more, by record; the same ones twice are kept once."""
+        if replaced:
+            rows = [(record, _ENCODE(those)) for record, those in sorted(replaced.items())]
+            self.connection.execute(
+                _SAVE_REPLACED,
+                {
+                    "records": [record for record, _ in rows],
+                    "marks": [hashlib.blake2b(said, digest_size=8).digest() for _, said in rows],
+                    "said": [said for _, said in rows],
+                },
             )
 
     def save_dead_letters(self, rows: Sequence[Mapping[str, object]]) -> None:

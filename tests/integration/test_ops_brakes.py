@@ -11,61 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from braked_worker import NOON_MS, Worker
 from ops_hub import OpsHub, ops_hub
 from support.changes import said
 
-from hub.contracts import topics
 from hub.contracts.values import encode
 from hub.core.assertions import Change, RecordKey, unpack
-from hub.core.brakes import MASS_DELETE, MASS_UPDATE, Limit, Limits
+from hub.core.brakes import MASS_DELETE, MASS_UPDATE
 from hub.core.merge import golden_record
 from hub.core.projection import UPSERT
 from hub.errors import Fatal
-from hub.lanes.brakes import Brakes as Sifter
 from hub.lanes.converged import Converged
 from hub.lanes.corrections import CorrectingIntake
-from hub.lanes.publication import outbound
-from hub.lanes.reading import Message, Read
+from hub.lanes.reading import Read
 from hub.local.stack import Stack
 from hub.ops.brakes import Brakes
 from hub.ops.finding import NotFound
-from hub.ops.parts import today
-from hub.store.transaction import Transaction
 
 BORN = datetime.date(1990, 5, 1)
-LIMITS = Limits(10, {MASS_DELETE: Limit(5, 50.0), MASS_UPDATE: Limit(8, 50.0)})
-MINUTE_MS = 60_000
-NOON_MS = 1_780_000_000_000
-
-
-class Worker:
-    """A hub's worker with brakes: takes batches as the lane does, at moments of the broker's clock."""
-
-    def __init__(self, hub: OpsHub) -> None:
-        self.hub, parts = hub, hub.parts
-        self.intake = CorrectingIntake(
-            parts.catalogue,
-            parts.types,
-            parts.terms,
-            parts.ids,
-            parts.store.begin,
-            today,
-            brakes=Sifter(LIMITS, clock=lambda: 0.0),
-        )
-        self._offsets = itertools.count()
-
-    def take(self, changes: Sequence[Change], at_minute: float = 0) -> Converged:
-        read = Read([(change, self._message(change, at_minute)) for change in changes])
-        encoder = self.hub.parts.encoder()
-
-        def finish(_: Transaction, done: Converged) -> None:
-            self.hub.outs.append(outbound(encoder, done)[0])
-
-        return self.intake.converge(read, [], finish)
-
-    def _message(self, change: Change, at_minute: float) -> Message:
-        topic = topics.changes(change.key.agency, change.key.record_type)
-        return Message(topic, 0, next(self._offsets), NOON_MS + int(at_minute * MINUTE_MS), b"k", b"v")
 
 
 @pytest.fixture(scope="module")
