@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "explain": "hub.ops.commands:explain",
     "hold": "hub.ops.steward_commands:hold",
     "dlq": "hub.ops.dlq_commands:dlq",
+    "agency": "hub.ops.agency_commands:agency",
     "undo": "hub.ops.undo_command:undo",
     "sweep": "hub.local.sweep_command:sweep",
     "metrics": "hub.local.metrics_command:metrics",
@@ -35,7 +36,9 @@ COMMANDS: Mapping[str, str] = {
     "connector": "connectors.commands:connector",
 }
 # These look at a running hub: the one that the environment names, else the embedded stack of this folder.
-_LOOKING = frozenset({"status", "explain", "hold", "review", "dlq", "audit", "topics", "sweep", "undo"})
+_LOOKING = frozenset(
+    {"status", "explain", "hold", "review", "dlq", "audit", "topics", "sweep", "undo", "agency"}
+)
 
 
 class LazyGroup(click.Group):

@@ -1,0 +1,96 @@
+"""An agency leaves: what it holds is listed, its access ends by the release, its word stays or ends."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from ops_hub import OpsHub, ops_hub
+from support.changes import said
+
+from hub.errors import Fatal
+from hub.local.stack import Stack
+from hub.ops.parts import Parts
+from hub.ops.retire import Retirement
+
+BORN = datetime.date(1990, 5, 1)
+
+
+@pytest.fixture
+def hub(stack: Stack, tmp_path: Path) -> Iterator[OpsHub]:
+    with ops_hub(stack, tmp_path) as made:
+        people = [("ads", "1", "AB1"), ("entraide", "e1", "AB1"), ("ads", "2", "AB2")]
+        made.take(
+            *(
+                said(made.key(agency, local_id), 1, "insert", cin=cin, birth_date=BORN, phone="+212611111111")
+                for agency, local_id, cin in people
+            )
+        )
+        enrolment = made.key("ads", "n", "enrolment")
+        made.take(said(enrolment, 2, "insert", number="INS-2026-000001", person="1"))
+        made.settle_due()
+        yield made
+
+
+def ended_agreement(hub: OpsHub) -> None:
+    """The release in which ads' agreement is over."""
+    path = Path(hub.environment["JISR_AGREEMENTS"]) / "ads.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("2099-12-31", "2020-12-31"), encoding="utf-8")
+
+
+def live(hub: OpsHub, agency: str) -> int:
+    statement = "SELECT count(*) AS n FROM record WHERE ended = 0 AND agency = %s"
+    return int(hub.rows(statement, hub.name(agency))[0].n)
+
+
+def test_while_the_agreement_is_in_force_it_is_only_shown(hub: OpsHub, tmp_path: Path) -> None:
+    name, listing = hub.name("ads"), tmp_path / "delivered.csv"
+    shown = hub.run("agency", "retire", name, "--list", str(listing))
+    assert "its agreement is in force until 2099-12-31" in shown.stdout
+    assert "person: 2 records of its own, of which 1 rest on its word alone" in shown.stdout
+    assert "enrolment: 1 records of its own, of which 1 rest on its word alone" in shown.stdout
+    with listing.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["record_type"] for row in rows) == ["enrolment", "person", "person"]
+    assert all(len(row["entity"]) == 22 and row["told"] == "upsert" for row in rows)
+    refused = hub.run("agency", "retire", name, "--apply", "--who", "Salma", "--why", "closed")
+    assert refused.returncode == 1
+    assert "let it end in the release first" in refused.stderr
+    assert live(hub, "ads") == 3
+
+
+def test_its_word_ends_and_others_keep_theirs(hub: OpsHub) -> None:
+    ended_agreement(hub)
+    asked = ["agency", "retire", hub.name("ads"), "--said", "withdrawn", "--json"]
+    done = json.loads(hub.run(*asked, "--apply", "--who", "Salma", "--why", "closed").stdout)
+    assert (done["in_force"], done["ended"], done["alone"]) == (False, 3, {"enrolment": 1, "person": 1})
+    assert (live(hub, "ads"), live(hub, "entraide")) == (0, 1)
+    (kept,) = hub.rows("SELECT who, action, detail FROM audit")
+    assert tuple(kept) == ("Salma", "retire", "what it said withdrawn")
+    # Once more changes nothing.
+    again = json.loads(hub.run(*asked, "--apply", "--who", "Salma", "--why", "closed").stdout)
+    assert again["ended"] == 0
+
+
+def test_its_word_stays_and_what_it_holds_is_taken_back(hub: OpsHub) -> None:
+    ended_agreement(hub)
+    with closing(Parts(hub.parts.settings)) as parts:
+        Retirement(parts).keep(hub.name("ads"), "Salma", "closed")
+        # As the workers of that release do when they see that the terms are others.
+        with parts.store.begin() as tx:
+            tx.connection.exec_driver_sql("INSERT INTO due (entity, day) SELECT id, 0 FROM entity")
+        while parts.intake.settle_due(100, lambda tx, done: None).due_taken:
+            pass
+        found = Retirement(parts).look(hub.name("ads"))
+    assert found.delivered == {("person", "retract"): 2, ("enrolment", "retract"): 1}
+    assert live(hub, "ads") == 3
+
+
+def test_an_agency_that_nobody_knows(hub: OpsHub) -> None:
+    with pytest.raises(Fatal, match="no agency 'tourism'"):
+        Retirement(hub.parts).look("tourism")
