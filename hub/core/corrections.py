@@ -5,27 +5,46 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
-from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.assertions import Change, RecordKey, RecordState, supersedes
 from hub.core.crosswalk import World
+from hub.core.policy import TypePolicy
 
 
 def heir(
-    world: World, state: RecordState, deleted: int, record_id: Callable[[RecordKey], bytes]
+    policy: TypePolicy,
+    world: World,
+    state: RecordState,
+    deleted: int,
+    record_id: Callable[[RecordKey], bytes],
 ) -> RecordState | None:
     """Let a record live on whose deletion, with the stamp `deleted`, does not stand; changes `world`.
 
     At the agency the row is gone, and with it this life of the local id (R14): the next life takes over all
-    that was said, so that nobody else notices, and the agency is told to make the row again. None if the
-    local id already has a next life: then the agency has entered it again itself.
+    that was said, so that nobody else notices, and the agency is told to make the row again. Where the agency
+    has entered the same person again itself, that life takes over. None where the local id now stands for
+    somebody else; `world` must hold the next life if there is one.
     """
     key = state.key._replace(incarnation=state.key.incarnation + 1)
-    identity = record_id(key)
-    if identity in world.records:
+    identity, entity = record_id(key), world.entity_of[state.id]
+    following = world.records.get(identity)
+    if following is None:
+        following = _next_life(identity, key, state, entity, deleted)
+        world.records[identity], world.entity_of[identity] = following, entity
+    elif world.entity_of[identity] == entity:
+        _take_over(policy, following, state)
+    else:
         return None
+    state.ended = max(state.ended, deleted)
+    state.asserts.returned = True
+    return following
+
+
+def _next_life(
+    identity: bytes, key: RecordKey, state: RecordState, entity: bytes, deleted: int
+) -> RecordState:
     asserts = copy.deepcopy(state.asserts)
     asserts.returned, asserts.restored = False, True
-    entity = world.entity_of[state.id]
-    following = RecordState(
+    return RecordState(
         id=identity,
         key=key,
         born=state.born,
@@ -34,13 +53,22 @@ def heir(
         linked=entity,
         asserts=asserts,
     )
-    world.records[identity], world.entity_of[identity] = following, entity
-    state.ended = max(state.ended, deleted)
-    state.asserts.returned = True
-    return following
 
 
-def reject(world: World, change: Change, record_id: Callable[[RecordKey], bytes]) -> tuple[RecordState, ...]:
+def _take_over(policy: TypePolicy, following: RecordState, state: RecordState) -> None:
+    values, unions = following.asserts.values, following.asserts.unions
+    for name, said in state.asserts.values.items():
+        if name not in values or supersedes(policy.fields[name].merge, said, values[name]):
+            values[name] = said
+    for name, elements in state.asserts.unions.items():
+        mine = unions.setdefault(name, {})
+        for element, word in elements.items():
+            mine[element] = max(word, mine.get(element, word))
+
+
+def reject(
+    policy: TypePolicy, world: World, change: Change, record_id: Callable[[RecordKey], bytes]
+) -> tuple[RecordState, ...]:
     """Let a change that was held never come; the states that this touches, none if the record is unknown.
 
     What it said is known to be answered: the source's side takes the agreed values again (R19).
@@ -49,7 +77,7 @@ def reject(world: World, change: Change, record_id: Callable[[RecordKey], bytes]
     if state is None or not state.live:
         return ()
     if change.operation == "delete":
-        following = heir(world, state, change.stamp, record_id)
+        following = heir(policy, world, state, change.stamp, record_id)
         return (state,) if following is None else (state, following)
     state.seen = max(state.seen, change.stamp)
     return (state,)

@@ -85,12 +85,13 @@ class CorrectingIntake(StewardsIntake):
         following = [self._following(guess.records[one]) for one in ending]
         those = [guess.records[record] for record in foreseen]
         block = find_block_around(tx, policy, foreseen, [*those, *following])
-        world = self._lock(tx, set(guess.entity_of.values()) | block.entities | grown, block, foreseen)
+        wanted = set(guess.entity_of.values()) | block.entities | grown | _lives(tx, following)
+        world = self._lock(tx, wanted, block, foreseen)
         withdrawn = self._withdraw(tx, policy, world, foreseen, span)
         evidence = {record for record, one in withdrawn.items() if one.fields & policy.evidence}
         absorbed = Absorbed(touched=set(withdrawn), evidence=evidence)
         for record, one in withdrawn.items():
-            if one.deleted and (made := heir(world, world.records[record], one.deleted, self._record_id)):
+            if one.deleted and (made := self._heir(policy, world, record, one)):
                 absorbed.touched.add(made.id)
                 absorbed.created.add(made.id)
         forget_words(tx, {record: one.fields for record, one in withdrawn.items()})
@@ -121,9 +122,10 @@ class CorrectingIntake(StewardsIntake):
         records = {self._record_id(change.key) for change in changes}
         ending = {self._record_id(change.key) for change in changes if change.operation == "delete"}
         world = self._locked(tx, record_type, records, ending, grown)
+        policy = self._types[record_type]
         touched: dict[bytes, RecordState] = {}
         for change in changes:
-            touched |= {state.id: state for state in reject(world, change, self._record_id)}
+            touched |= {state.id: state for state in reject(policy, world, change, self._record_id)}
         self._say_again(tx, done, record_type, world, touched)
         first = changes[0]
         done.notes.append(
@@ -145,7 +147,7 @@ class CorrectingIntake(StewardsIntake):
         guess = tx.records(records)
         following = [self._following(guess.records[one]) for one in ending if one in guess.records]
         block = find_block_around(tx, self._types[record_type], guess.records.keys(), following)
-        wanted = set(guess.entity_of.values()) | block.entities | grown
+        wanted = set(guess.entity_of.values()) | block.entities | grown | _lives(tx, following)
         return self._lock(tx, wanted, block, guess.records.keys())
 
     @staticmethod
@@ -156,6 +158,9 @@ class CorrectingIntake(StewardsIntake):
             now = tx.records(missing).entity_of.values()
             raise LockSetGrew(frozenset(wanted | set(now)))
         return world
+
+    def _heir(self, policy: TypePolicy, world: World, record: bytes, one: Withdrawn) -> RecordState | None:
+        return heir(policy, world, world.records[record], one.deleted, self._record_id)
 
     def _following(self, state: RecordState) -> RecordState:
         """The next life of the record's local id, as it would be: its identity is claimed beforehand."""
@@ -189,3 +194,11 @@ class CorrectingIntake(StewardsIntake):
     @staticmethod
     def _new(states: Iterable[RecordState]) -> set[bytes]:
         return {state.id for state in states if state.asserts.restored}
+
+
+def _lives(tx: Transaction, following: Iterable[RecordState]) -> set[bytes]:
+    """The entities for which next lives of local ids stand already: they are locked, too.
+
+    None is begun meanwhile: who holds the lock of references alone begins lives.
+    """
+    return set(tx.records({state.id for state in following}).entity_of.values())

@@ -14,6 +14,7 @@ import pytest
 from braked_worker import NOON_MS, Worker
 from ops_hub import OpsHub, ops_hub
 from support.changes import said
+from support.store_hub import empty
 
 from hub.contracts.values import encode
 from hub.core.assertions import Change, RecordKey, unpack
@@ -40,7 +41,7 @@ def made(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ops
 
 @pytest.fixture
 def hub(made: OpsHub) -> OpsHub:
-    made.rest()
+    empty(made.parts.store)
     return made
 
 
@@ -193,7 +194,7 @@ def test_a_released_mass_leaves_the_same_state_as_if_it_had_come_in_order(hub: O
     hub.take(*mass)
     hub.take(*late)
     expected = states(hub)
-    hub.rest()
+    empty(hub.parts.store)
     keys = people(hub, 20)
     worker = Worker(hub)
     random.Random(3).shuffle(mass)
@@ -302,6 +303,30 @@ def test_rejected_deletions_bring_the_rows_back_and_nobody_else_notices(hub: Ops
     # A real deletion of the new life ends it.
     worker.take([said(again, 6, "delete")], at_minute=90)
     assert live(hub) == 20
+
+
+def test_a_rejected_deletion_of_an_id_that_was_used_again(hub: OpsHub) -> None:
+    keys = people(hub, 20)
+    worker = Worker(hub)
+    worker.take(deletions(keys))
+    # While that waits, the agency enters one of them again itself, and uses another's id for somebody else.
+    same, other = keys[0]._replace(incarnation=1), keys[1]._replace(incarnation=1)
+    worker.take(
+        [
+            said(same, 3, "insert", cin="AB0", birth_date=BORN, commune="11.321.01.03"),
+            said(other, 3, "insert", cin="CD1", birth_date=BORN, phone="+212633333333"),
+        ]
+    )
+    brakes = Brakes(hub.parts)
+    brakes.reject(brakes.list()[0].id, "Salma", "a lost table")
+    # The new life of the same person takes over; whoever is somebody else stays so.
+    assert golden(hub, same) == encoded(hub, "phone", "+212611111111")
+    assert golden(hub, same, "commune") == encoded(hub, "commune", "11.321.01.03")
+    assert golden(hub, other, "cin") == encoded(hub, "cin", "CD1")
+    assert golden(hub, other) == encoded(hub, "phone", "+212633333333")
+    assert golden(hub, keys[1]) == encoded(hub, "phone", "+212611111111")
+    worker.take([said(same, 4, phone="+212644444444")], at_minute=60)
+    assert golden(hub, same) == encoded(hub, "phone", "+212644444444")
 
 
 # Two workers, and the commands

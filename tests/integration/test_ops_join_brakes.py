@@ -11,6 +11,7 @@ import pytest
 from braked_worker import Worker
 from ops_hub import OpsHub, ops_hub
 from support.changes import minute, said
+from support.store_hub import empty
 
 from hub.contracts.values import encode
 from hub.core.assertions import Change, RecordKey
@@ -33,7 +34,7 @@ def made(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ops
 @pytest.fixture
 def hub(made: OpsHub) -> OpsHub:
     """Twelve people of ads, each with a telephone number."""
-    made.rest()
+    empty(made.parts.store)
     Worker(made).take(
         [
             said(made.key("ads", str(n)), 1, "insert", cin=f"AB{n}", birth_date=BORN, phone="+212611111111")
@@ -111,7 +112,7 @@ def test_a_released_join_leaves_the_state_of_one_that_was_never_held(hub: OpsHub
     for brake in brakes.list():
         brakes.release(brake.id, "Salma", "they are right")
     after = hub.rows(query)
-    hub.rest()
+    empty(hub.parts.store)
     people = [
         said(hub.key("ads", str(n)), 1, "insert", cin=f"AB{n}", birth_date=BORN, phone=OLD) for n in range(12)
     ]
@@ -150,7 +151,7 @@ def test_what_changes_nobodys_value_or_few_is_no_mass(
 
 
 def test_agencies_that_join_together_hold_up_nobody(made: OpsHub) -> None:
-    made.rest()
+    empty(made.parts.store)
     worker = Worker(made)
     worker.take(snapshot(made, 12, 1, phone=OLD))
     worker.take(

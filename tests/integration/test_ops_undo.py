@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from ops_hub import OpsHub, ops_hub
 from support.changes import _START_MS, said
+from support.store_hub import empty
 
 from hub.contracts.values import encode
 from hub.core.assertions import Change, RecordKey
@@ -38,7 +39,7 @@ def made(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ops
 
 @pytest.fixture
 def hub(made: OpsHub) -> OpsHub:
-    made.rest()
+    empty(made.parts.store)
     return made
 
 
@@ -125,7 +126,7 @@ def take(hub: OpsHub, changes: Sequence[Change], size: int = 3) -> list[Converge
 def test_everybody_holds_what_they_would_hold_had_it_never_been_said(hub: OpsHub, seed: int) -> None:
     take(hub, good(hub))
     expected = holdings(hub)
-    hub.rest()
+    empty(hub.parts.store)
     # In the order of each record's key, else mixed, so that deletions and lives stay as they were.
     mixed = [*good(hub), *bad(hub)]
     order = random.Random(seed)
