@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ops_hub import OpsHub, ops_hub
 from support.changes import said
+from support.store_hub import empty
 
 from hub.errors import Fatal
 from hub.local.stack import Stack
@@ -21,25 +22,39 @@ from hub.ops.retire import Retirement
 BORN = datetime.date(1990, 5, 1)
 
 
+@pytest.fixture(scope="module")
+def made(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsHub]:
+    with ops_hub(stack, tmp_path_factory.mktemp("retire")) as hub:
+        yield hub
+
+
 @pytest.fixture
-def hub(stack: Stack, tmp_path: Path) -> Iterator[OpsHub]:
-    with ops_hub(stack, tmp_path) as made:
-        people = [("ads", "1", "AB1"), ("entraide", "e1", "AB1"), ("ads", "2", "AB2")]
-        made.take(
-            *(
-                said(made.key(agency, local_id), 1, "insert", cin=cin, birth_date=BORN, phone="+212611111111")
-                for agency, local_id, cin in people
-            )
+def hub(made: OpsHub) -> Iterator[OpsHub]:
+    """Two people and an enrolment of ads, one of the people known to entraide, too."""
+    empty(made.parts.store)
+    people = [("ads", "1", "AB1"), ("entraide", "e1", "AB1"), ("ads", "2", "AB2")]
+    made.take(
+        *(
+            said(made.key(agency, local_id), 1, "insert", cin=cin, birth_date=BORN, phone="+212611111111")
+            for agency, local_id, cin in people
         )
-        enrolment = made.key("ads", "n", "enrolment")
-        made.take(said(enrolment, 2, "insert", number="INS-2026-000001", person="1"))
-        made.settle_due()
-        yield made
+    )
+    enrolment = made.key("ads", "n", "enrolment")
+    made.take(said(enrolment, 2, "insert", number="INS-2026-000001", person="1"))
+    made.settle_due()
+    agreement = agreement_of_ads(made)
+    before = agreement.read_text(encoding="utf-8")
+    yield made
+    agreement.write_text(before, encoding="utf-8")
+
+
+def agreement_of_ads(hub: OpsHub) -> Path:
+    return Path(hub.environment["JISR_AGREEMENTS"]) / "ads.yaml"
 
 
 def ended_agreement(hub: OpsHub) -> None:
     """The release in which ads' agreement is over."""
-    path = Path(hub.environment["JISR_AGREEMENTS"]) / "ads.yaml"
+    path = agreement_of_ads(hub)
     path.write_text(path.read_text(encoding="utf-8").replace("2099-12-31", "2020-12-31"), encoding="utf-8")
 
 
