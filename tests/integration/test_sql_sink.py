@@ -215,7 +215,7 @@ def test_what_the_agency_deleted_is_not_made_again(agency: Agency) -> None:
     agency.changes()
     agency.retry_now()
     agency.deliver("E1", FULL)
-    # Said before the hub heard of the deletion. (If it names the row after that, the deletion does not stand.)
+    # Said before the hub heard of the deletion: naming the row after that means that it does not stand.
     agency.deliver("E1", FULL, local_id=key, seen=link.stamp)
     assert agency.count() == 0
 
