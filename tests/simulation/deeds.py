@@ -7,6 +7,7 @@ so that every edit really is one, and can be told from every other.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
@@ -61,12 +62,16 @@ class Deed:
         return f"+{self.at_ms} ms {self.agency}: {self.kind} (person {self.person}, {self.number})"
 
 
-def draw(seed: int, number: int, *, plain: bool = False) -> list[Deed]:
-    """What people do in one run. `plain`: only deeds whose effect does not depend on what was delivered."""
+def draw(seed: int, number: int, *, plain: bool = False, often: Collection[str] = ()) -> list[Deed]:
+    """What people do in one run; kinds in `often` more than others.
+
+    `plain`: only deeds whose effect does not depend on what was delivered.
+    """
     rng = Random(f"people {seed}")
     # One of them comes up again and again: what is done to one person is what meets.
     focus = rng.randrange(3)
-    kinds = {kind: KINDS[kind] for kind in (("receive", "note", "learn", "enrol") if plain else KINDS)}
+    possible = ("receive", "note", "learn", "enrol") if plain else KINDS
+    kinds = {kind: KINDS[kind] * (5 if kind in often else 1) for kind in possible}
     chosen = ["receive"] * 3 + rng.choices(list(kinds), list(kinds.values()), k=number - 3)
     deeds, at_ms = [], 0
     for serial, kind in enumerate(chosen, 1):

@@ -31,7 +31,7 @@ def _() -> list[Change]:
     return [(Reading, "_change", all_known)]
 
 
-@plant("R8", "what comes last stands, not what was said last", 3)
+@plant("R8", "what comes last stands, not what was said last")
 def _() -> list[Change]:
     return [(assertions, "greater", lambda _a, _b: True)]
 
@@ -59,7 +59,7 @@ def _() -> list[Change]:
     return [(Reading, "_change", first_life)]
 
 
-@plant("R15", "a deleted record still has its say", 29)
+@plant("R15", "a deleted record still has its say", 6, often=("dismiss",))
 def _() -> list[Change]:
     golden_record = settle.golden_record
 
@@ -69,12 +69,12 @@ def _() -> list[Change]:
     return [(settle, "golden_record", with_the_dead)]
 
 
-@plant("R16", "an identifier links whatever contradicts it", 12)
+@plant("R16", "an identifier links whatever contradicts it", 3, often=("receive", "learn"))
 def _() -> list[Change]:
     return [(matching, "contradictions", lambda *_: ()), (matching, "agreement", lambda *_: True)]
 
 
-@plant("R18", "a merge does not raise all versions above the highest", 8)
+@plant("R18", "a merge does not raise all versions above the highest", 20, often=("learn", "receive"))
 def _() -> list[Change]:
     regroup = step.regroup
 
@@ -88,7 +88,7 @@ def _() -> list[Change]:
     return [(step, "regroup", forgetful)]
 
 
-@plant("R25", "entities are locked before identities")
+@plant("R25", "entities are locked before identities", 1)
 def _() -> list[Change]:
     find_block = intake.find_block
 
@@ -116,7 +116,7 @@ def _() -> list[Change]:
     return [(Intake, "_dependents", lambda *_: None)]
 
 
-@plant("R17", "a withdrawn consent still holds", 29)
+@plant("R17", "a withdrawn consent still holds", 9, often=("consent", "withdraw", "diagnose"))
 def _() -> list[Change]:
     consent_of = intake.consent_of
 
@@ -127,12 +127,12 @@ def _() -> list[Change]:
     return [(intake, "consent_of", always_given)]
 
 
-@plant("R19", "who loses is not answered")
+@plant("R19", "who loses is not answered", 18)
 def _() -> list[Change]:
     return [(settle, "answer", lambda *_: None)]
 
 
-@plant("R20", "a record is shown where what it refers to is not", 2)
+@plant("R20", "a record is shown where what it refers to is not")
 def _() -> list[Change]:
     def project(
         entity: Any, golden: Any, mine: Any, allowed: Any, encoded: Any, references: Any, *rest: Any
@@ -165,12 +165,12 @@ def _() -> list[Change]:
     return [(IntakeLane, "_publish", forget_first)]
 
 
-@plant("R26", "nobody looks whether another worker moved on meanwhile", 22)
+@plant("R26", "nobody looks whether another worker moved on meanwhile", 100)
 def _() -> list[Change]:
     return [(services, "behind", lambda _tx, _out: {})]
 
 
-@plant("R29", "a tombstone is written before the agency has read what stood there")
+@plant("R29", "a tombstone is written before the agency has read what stood there", 68)
 def _() -> list[Change]:
     def take_all(tx: Any, _limit: int) -> Any:
         taken = [(key, row[:3]) for key, row in tx.session.rows("farewell")]

@@ -17,12 +17,14 @@ Change = tuple[Any, str, Any]
 
 @dataclass(frozen=True)
 class Plant:
-    """One mistake; `rule` is the one that it breaks, `seed` one that found it when it was last looked for."""
+    """One mistake; `rule` is the one that it breaks, `seed` one that found it when it was last looked
+    for, `often` the kinds of deeds that bring it to light."""
 
     rule: str
     what: str
     changes: Callable[[], list[Change]]
     seed: int
+    often: tuple[str, ...]
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -36,10 +38,10 @@ PLANTS: list[Plant] = []
 
 
 def plant(
-    rule: str, what: str, seed: int = 0
+    rule: str, what: str, seed: int = 0, often: tuple[str, ...] = ()
 ) -> Callable[[Callable[[], list[Change]]], Callable[[], list[Change]]]:
     def note(changes: Callable[[], list[Change]]) -> Callable[[], list[Change]]:
-        PLANTS.append(Plant(rule, what, changes, seed))
+        PLANTS.append(Plant(rule, what, changes, seed, often))
         return changes
 
     return note

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,9 +30,6 @@ from simulation.store import MemoryStore
 
 WORKERS = ("hub-0", "hub-1")
 DEEDS = 14
-# Most faults of one run, and of how many passages of a crash point one is a fault.
-MOST_FAULTS = 4
-ONE_PASSAGE_IN = 40
 # Of how many looks while people work one repeats a message.
 ONE_LOOK_REPEATS_IN = 3
 # How often it is looked who is to be restarted; who dies comes back at once, or some seconds later.
@@ -57,13 +54,18 @@ class Observer:
 
 @dataclass
 class Options:
-    """What a run is made of. `schedule`: draws the order and the faults; by default the seed of the deeds."""
+    """What a run is made of. `schedule`: draws the order and the faults; by default the seed of the deeds.
+
+    `often`: kinds of deeds that people do more often.
+    """
 
     seed: int
     schedule: str = ""
     plain: bool = False
-    deeds: int = DEEDS
-    skewed: bool = True
+    often: Collection[str] = ()
+    # How many faults there are at most, and of how many passages of a crash point one is a fault.
+    most_faults: int = 4
+    one_passage_in: int = 40
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Region:
             name: AgencyDatabase(
                 self.schedule,
                 name,
-                skew.choice((0, 0, -2_000, 90_000, 3_600_000)) if options.skewed and not options.plain else 0,
+                skew.choice((0, 0, -2_000, 90_000, 3_600_000)) if not options.plain else 0,
                 self.parts.templates[name],
             )
             for name in AGENCIES
@@ -92,7 +94,7 @@ class Region:
         for name, database in self.databases.items():
             database.watch = partial(self._look, name)
         self.people = People(self.schedule, self.databases, plain=options.plain)
-        self.deeds = draw(options.seed, options.deeds, plain=options.plain)
+        self.deeds = draw(options.seed, DEEDS, plain=options.plain, often=options.often)
         self._restarts: list[tuple[int, Callable[[], None]]] = []
         self.seen_wrong: list[str] = []
         self._quiet = False
@@ -224,7 +226,11 @@ class Region:
         process = schedule.current.process
         if schedule.current.dying or process is schedule.supervisor.process:
             return
-        if not self._quiet and len(self.faults) < MOST_FAULTS and schedule.chance(ONE_PASSAGE_IN):
+        if (
+            not self._quiet
+            and len(self.faults) < self.options.most_faults
+            and schedule.chance(self.options.one_passage_in)
+        ):
             if process.name in WORKERS and schedule.chance(3):
                 self.faults.append(f"{process.name} frozen at {point}")
                 process.frozen_until_ms = schedule.now_ms + FROZEN_MS

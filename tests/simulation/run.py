@@ -29,7 +29,11 @@ class Verdict:
 
 def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool = False) -> Verdict:
     """Run one seed, with a mistake planted or without."""
-    region = Region(Options(seed, schedule, plain))
+    options = Options(seed, schedule, plain)
+    if plant is not None:
+        # More dies, and people do what brings it to light: most seeds would else be played in vain.
+        options = Options(seed, often=PLANTS[plant].often, most_faults=10, one_passage_in=15)
+    region = Region(options)
     verdict = Verdict(seed, faults=region.faults, deeds=[str(deed) for deed in region.deeds])
     try:
         # Planted while it runs, not while it is judged: the judge must not make the same mistake.

@@ -16,7 +16,7 @@ from simulation.run import Verdict, believed, caught, run
 # A handful of seeds that differ in what they begin with; `make simulate` plays a thousand.
 SLICE = range(30)
 # Of so many seeds one must find each planted mistake; most are found by the first few.
-MOST_SEEDS = 150
+MOST_SEEDS = 300
 
 
 @pytest.fixture(scope="module")
