@@ -166,7 +166,5 @@ ANSWERS: dict[Any, Callable[[Session, Parameters], Answer | None]] = {
     joining._PUT: _put_setting,
     joining._SNAPSHOT: _snapshot,
     joining._ALL_DUE: _all_due,
-    # What stood before is kept for a person who takes something back: nobody does here.
-    history._KEEP: _nothing,
     history._FORGET: _nothing,
 }

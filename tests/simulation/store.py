@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from hub.core.assertions import RecordKey, RecordState, pack, unpack
+from hub.core.assertions import RecordKey, RecordState, Replaced, pack, unpack
 from hub.core.crosswalk import Entity, Held, World
 from hub.core.matching import Decision, Review
 from hub.core.projection import UPSERT, Consent
@@ -83,6 +83,9 @@ class MemoryTransaction(Transaction):
 
     def save_holdings(self) -> None:
         pass
+
+    def save_replaced(self, replaced: Mapping[bytes, Sequence[Replaced]]) -> None:
+        """What stood before is kept for a person who takes something back: nobody does here."""
 
     # Positions
 
