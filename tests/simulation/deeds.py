@@ -76,7 +76,7 @@ def draw(seed: int, number: int, *, plain: bool = False, often: Collection[str] 
     deeds, at_ms = [], 0
     for serial, kind in enumerate(chosen, 1):
         # In bursts: what meets on its way is what goes wrong.
-        at_ms += rng.choice((0, 0, 1, 5, 40, 300, 1_500))
+        at_ms += rng.choice((40, 40, 300, 1_500) if plain else (0, 0, 1, 5, 40, 300, 1_500))
         agency = "health" if kind == "diagnose" else rng.choice((*_WRITERS, *_WRITERS, "health"))
         if (
             kind not in ("receive", "note", "learn", "diagnose", "form", "dismiss", "reuse")
