@@ -120,6 +120,9 @@ class Decider:
             return False
         if step.local_id is None:
             return True
+        if step.entity.local_id not in (None, step.local_id):
+            # It came back already, in another row of which the hub has not heard yet.
+            return False
         # Removed by the hub itself, not by the agency: it may come back (R15).
         if step.shadow is None or not step.shadow.deleted:
             return False

@@ -407,6 +407,19 @@ def test_news_from_before_their_position_are_told_once_it_is_there(agency: Agenc
     assert [e.code for e in late.exceptions] == ["unknown_code"]
 
 
+def test_a_row_that_came_back_is_not_made_twice(agency: Agency) -> None:
+    """The hub names a row that was removed, before it has heard of that and of the row made since."""
+    agency.deliver("E1", {"family_name_fr": "Alami"})
+    first = agency.change().local_id
+    agency.add(cin="SH9")
+    agency.deliver("E1", operation="retract")
+    agency.deliver("E1", {"family_name_fr": "Alami"})
+    assert agency.count() == 2
+    agency.changes()
+    agency.deliver("E1", {"family_name_fr": "Alami"}, local_id=first)
+    assert agency.count() == 2
+
+
 def test_what_was_put_off_and_is_overtaken_is_not_tried_for_ever(agency: Agency) -> None:
     late = agency.delivery("E1", {"cin": "SH1"})
     agency.deliver("E1", {"cin": "SH2", "family_name_fr": "Alami"})
