@@ -6,7 +6,7 @@ the worker dies first, another builds them from current state. Nothing is publis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,7 +16,7 @@ from hub.core.settle import Delivery, Settled
 from hub.lanes.converged import Converged
 from hub.lanes.messages import Encoder, OutMessage
 from hub.lanes.refusals import refusals
-from hub.store.transaction import Transaction
+from hub.store.transaction import Advance, Transaction
 
 Raw = tuple[str, bytes, bytes | None, tuple[tuple[str, bytes], ...]]
 
@@ -41,7 +41,8 @@ class Outbound:
     """What must go out after a commit: messages, and what to check after their acknowledgement.
 
     `versions`: the entities' versions as published; `told`: which agencies were told of each;
-    `farewells`: messages after which an agency holds nothing of an entity.
+    `farewells`: messages after which an agency holds nothing of an entity; `records`: those of which
+    assertions or links are said, as read up to `advances`.
     """
 
     messages: list[OutMessage] = field(default_factory=list)
@@ -49,6 +50,8 @@ class Outbound:
     told: dict[bytes, frozenset[str]] = field(default_factory=dict)
     publication: int | None = None
     farewells: list[tuple[OutMessage, Delivery]] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
+    advances: Sequence[Advance] = ()
 
 
 def outbound(encoder: Encoder, done: Converged) -> tuple[Outbound, bytes | None]:
@@ -61,7 +64,7 @@ def outbound(encoder: Encoder, done: Converged) -> tuple[Outbound, bytes | None]
         out.messages.append(encoder.assertions(state))
     for state, entity in done.links.values():
         out.messages.append(encoder.link(state, entity.id, entity.version))
-    named.records = sorted(done.states.keys() | done.links.keys())
+    named.records = out.records = sorted(done.states.keys() | done.links.keys())
     raw = [encoder.notice(*note) for note in (*done.notes, *refusals(done.dead))]
     for settled in done.settled:
         for answer in settled.answers:
@@ -123,11 +126,21 @@ def behind(tx: Transaction, out: Outbound) -> dict[bytes, frozenset[str]]:
     }
 
 
-def restated_records(
-    encoder: Encoder, tx: Transaction, records: Iterable[bytes], versions: Mapping[bytes, int]
-) -> list[OutMessage]:
-    """The current assertions and links of records named by a leftover publication."""
+def stale_records(encoder: Encoder, tx: Transaction, out: Outbound) -> list[OutMessage]:
+    """What is now to be said of the records of `out` in place of what it said (R31).
+
+    To be asked where another worker may have said it meanwhile: which of the two messages is the last of its
+    topic is unknown.
+    """
+    said = {(message.topic, message.key): message.value for message in out.messages}
+    now = restated_records(encoder, tx, out.records)
+    return [m for m in now if said.get((m.topic, m.key), m.value) != m.value]
+
+
+def restated_records(encoder: Encoder, tx: Transaction, records: Iterable[bytes]) -> list[OutMessage]:
+    """The current assertions and links of records."""
     world = tx.records(set(records))
+    versions = tx.versions(set(world.entity_of.values()))
     messages = [encoder.assertions(state) for state in world.records.values()]
     for record, state in world.records.items():
         entity = world.entity_of[record]

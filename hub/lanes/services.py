@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hub.contracts import topics as names
@@ -19,15 +19,23 @@ from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
 from hub.lanes.lane import POLL_MS, Lane
 from hub.lanes.log import LogWriter
-from hub.lanes.messages import Encoder
+from hub.lanes.messages import Encoder, OutMessage
 from hub.lanes.observer import Observer
-from hub.lanes.publication import Outbound, behind, outbound, read_named, restated_records
+from hub.lanes.publication import (
+    Outbound,
+    behind,
+    outbound,
+    read_named,
+    restated_records,
+    stale_records,
+)
 from hub.lanes.reading import DeadLetter, Message, Read, Reading
 from hub.store.history import forget
 from hub.store.positions import (
     Farewell,
     ReceiptException,
     leftover_publications,
+    load_positions,
     save_farewells,
     save_receipts,
     take_farewells,
@@ -88,6 +96,7 @@ class IntakeLane(Lane):
         started = time.perf_counter()
         read, done, out = await self.in_thread(self._converge, messages, advances)
         self._observer.converged(read, messages, done, time.perf_counter() - started)
+        out.advances = advances
         await self._published_at_last(out)
         self._due = self._due or done.due_now > 0
         await self._between_batches()
@@ -167,9 +176,20 @@ class IntakeLane(Lane):
                     raise Retriable("Kafka did not acknowledge tombstones") from error
                 crash_point("tombstone.sent")
 
-    def _behind(self, out: Outbound) -> dict[bytes, frozenset[str]]:
+    def _behind(self, out: Outbound) -> tuple[dict[bytes, frozenset[str]], list[OutMessage]]:
+        """Of what another worker moved on meanwhile: entities to say again, and messages about records."""
         with self._store.begin() as tx:
-            return behind(tx, out)
+            moved = behind(tx, out)
+            if not out.records or not (moved or self._displaced(tx, out.advances)):
+                return moved, []
+            return moved, stale_records(self._encoder, tx, out)
+
+    def _displaced(self, tx: Transaction, advances: Sequence[Advance]) -> bool:
+        """Whether somebody else reads these partitions by now; of what came from none it is not known."""
+        if not advances:
+            return True
+        now = load_positions(tx, self.name, {a.topic for a in advances})
+        return any(now[a.topic, a.partition].next_offset != a.following for a in advances)
 
     def _restate(self, wanted: Mapping[bytes, frozenset[str]]) -> tuple[Converged, Outbound]:
         return self._commit(lambda finish: self._intake.restate(wanted, finish))
@@ -184,8 +204,7 @@ class IntakeLane(Lane):
                 if row[0] not in self._published
             ]
             entities, records, raw = read_named(payload for _, payload in rows)
-            versions = tx.versions(entities)
-            messages = raw + restated_records(self._encoder, tx, records, versions)
+            messages = raw + restated_records(self._encoder, tx, records)
         if not rows:
             return [], Outbound()
         out = Outbound(messages=messages)
@@ -193,6 +212,7 @@ class IntakeLane(Lane):
             _, restated = self._restate(entities)
             restated.messages = messages + restated.messages
             out = restated
+        out.records = sorted(records)
         return [row for row, _ in rows], out
 
     def _look_at_terms(self) -> bool:
@@ -223,8 +243,10 @@ class IntakeLane(Lane):
                 Farewell(delivery.agency, delivery.entity, delivery.record_type, message.topic, *where)
             )
         self._observer.published(out.messages)
-        if out.versions:
-            moved = await self.in_thread(self._behind, out)
+        if out.versions or out.records:
+            moved, records = await self.in_thread(self._behind, out)
+            if records:
+                await self._published_at_last(Outbound(messages=records, records=out.records))
             if moved:
                 _, again = await self.in_thread(self._restate, moved)
                 await self._published_at_last(again)
