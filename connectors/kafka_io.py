@@ -65,12 +65,11 @@ class Producer:
         know of retries are used as they are; they are given whole batches.
         """
         with translated():
-            acknowledged = [
-                future
-                for place, records in self._placed(messages).items()
-                for batch, future in batches(TopicPartition(*place), records)
-                if self._enqueue(batch)
-            ]
+            acknowledged = []
+            for place, records in self._placed(messages).items():
+                for batch, future in batches(TopicPartition(*place), records):
+                    self._enqueue(batch)
+                    acknowledged.append(future)
             crash_point("connector.sending")
             self._producer.flush(timeout=2 * BLOCK_MS / 1000)
             for future in acknowledged:
@@ -87,13 +86,12 @@ class Producer:
             placed.setdefault((topic, partition_of(key, count)), []).append((key, value, headers))
         return placed
 
-    def _enqueue(self, batch: Any) -> bool:
+    def _enqueue(self, batch: Any) -> None:
         accumulator = self._producer._accumulator
         place = batch.topic_partition
         with accumulator._tp_lock(place):
             accumulator._batches[place].append(batch)
             accumulator._incomplete.add(batch)
-        return True
 
     def close(self) -> None:
         with contextlib.suppress(KafkaError, OSError):
