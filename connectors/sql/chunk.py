@@ -20,6 +20,9 @@ from connectors.sql.row_print import minus, plus, written
 from connectors.sql.rows import DELETE, INSERT, UNLINK, Captured, EntityRow
 from connectors.sql.writing import RowWriter
 
+# Captured rows of one chunk's records that are read, each with its images of before and after.
+MOST_PENDING = 2_000
+
 _RELEASE = """
 UPDATE {entity} SET local_id = NULL WHERE record = :record AND local_id = :local_id AND entity <> :entity
 """
@@ -112,8 +115,12 @@ class Chunk:
     def _pending(self, ids: list[str]) -> tuple[dict[str, list[Captured]], set[str]]:
         """(captured rows by local id, local ids of dirty rows)."""
         params = {"record": self.record, "ids": ids}
+        found = self.db.query(f"{store.PENDING} LIMIT :limit", params | {"limit": MOST_PENDING + 1})
+        if len(found) > MOST_PENDING:
+            # More than is good to hold, as after an import: whatever is in the queue waits until it is sent.
+            return {}, store.busy(self.db, self.record, ids)
         pending: dict[str, list[Captured]] = {}
-        for row in store.captured(self.db.query(store.PENDING, params)):
+        for row in store.captured(found):
             pending.setdefault(row.local_id, []).append(row)
         return pending, {row[0] for row in self.db.query(store.PENDING_DIRTY, params)}
 

@@ -131,6 +131,7 @@ def test_what_nobody_remembers_having_told_is_found(hub: OpsHub) -> None:
     assert {kind for _, kind, _ in found} == {"extra"}
 
 
+@pytest.mark.campaign
 def test_what_is_lost_is_said_again_by_a_worker(hub: OpsHub, tmp_path: Path) -> None:
     populated(hub)
     name = hub.parts.ids.pairwise(hub.name("ads")).name

@@ -10,6 +10,7 @@ import pytest
 from sql_agency import PERSON, Agency, empty_database
 
 from connectors.sdk import Arrivals
+from connectors.sql import chunk
 from connectors.sql.database import Locked
 
 
@@ -65,6 +66,24 @@ def test_only_what_differs_is_written_and_nothing_is_captured(agency: Agency) ->
     shadow = agency.shadow(key)
     assert set(shadow.delivered) == {"sex", "commune"}
     assert shadow.entity == "E1"
+
+
+def test_where_too_much_is_captured_to_look_at_a_delivery_waits_until_it_is_sent(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk, "MOST_PENDING", 2)
+    busy, idle = agency.add(cin="SH1"), agency.add(cin="SH2")
+    agency.changes()
+    for cin in ("SH3", "SH4", "SH5"):
+        agency.sql(f"UPDATE {PERSON} SET cin = '{cin}' WHERE \"المعرف\" = {busy}")
+    outcome = agency.apply(
+        agency.delivery("E1", {"sex": "male"}, local_id=busy),
+        agency.delivery("E2", {"sex": "male"}, local_id=idle),
+    )
+    assert outcome == {"waiting": 1, "applied": 1}
+    assert agency.changes()[-1].values == {"cin": "SH5"}
+    agency.retry_now()
+    assert str(agency.row(busy, "الجنس")[0]).strip() == "ذ"
 
 
 def test_rows_that_differ_in_what_changes_keep_the_rest(agency: Agency) -> None:

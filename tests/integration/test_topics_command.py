@@ -141,6 +141,7 @@ def test_topics_of_an_agency_that_left_are_told_and_kept(
     assert {left, foreign} <= set(admin.list_topics())
 
 
+@pytest.mark.campaign
 def test_a_kafka_that_is_away_is_one_message(release: Callable[..., Result], name: str) -> None:
     closed = ports.assign(["nobody"], {})["nobody"]
     refused = release("check", "--bootstrap", f"127.0.0.1:{closed}")

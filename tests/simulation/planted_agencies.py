@@ -45,7 +45,7 @@ def _() -> list[Change]:
     return [(snapshot, "snapshot", with_nulls), (step, "absorb", as_update)]
 
 
-@plant("R12", "of a list an agency says all that it holds", 50, often=("progress", "enrol"))
+@plant("R12", "of a list an agency says all that it holds", 75, often=("progress", "enrol"))
 def _() -> list[Change]:
     def assert_elements(change: Any, name: str, was: Any, now: Any) -> None:
         if set(was or ()) != set(now or ()):
@@ -84,12 +84,12 @@ def _() -> list[Change]:
     return [(SQLite, "begin", lambda self, *, by_hub: begin(self, by_hub=False))]
 
 
-@plant("R17", "what is no longer listed is left where it is", 36, often=("consent", "withdraw", "diagnose"))
+@plant("R17", "what is no longer listed is left where it is", 148, often=("consent", "withdraw", "diagnose"))
 def _() -> list[Change]:
     return [(plan, "_is_the_hubs", lambda *_: False)]
 
 
-@plant("R28", "the version of a delivery is not looked at", 2)
+@plant("R28", "the version of a delivery is not looked at", 98)
 def _() -> list[Change]:
     return [(chunk, "_is_news", lambda _step, _retried: True)]
 
@@ -109,7 +109,7 @@ def _() -> list[Change]:
     return [(Planner, "pending_slots", lambda _self, _rows: set())]
 
 
-@plant("R28", "a position moves before the effects that it covers", 57)
+@plant("R28", "a position moves before the effects that it covers", 102)
 def _() -> list[Change]:
     apply = SqlSink.apply
 
