@@ -318,7 +318,7 @@ def test_deaths_between_any_two_effects_change_nothing(either: Agency, seed: int
 def test_a_connector_frozen_inside_a_transaction_does_not_keep_people_from_their_rows(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.sql.postgresql.ABANDONED_AFTER_MS", 200)
+    monkeypatch.setattr("connectors.sql.postgresql.ABANDONED_AFTER_MS", 1_500)
     agency = Agency("postgresql", empty_database("postgresql", request, tmp_path), tmp_path)
     agency.start()
     key = agency.add(cin="SH1")
