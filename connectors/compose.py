@@ -98,9 +98,7 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     catalogue = Catalogue.load(settings.schemas / "records")
     events = EventSchemas(settings.schemas / "events")
     key = read_agency_key(settings.agency_key_file)
-    named, _ = read_mapping(file)
-    agreement = agreement_of(named.agency, settings.agreements, catalogue)
-    mapping = covered(load_mapping(file, catalogue, agreement), agreement)
+    mapping, agreement = agreed(file, settings.agreements, catalogue)
     metrics = Metrics(mapping.agency, settings.certificate_files)
     registry = RegistryClient(settings.registry_url, settings.registry_token)
     converters = converters_of(mapping, catalogue)
@@ -147,10 +145,15 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
 def swept(file: Path, schemas: Path, agreements: Path, url: str, *, repairs: bool) -> Sweeper:
     """What sweeps the tables of a mapping, not connected yet."""
     catalogue = Catalogue.load(schemas / "records")
+    mapping, _ = agreed(file, agreements, catalogue)
+    return Sweeper(database(url), mapping, converters_of(mapping, catalogue), repairs=repairs)
+
+
+def agreed(file: Path, agreements: Path, catalogue: Catalogue) -> tuple[Mapping, Agreement]:
+    """A mapping, as far as its agency's agreement speaks of it, and that agreement."""
     named, _ = read_mapping(file)
     agreement = agreement_of(named.agency, agreements, catalogue)
-    mapping = covered(load_mapping(file, catalogue, agreement), agreement)
-    return Sweeper(database(url), mapping, converters_of(mapping, catalogue), repairs=repairs)
+    return covered(load_mapping(file, catalogue, agreement), agreement), agreement
 
 
 def converters_of(mapping: Mapping, catalogue: Catalogue) -> dict[str, Converter]:

@@ -96,12 +96,8 @@ def find_block_around(
     Locks their identity values like `find_block`.
     """
     block = Block()
-    claims = {
-        (_identity_key(policy.name, *identity), state.id)
-        for state in foreseen
-        for identity in identity_values(policy, state)
-    }
-    _close(tx, policy, block, claims, set(records), {state.id for state in foreseen})
+    states = list(foreseen)
+    _close(tx, policy, block, _claims(policy, states), set(records), {state.id for state in states})
     return block
 
 
@@ -130,12 +126,7 @@ def _close(
         block.records |= members.records.keys()
         # A record may have to stand for itself again (a split), so its own entity is locked too.
         block.entities |= set(members.entity_of.values()) | members.records.keys()
-        claims = {
-            (key, state.id)
-            for state in members.records.values()
-            for identity in identity_values(policy, state)
-            if (key := _identity_key(policy.name, *identity)) not in claimed
-        }
+        claims = {one for one in _claims(policy, members.records.values()) if one[0] not in claimed}
         frontier = {state.linked for state in members.records.values() if state.linked} - visited
 
 
@@ -170,6 +161,14 @@ def _joined(tx: Transaction, world: World, joining: Collection[bytes]) -> list[M
     if tx.decisions(places):
         return []
     return [enter(world, record, entity) for record, entity in places.items()]
+
+
+def _claims(policy: TypePolicy, states: Iterable[RecordState]) -> set[Claim]:
+    return {
+        (_identity_key(policy.name, *identity), state.id)
+        for state in states
+        for identity in identity_values(policy, state)
+    }
 
 
 def _identity_key(record_type: str, name: str, value: bytes) -> bytes:

@@ -309,7 +309,7 @@ class Transaction:
             return world
         order = {"ids": sorted(ids)}
         for row in self.connection.execute(_LOCK_ENTITIES, order):
-            entity = _entity(row)
+            entity = entity_of_row(row)
             world.entities[entity.id] = entity
             self._holders[entity.id] = _holders(entity)
         _read_records(world, self.connection.execute(_MEMBERS, order))
@@ -334,7 +334,7 @@ class Transaction:
         world = self.members(ids)
         if ids:
             for row in self.connection.execute(_LOOK_AT_ENTITIES, {"ids": sorted(ids)}):
-                entity = _entity(row)
+                entity = entity_of_row(row)
                 world.entities[entity.id] = entity
         return world
 
@@ -592,10 +592,6 @@ def _holders(entity: Entity) -> frozenset[str]:
 
 def entity_of_row(row: Any) -> Entity:
     """An entity from its columns, in the order of the table."""
-    return _entity(row)
-
-
-def _entity(row: Any) -> Entity:
     identity, record_type, version, golden, held, consents, about = row
     return Entity(
         id=bytes(identity),
