@@ -14,17 +14,18 @@ from typing import NamedTuple
 import msgspec
 
 from hub.core.assertions import RecordKey, RecordState
-from hub.core.projection import Consent
+from hub.core.projection import UPSERT, Consent
 
 # A version is `epoch << 40 | counter`: a restored or rebuilt store raises the epoch (R18).
 EPOCH_BITS = 40
 
 
 class Held(NamedTuple):
-    """What an agency was last told of an entity."""
+    """What an agency was last told of an entity, and with which version."""
 
     digest: bytes
     operation: str
+    version: int = 0
 
 
 class Entity(msgspec.Struct, kw_only=True):
@@ -41,6 +42,17 @@ class Entity(msgspec.Struct, kw_only=True):
     held: dict[str, Held] = msgspec.field(default_factory=dict)
     consents: dict[bytes, Consent] = msgspec.field(default_factory=dict)
     about: bytes | None = None
+
+    def bury(self, agency: str, version: int) -> bool:
+        """Forget the agency, which acknowledged that it holds nothing since `version`; whether that is so.
+
+        Of a later retraction the receipt is still to come, and a projection since then stands (R29).
+        """
+        told = self.held.get(agency)
+        if told is None or told.operation == UPSERT or told.version != version:
+            return False
+        del self.held[agency]
+        return True
 
 
 @dataclass

@@ -171,14 +171,13 @@ def _settle_one(
         entity.version = max(entity.version, rules.epoch << EPOCH_BITS) + 1
     entity.golden = digest
     before = _holders(entity)
-    for agency, content in told.items():
-        entity.held[agency] = Held(content.digest(), content.operation)
     if restated is not None:
         told |= {agency: contents[agency] for agency in restated if agency in contents}
         # Forgotten since, with a tombstone: what came to the inbox after that must not be its last word.
         for agency in sorted(restated - contents.keys() - rules.joining):
             told[agency] = _ended(policy, members, moved, told="")
-            entity.held[agency] = Held(told[agency].digest(), told[agency].operation)
+    for agency, content in told.items():
+        entity.held[agency] = Held(content.digest(), content.operation, entity.version)
     return Settled(
         entity=entity,
         golden=golden,

@@ -10,7 +10,6 @@ from typing import Any
 from hub.contracts import topics as names
 from hub.contracts.wire import read as read_avro
 from hub.contracts.wire import unframe
-from hub.core.projection import UPSERT
 from hub.core.tokens import Ids
 from hub.crash import crash_point
 from hub.errors import Retriable, SkipRecord
@@ -160,12 +159,10 @@ class IntakeLane(Lane):
         """
         with self._store.begin() as tx:
             acknowledged = take_farewells(tx, _DUE_BATCH)
-            world = tx.lock_entities({entity for _, entity, _ in acknowledged})
+            world = tx.lock_entities({entity for _, entity, _, _ in acknowledged})
             tombstones = []
-            for agency, entity, record_type in acknowledged:
-                held = world.entities[entity].held
-                if agency in held and held[agency].operation != UPSERT:
-                    del held[agency]
+            for agency, entity, record_type, version in acknowledged:
+                if world.entities[entity].bury(agency, version):
                     tombstones.append(self._encoder.tombstone(agency, record_type, entity))
             tx.save_entities(world.entities.values())
             if tombstones:
@@ -240,7 +237,14 @@ class IntakeLane(Lane):
         for message, delivery in out.farewells:
             where = places[message.topic, message.key]
             self._farewells.append(
-                Farewell(delivery.agency, delivery.entity, delivery.record_type, message.topic, *where)
+                Farewell(
+                    delivery.agency,
+                    delivery.entity,
+                    delivery.record_type,
+                    message.topic,
+                    *where,
+                    delivery.version,
+                )
             )
         self._observer.published(out.messages)
         if out.versions or out.records:

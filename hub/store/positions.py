@@ -50,21 +50,23 @@ _DROP_UNDELIVERED = text("""
 
 
 _SAVE_FAREWELL = text("""
-    INSERT INTO farewell (agency, entity, record_type, topic, partition, kafka_offset)
-    VALUES (:agency, :entity, :record_type, :topic, :partition, :kafka_offset)
-    ON CONFLICT (agency, entity) DO UPDATE SET kafka_offset = excluded.kafka_offset
+    INSERT INTO farewell (agency, entity, record_type, topic, partition, kafka_offset, version)
+    VALUES (:agency, :entity, :record_type, :topic, :partition, :kafka_offset, :version)
+    ON CONFLICT (agency, entity) DO UPDATE SET
+        kafka_offset = excluded.kafka_offset, version = excluded.version
+    WHERE farewell.version <= excluded.version
 """)
 
 _TAKE_FAREWELLS = text("""
     DELETE FROM farewell f USING receipt r
     WHERE r.topic = f.topic AND r.partition = f.partition AND r.next_offset > f.kafka_offset
       AND (f.agency, f.entity) IN (SELECT agency, entity FROM farewell ORDER BY entity LIMIT :limit)
-    RETURNING f.agency, f.entity, f.record_type
+    RETURNING f.agency, f.entity, f.record_type, f.version
 """)
 
 
 class Farewell(NamedTuple):
-    """A retraction on its way: where in the agency's inbox it stands."""
+    """A retraction on its way: where in the agency's inbox it stands, and of which version it is."""
 
     agency: str
     entity: bytes
@@ -72,6 +74,7 @@ class Farewell(NamedTuple):
     topic: str
     partition: int
     kafka_offset: int
+    version: int
 
 
 class Position(NamedTuple):
@@ -119,10 +122,10 @@ def save_farewells(tx: Transaction, farewells: Sequence[Farewell]) -> None:
         tx.connection.execute(_SAVE_FAREWELL, [one._asdict() for one in farewells])
 
 
-def take_farewells(tx: Transaction, limit: int) -> list[tuple[str, bytes, str]]:
-    """Acknowledged retractions: (agency, entity, record type); they are back if this rolls back."""
+def take_farewells(tx: Transaction, limit: int) -> list[tuple[str, bytes, str, int]]:
+    """Acknowledged retractions: (agency, entity, record type, version); back if this rolls back."""
     rows = tx.connection.execute(_TAKE_FAREWELLS, {"limit": limit})
-    return [(agency, bytes(entity), record_type) for agency, entity, record_type in rows]
+    return [(agency, bytes(entity), record_type, version) for agency, entity, record_type, version in rows]
 
 
 class ReceiptException(NamedTuple):

@@ -328,6 +328,7 @@ farewell = Table(
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("kafka_offset", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
     comment="retractions on their way: a tombstone follows once the agency has acknowledged them (R29)",
 )
 

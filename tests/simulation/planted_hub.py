@@ -173,7 +173,7 @@ def _() -> list[Change]:
 @plant("R29", "a tombstone is written before the agency has read what stood there", 68)
 def _() -> list[Change]:
     def take_all(tx: Any, _limit: int) -> Any:
-        taken = [(key, row[:3]) for key, row in tx.session.rows("farewell")]
+        taken = [(key, (*row[:3], row[6])) for key, row in tx.session.rows("farewell")]
         for key, _row in taken:
             tx.session.delete("farewell", key)
         return [row for _key, row in taken]

@@ -101,8 +101,11 @@ def _drop_undelivered(session: Session, p: Parameters) -> None:
 
 
 def _save_farewell(session: Session, p: Parameters) -> None:
-    row = (p["agency"], p["entity"], p["record_type"], p["topic"], p["partition"], p["kafka_offset"])
-    session.put("farewell", row[:2], row)
+    names = ("agency", "entity", "record_type", "topic", "partition", "kafka_offset", "version")
+    row = tuple(p[name] for name in names)
+    known = session.get("farewell", row[:2])
+    if known is None or known[6] <= row[6]:
+        session.put("farewell", row[:2], row)
 
 
 def _take_farewells(session: Session, p: Parameters) -> Answer:
@@ -111,7 +114,7 @@ def _take_farewells(session: Session, p: Parameters) -> Answer:
         receipt = session.get("receipt", row[3:5])
         if receipt is not None and receipt[3] > row[5] and not session.is_locked("farewell", key):
             session.delete("farewell", key)
-            taken.append(row[:3])
+            taken.append((*row[:3], row[6]))
     return taken
 
 

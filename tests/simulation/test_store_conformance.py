@@ -90,9 +90,11 @@ def test_receipts_and_farewells_go_alike(stores: list[Any]) -> None:
         seen: list[Any] = []
         with store.begin() as tx:
             save_farewells(
-                tx, [Farewell("ads", e, "person", inbox, 0, at) for e, at in ((one, 3), (other, 7))]
+                tx, [Farewell("ads", e, "person", inbox, 0, at, at) for e, at in ((one, 3), (other, 7))]
             )
-            save_farewells(tx, [Farewell("ads", other, "person", inbox, 0, 5)])
+            # A later version stands, at whatever offset; an earlier one that is saved late does not.
+            save_farewells(tx, [Farewell("ads", other, "person", inbox, 0, 5, 8)])
+            save_farewells(tx, [Farewell("ads", other, "person", inbox, 0, 1, 6)])
         for offset, at_ms in ((3, 10), (2, 9), (4, 9), (4, 20), (9, 1)):
             row = {
                 "topic": inbox,

@@ -594,3 +594,20 @@ def test_rules_work_out_what_is_allowed_without_consents_once() -> None:
     rules: Rules = hub.rules()
     assert rules.allowed("person", ()) is rules.allowed("person", ())
     assert rules.allowed("unheard of", ()) == ()
+
+
+def test_r29_only_the_retraction_that_was_acknowledged_is_buried() -> None:
+    """The receipt of an earlier one must not set a tombstone behind a later one that nobody has read yet."""
+    hub = hub_of((person(EN, 1), consent(2)))
+    person_id, versions = hub.entity(EN), []
+    for at, status in ((3, "withdrawn"), (4, "given"), (5, "withdrawn")):
+        hub.take(consent(at, "update", status=status))
+        hub.settle_due()
+        versions.append(hub.inbox["health", person_id].version)
+    entity = hub.world.entities[person_id]
+    first, given, last = versions
+    assert hub.inbox["health", person_id].content.operation == RETRACT
+    assert not entity.bury("health", first)
+    assert not entity.bury("health", given)
+    assert entity.bury("health", last)
+    assert "health" not in entity.held
