@@ -15,6 +15,8 @@ ARGS ?=
 # What `make faults` plays: the same seed plays the same schedule.
 SEED ?= 1
 N ?= 40
+# How many processes `make test` shares the test files out among; each starts a Kafka and a PostgreSQL of its own.
+TESTERS ?= 2
 # How many seeds `make simulate` plays, beginning with SEED.
 SEEDS ?= 1000
 
@@ -44,7 +46,7 @@ down: setup ## Stop what `make up` started.
 	$(BIN)/jisr down
 
 test: setup ## All tests but the long campaigns.
-	$(BIN)/python -m pytest -m "not campaign" $(ARGS)
+	$(BIN)/python -m pytest -m "not campaign" -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types layers test ## Format, lint, types, import layers, tests: run this before a commit.
 
