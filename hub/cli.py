@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "hold": "hub.ops.steward_commands:hold",
     "dlq": "hub.ops.dlq_commands:dlq",
     "agency": "hub.ops.agency_commands:agency",
+    "agreement": "hub.ops.agreement_commands:agreement",
     "undo": "hub.ops.undo_command:undo",
     "sweep": "hub.local.sweep_command:sweep",
     "metrics": "hub.local.metrics_command:metrics",
@@ -37,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
 }
 # These look at a running hub: the one that the environment names, else the embedded stack of this folder.
 _LOOKING = frozenset(
-    {"status", "explain", "hold", "review", "dlq", "audit", "topics", "sweep", "undo", "agency"}
+    {"status", "explain", "hold", "review", "dlq", "audit", "topics", "sweep", "undo", "agency", "agreement"}
 )
 
 

@@ -29,7 +29,7 @@ from hub.store.transaction import Advance, Transaction
 _SHARERS = text("SELECT value, records FROM identity WHERE value = ANY(CAST(:values AS bytea[]))")
 
 
-class _ReadOnly(Transaction):
+class Onlooker(Transaction):
     """A transaction of intake that looks instead of locking, and keeps in memory what would be saved."""
 
     def __init__(self, tx: Transaction) -> None:
@@ -115,7 +115,7 @@ class Rehearsal:
     def __init__(self, parts: Parts, tx: Transaction) -> None:
         self._parts = parts
         self._tx = tx
-        self._stage = _ReadOnly(tx)
+        self._stage = Onlooker(tx)
         self._intake = Intake(
             parts.catalogue,
             parts.types,
@@ -158,7 +158,7 @@ class Rehearsal:
 
     @contextmanager
     def _begin(self) -> Iterator[Transaction]:
-        self._stage = _ReadOnly(self._tx)
+        self._stage = Onlooker(self._tx)
         yield self._stage
 
 
