@@ -7,6 +7,7 @@ from typing import Any
 
 from hub.contracts import topics
 from simulation.evidence import SCHEMAS, Evidence, is_said
+from simulation.said import Saying
 
 # How long a form that was opened before the hub's write may come back as it was: the contract's number.
 STALE_MS = 15 * 60 * 1000
@@ -66,19 +67,20 @@ class Promises(Evidence):
 
     def _corrected(self) -> Iterator[str]:
         """Who corrects a value that was shown to them is always later than that value (R10)."""
-        stamps: dict[tuple[str, Any], int] = {}
+        told: dict[tuple[str, Any], list[Saying]] = {}
         for one in self.sayings:
             for name in ("phone", "received_on"):
                 if name in one.change["changed"] and one.value(name) is not None:
-                    key = (name, one.value(name))
-                    stamps[key] = min(stamps.get(key, one.stamp), one.stamp)
+                    told.setdefault((name, one.value(name)), []).append(one)
         said = self._said_of()
         for entry in self.region.people.ledger:
             for name in ("phone", "received_on"):
                 before, value = entry.before.get(name), entry.values.get(name)
                 if entry.operation == "update" and before is not None and value is not None:
                     ours = [o.change["stamp"] for o in said[entry.place] if is_said(o, name, value)]
-                    if ours and max(ours) <= stamps.get((name, before), 0):
+                    # What was said later was not what they saw, even if it is the same value again.
+                    seen = [o.stamp for o in told.get((name, before), ()) if o.at_ms <= entry.at_ms]
+                    if ours and seen and max(ours) <= min(seen):
                         yield f"{entry.place}: {name} was corrected, and the correction is older"
 
     def _buried(self) -> Iterator[str]:

@@ -31,11 +31,12 @@ class Name(NamedTuple):
 
 
 class Saying(NamedTuple):
-    """One change as it stands in its topic; `stamp`: what its values are ranked by."""
+    """One change as it stands in its topic, since `at_ms`; `stamp`: what its values are ranked by."""
 
     name: Name
     stamp: int
     change: Mapping[str, Any]
+    at_ms: int
 
     def value(self, field_name: str) -> Any:
         return (self.change["record"] or {}).get(field_name)
@@ -89,7 +90,7 @@ def read_sayings(broker: Broker, schemas: Schemas) -> Iterator[Saying]:
             change = schemas.decode(message.value or b"")
             name = Name(agency, record_type, change["local_id"], change["incarnation"])
             said = change["stamp"] if change["asserted"] is None else change["asserted"]
-            yield Saying(name, min(said, (message.timestamp + AHEAD_MS) << 16), change)
+            yield Saying(name, min(said, (message.timestamp + AHEAD_MS) << 16), change, message.timestamp)
 
 
 def fold(
