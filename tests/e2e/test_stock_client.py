@@ -1,13 +1,15 @@
-"""Two agencies that use Confluent's own client and nothing of ours (docs/examples/stock_client.py), against a
-hub of two workers, one of which is killed."""
+"""Agencies that use stock clients and nothing of ours, against a hub of two workers, one of which is killed:
+Confluent's own in Python (docs/examples/stock_client.py), Apache's in Java (docs/examples/java)."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -86,3 +88,46 @@ def test_a_stock_client_says_and_hears_also_when_a_worker_is_killed(
     assert own["local_id"] == "17"
     # Each agency has its own name of the entity: two of them cannot compare notes (R4).
     assert own["entity"] != told["entity"]
+
+
+@pytest.fixture
+def java(hub: Stack, tmp_path: Path) -> Callable[..., str]:
+    """Runs the example client in Java, built as its page says; returns what it prints."""
+    if shutil.which("mvn") is None or shutil.which("javac") is None:
+        pytest.skip("no Maven or no Java compiler here")
+    built = tmp_path / "java"
+    shutil.copytree(PROJECT / "docs" / "examples" / "java", built, ignore=shutil.ignore_patterns("target"))
+    subprocess.run(["mvn", "-q", "-B", "-f", str(built), "package"], check=True, timeout=300)
+    key = tmp_path / "agency.key"
+    key.write_bytes(b"r" * 32)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C.UTF-8",
+        "JISR_BOOTSTRAP": hub.endpoints.bootstrap,
+        "JISR_REGISTRY_URL": hub.endpoints.registry,
+        "JISR_AGENCY_KEY_FILE": str(key),
+    }
+
+    def run(*arguments: str) -> str:
+        libraries = f"{built / 'target' / 'classes'}:{built / 'target' / 'lib'}/*"
+        command = ["java", "-cp", libraries, "StockClient", "region-laayoune", *arguments]
+        return subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True, timeout=120
+        ).stdout
+
+    return run
+
+
+def test_a_stock_client_in_java_says_and_hears(agencies: tuple[Any, Any], java: Callable[..., str]) -> None:
+    entraide, ads = agencies
+    java("join", "person", "centre")
+    said = ("cin=SH901", "birth_date=1990-05-01", "family_name_fr=Alaoui")
+    java("say", "person", "9", "insert", *said)
+    told = heard(ads, "person", cin="SH901", family_name_fr="Alaoui")
+    assert str(told["record"]["birth_date"]) == "1990-05-01"
+    entraide.say("person", "18", "insert", {"cin": "SH902", "family_name_ar": "بنسعيد"})
+    heard(ads, "person", cin="SH902")
+    answer = java("read", "person")
+    assert "بنسعيد" in answer
+    # Which number she has is not the region's to know, and its own words do not come back as news.
+    assert "SH902" not in answer

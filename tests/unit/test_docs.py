@@ -29,7 +29,7 @@ from hub.settings import HubSettings
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "schemas" / "records")
-IGNORED = {".git", ".venv", ".jisr", ".secrets", "build", "dist"}
+IGNORED = {".git", ".venv", ".jisr", ".secrets", "build", "dist", "target"}
 
 
 def files(*patterns: str) -> Iterator[Path]:
