@@ -81,7 +81,12 @@ class Hub:
             "loop": app.loop,
             "beacon": app.beacon,
         }
-        joining = Joining(self.agreements, self.terms, order=self.catalogue.dependency_order())
+        joining = Joining(
+            self.agreements,
+            self.terms,
+            order=self.catalogue.dependency_order(),
+            partitions=self.catalogue.partitions,
+        )
         intake = Intake(
             self.catalogue,
             type_policies(self.catalogue),

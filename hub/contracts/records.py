@@ -37,6 +37,11 @@ HUB = "hub"
 STEWARD = "steward"
 ANYONE = "*"
 
+# Of a record type's topics, where its contract does not say how many.
+PARTITIONS = 6
+# More would cost every worker and connector memory, for a parallelism that no store gives.
+_MOST_PARTITIONS = 64
+
 _ATTRIBUTES = frozenset(
     {"name", "type", "default", "authority", "merge", "privacy", "match", "natural_key", "reference",
      "codes", "pattern", "pattern_hint_ar", "pattern_hint_fr", "pattern_hint_en", "max_length",
@@ -75,13 +80,17 @@ class FieldSpec:
 
 @dataclass(frozen=True)
 class RecordType:
-    """A record type: its fields in schema order, and what a deletion means (R15)."""
+    """A record type: its fields in schema order, what a deletion means (R15), its share of Kafka.
+
+    `partitions`: of each of its topics but the inboxes, which have half as many (R4).
+    """
 
     name: str
     fields: tuple[FieldSpec, ...]
     schema: Mapping[str, Any]
     delete: str
     doc: Mapping[str, str]
+    partitions: int = PARTITIONS
 
     @cached_property
     def by_name(self) -> Mapping[str, FieldSpec]:
@@ -122,6 +131,11 @@ class Catalogue:
                     )
         return cls(records)
 
+    @cached_property
+    def partitions(self) -> Mapping[str, int]:
+        """Record type → the number of partitions of its topics, as `hub.contracts.topics` takes them."""
+        return {name: record.partitions for name, record in self.records.items()}
+
     def dependency_order(self) -> tuple[str, ...]:
         """Record types so that each comes after those that it refers to (cycles: by name)."""
         ordered: list[str] = []
@@ -151,7 +165,17 @@ def read_record_type(path: Path) -> RecordType:
     delete = schema.get("delete", "withdraw")
     if delete not in ("withdraw", "propagate"):
         raise ConfigurationError(f'{path}: "delete" is {delete!r}: use withdraw or propagate')
-    return RecordType(path.stem, fields, schema, delete, _texts(schema, "doc"))
+    return RecordType(path.stem, fields, schema, delete, _texts(schema, "doc"), _partitions(path, schema))
+
+
+def _partitions(path: Path, schema: Mapping[str, Any]) -> int:
+    count = schema.get("partitions", PARTITIONS)
+    # A boolean is an int to Python.
+    if type(count) is not int or not 1 <= count <= _MOST_PARTITIONS:
+        raise ConfigurationError(
+            f'{path}: "partitions" is {count!r}: a whole number from 1 to {_MOST_PARTITIONS}'
+        )
+    return count
 
 
 def _texts(node: Mapping[str, Any], stem: str) -> dict[str, str]:

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hub.contracts.records import HUB, STEWARD
+from hub.contracts.records import HUB, PARTITIONS, STEWARD
 from hub.errors import ConfigurationError
 
 _DAY_MS = 24 * 3600 * 1000
 
-# Fixed at creation, since a key's partition is its order (R4).
-CHANGES_PARTITIONS = 6
-INBOX_PARTITIONS = 3
-HUB_PARTITIONS = 6
+# Of a record type whose contract does not say how many; fixed at creation, since a key's partition is its
+# order (R4).
+CHANGES_PARTITIONS = PARTITIONS
+INBOX_PARTITIONS = PARTITIONS // 2
+LINKS_PARTITIONS = 6
 
 LINKS = "hub.links"
 
@@ -82,20 +83,27 @@ _APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 _KEPT = {"cleanup.policy": "compact", **_APPEND_TIME}
 
 
-def agency_topics(agency: str, record_types: Iterable[str]) -> Iterator[TopicSpec]:
-    """All topics of one agency for the record types of its agreement."""
+def agency_topics(
+    agency: str, record_types: Iterable[str], partitions: Mapping[str, int]
+) -> Iterator[TopicSpec]:
+    """All topics of one agency for the record types of its agreement; `partitions` by record type."""
     short = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY_MS), **_APPEND_TIME}
     for record_type in record_types:
-        yield TopicSpec(changes(agency, record_type), CHANGES_PARTITIONS, short)
-        yield TopicSpec(inbox(agency, record_type), INBOX_PARTITIONS, _KEPT)
+        count = partitions[record_type]
+        yield TopicSpec(changes(agency, record_type), count, short)
+        # One connector reads what several workers write.
+        yield TopicSpec(inbox(agency, record_type), (count + 1) // 2, _KEPT)
     yield TopicSpec(notices(agency), 1, {**short, "retention.ms": str(30 * _DAY_MS)})
     yield TopicSpec(receipts(agency), 1, short)
     yield TopicSpec(dead_letters(agency), 1, {**short, "retention.ms": str(90 * _DAY_MS)})
 
 
-def hub_topics(record_types: Iterable[str]) -> Iterator[TopicSpec]:
-    """The hub's own topics: compacted and kept, so that the store can be rebuilt (R31)."""
-    for record_type in record_types:
-        yield TopicSpec(golden(record_type), HUB_PARTITIONS, _KEPT)
-        yield TopicSpec(assertions(record_type), HUB_PARTITIONS, _KEPT)
-    yield TopicSpec(LINKS, HUB_PARTITIONS, _KEPT)
+def hub_topics(partitions: Mapping[str, int]) -> Iterator[TopicSpec]:
+    """The hub's own topics, for record types with their `partitions`.
+
+    Compacted and kept, so that the store can be rebuilt (R31).
+    """
+    for record_type, count in partitions.items():
+        yield TopicSpec(golden(record_type), count, _KEPT)
+        yield TopicSpec(assertions(record_type), count, _KEPT)
+    yield TopicSpec(LINKS, LINKS_PARTITIONS, _KEPT)

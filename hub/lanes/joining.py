@@ -29,6 +29,8 @@ _PUT = text("""
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """)
 
+_NONE: Mapping[str, int] = {}
+
 # A snapshot that has not moved for so long is not waited for: its agency has not begun, or is away.
 TOGETHER_S = 10.0
 
@@ -57,12 +59,17 @@ class Joining:
         terms: Mapping[str, tuple[Terms, ...]],
         clock: Callable[[], float] = time.monotonic,
         order: Sequence[str] = (),
+        partitions: Mapping[str, int] = _NONE,
     ) -> None:
-        """`clock`: seconds, from any beginning; `order`: record types, each after those it refers to."""
+        """`clock`: seconds, from any beginning; `order`: record types, each after those it refers to.
+
+        `partitions`: record type → partitions of its changes topics; needed only to let somebody in.
+        """
         self._agreements = agreements
         self._terms = terms
         self._clock = clock
         self._order = order
+        self._partitions = partitions
         # Agency → how much of its snapshot had been read, and since when it has been so.
         self._read: dict[str, tuple[int, float]] = {}
         self._remaining = {name for name, agreement in agreements.items() if agreement.snapshot}
@@ -104,11 +111,12 @@ class Joining:
             tx.connection.execute(_ALL_DUE, {"types": [*ordered, *rest]})
 
     def _taken_in(self, tx: Transaction, agency: str) -> bool:
-        names = [topics.changes(agency, record_type) for record_type in self._agreements[agency].publishes]
+        said = self._agreements[agency].publishes
+        names = [topics.changes(agency, record_type) for record_type in said]
         snapshot = tx.connection.execute(_SNAPSHOT, {"lane": LANE, "topics": names}).one()
         if snapshot.read != self._read.get(agency, (-1, 0.0))[0]:
             self._read[agency] = snapshot.read, self._clock()
-        return bool(snapshot.taken_in == len(names) * topics.CHANGES_PARTITIONS)
+        return bool(snapshot.taken_in == sum(self._partitions[record_type] for record_type in said))
 
     def _coming(self, agencies: Collection[str]) -> bool:
         """Whether the snapshot of one of these has moved lately; the first look counts as a move."""

@@ -49,7 +49,12 @@ class Parts:
         self.agreements = load_agreements(settings.agreements, self.catalogue)
         self.types = type_policies(self.catalogue)
         self.terms = terms_by_type(self.agreements)
-        self.joining = Joining(self.agreements, self.terms, order=self.catalogue.dependency_order())
+        self.joining = Joining(
+            self.agreements,
+            self.terms,
+            order=self.catalogue.dependency_order(),
+            partitions=self.catalogue.partitions,
+        )
         self.store = HubStore(settings.store_url, pool_size=1)
 
     @cached_property

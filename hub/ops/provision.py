@@ -56,11 +56,11 @@ class Standing:
         return not (self.missing or self.misdivided or self.settings)
 
 
-def release_topics(record_types: Collection[str], agreements: Iterable[Agreement]) -> list[TopicSpec]:
-    """All topics that a release with these record types and agreements needs."""
-    topics = list(hub_topics(record_types))
+def release_topics(partitions: Mapping[str, int], agreements: Iterable[Agreement]) -> list[TopicSpec]:
+    """All topics that a release needs: its record types with their `partitions`, and its agreements."""
+    topics = list(hub_topics(partitions))
     for agreement in agreements:
-        topics += agency_topics(agreement.agency, agreement.record_types)
+        topics += agency_topics(agreement.agency, agreement.record_types, partitions)
     return topics
 
 

@@ -52,7 +52,7 @@ def _release(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def loaded(*, schemas: Path, agreements: Path, **rest: Any) -> None:
         catalogue = Catalogue.load(schemas / "records")
-        needed = release_topics(catalogue.records.keys(), load_agreements(agreements, catalogue).values())
+        needed = release_topics(catalogue.partitions, load_agreements(agreements, catalogue).values())
         command(needed=needed, **rest)
 
     return loaded

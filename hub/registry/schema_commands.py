@@ -10,10 +10,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hub.contracts.records import LANGUAGES, FieldSpec, read_record_type
+from hub.contracts.records import LANGUAGES, Catalogue, FieldSpec, read_record_type
 from hub.contracts.registry_client import RegistryClient
 from hub.errors import ConfigurationError
 from hub.registry.commands import read_token
+from hub.registry.records_page import code_lists, page
 from hub.registry.release import Release
 
 _HEADINGS = {
@@ -97,7 +98,7 @@ def register(
 @_schemas
 @click.option("--lang", type=click.Choice(LANGUAGES), default="en", show_default=True)
 def show(name: str, schemas: Path, lang: str) -> None:
-    """Show the record type NAME: its fields and what holds for each."""
+    """Show the record type NAME: its fields, what holds for each, and its codes with their names."""
     path = schemas / "records" / f"{name}.avsc"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.avsc")))
@@ -114,6 +115,18 @@ def show(name: str, schemas: Path, lang: str) -> None:
             spec.doc.get(lang, ""),
         )
     Console(markup=False).print(table)
+    for names, codes in code_lists(record):
+        click.echo(f"\n{', '.join(names)}:")
+        width = max(map(len, codes))
+        for code, labels in codes.items():
+            click.echo(f"  {code:<{width}}  {labels.get(lang, '')}")
+
+
+@schema.command("page")
+@_schemas
+def show_page(schemas: Path) -> None:
+    """The documentation's page of all record types, in three languages."""
+    click.echo(page(Catalogue.load(schemas / "records")), nl=False)
 
 
 def _type(spec: FieldSpec) -> str:
@@ -121,7 +134,7 @@ def _type(spec: FieldSpec) -> str:
         f"→ {spec.reference}" if spec.reference else "",
         "natural key" if spec.natural_key else "",
         f"match: {spec.match}" if spec.match else "",
-        f"{len(spec.codes)} codes" if spec.codes else "",
+        "code" if spec.codes else "",
     ]
     return "\n".join([spec.kind, *filter(None, marks)])
 

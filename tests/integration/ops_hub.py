@@ -206,7 +206,7 @@ def ops_hub(stack: Stack, folder: Path, joining: Sequence[str] = ()) -> Iterator
         try:
             migrate(parts.store.engine)
             _register(parts, registry_url)
-            wanted = release_topics(parts.catalogue.records, parts.agreements.values())
+            wanted = release_topics(parts.catalogue.partitions, parts.agreements.values())
             provision_topics(settings.bootstrap, wanted)
             yield OpsHub(parts, environment, suffix, settings.bootstrap)
         finally:

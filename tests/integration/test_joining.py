@@ -43,16 +43,23 @@ def agreement(agency: str) -> Agreement:
 class Entrance:
     """A joining of some agencies, with a clock that stands still until it is moved."""
 
-    def __init__(self, hub: StoreHub, *agencies: str) -> None:
+    def __init__(self, hub: StoreHub, *agencies: str, partitions: int = topics.CHANGES_PARTITIONS) -> None:
+        """`partitions`: of each changes topic."""
         self.hub = hub
         self.now = 0.0
-        self.joining = Joining({name: agreement(name) for name in agencies}, {}, lambda: self.now)
+        self.partitions = range(partitions)
+        self.joining = Joining(
+            {name: agreement(name) for name in agencies},
+            {},
+            lambda: self.now,
+            partitions={"person": partitions},
+        )
 
     def read(self, agency: str, offset: int) -> None:
         """Intake has read the agency's changes so far, in each partition."""
         topic = topics.changes(agency, "person")
         with self.hub.store.begin() as tx:
-            save_first_positions(tx, LANE, {(topic, n): Position("id", 0) for n in PARTITIONS})
+            save_first_positions(tx, LANE, {(topic, n): Position("id", 0) for n in self.partitions})
         self.hub.execute("UPDATE position SET next_offset = :at WHERE topic = :topic", at=offset, topic=topic)
 
     def ends(self, agency: str, offset: int, committed_ms: int = 1) -> None:
@@ -66,7 +73,7 @@ class Entrance:
                 "next_offset": offset,
                 "committed_ms": committed_ms,
             }
-            for n in PARTITIONS
+            for n in self.partitions
         ]
         with self.hub.store.begin() as tx:
             save_receipts(tx, rows, [])
@@ -85,6 +92,14 @@ def test_an_agency_is_let_in_once_its_snapshot_has_been_read(hub: StoreHub) -> N
     entrance.read("ads", 7)
     assert entrance.admit() == ["ads"]
     assert entrance.admit() == []
+
+
+def test_all_partitions_of_a_small_record_type_are_a_whole_snapshot(hub: StoreHub) -> None:
+    entrance = Entrance(hub, "ads", partitions=1)
+    entrance.read("ads", 7)
+    assert entrance.admit() == []
+    entrance.ends("ads", 7)
+    assert entrance.admit() == ["ads"]
 
 
 def test_agencies_that_join_at_one_time_are_let_in_together(hub: StoreHub) -> None:

@@ -14,7 +14,6 @@ from connectors import loops
 from connectors.loops import LONGEST_IDLE_S
 from connectors.sql import sink, sqlite_capture
 from hub import crash
-from hub.contracts import topics
 from hub.lanes import lane, log, services
 from hub.lanes.services import IntakeLane, ReceiptsLane
 from simulation import broker as kafka
@@ -124,7 +123,6 @@ def ports(schedule: Schedule, broker: Broker, passage: Callable[[str], None]) ->
         mock.patch.object(services, "time", clock),
         mock.patch.object(services, "asyncio", SimpleNamespace(run_coroutine_threadsafe=_threadsafe)),
         mock.patch.object(log, "asyncio", SimpleNamespace(gather=kafka.gather)),
-        mock.patch.object(topics, "CHANGES_PARTITIONS", PARTITIONS),
         mock.patch.object(uuid, "uuid4", partial(_uuid, schedule)),
     ]
     with ExitStack() as stack:

@@ -101,9 +101,9 @@ class Region:
         self._worked = False
 
     def _topics(self) -> dict[str, int]:
-        found = {spec.name: spec.partitions for spec in topics.hub_topics(self.parts.catalogue.records)}
+        found = {spec.name: spec.partitions for spec in topics.hub_topics(self.parts.catalogue.partitions)}
         for name, agreement in self.parts.agreements.items():
-            for spec in topics.agency_topics(name, agreement.record_types):
+            for spec in topics.agency_topics(name, agreement.record_types, self.parts.catalogue.partitions):
                 found[spec.name] = (
                     PARTITIONS if spec.name.endswith((".changes", ".inbox")) else spec.partitions
                 )
@@ -246,7 +246,8 @@ class Region:
         process = self._processes[name] = Process(name)
         given, schedule, loaded = self.parts, self.schedule, self.broker.partitions
         order = given.catalogue.dependency_order()
-        joining = Joining(given.agreements, given.terms, Clock(schedule).monotonic, order)
+        counts = dict.fromkeys(given.catalogue.records, PARTITIONS)
+        joining = Joining(given.agreements, given.terms, Clock(schedule).monotonic, order, counts)
         intake = Intake(
             given.catalogue, given.types, given.terms, given.ids, self.store.begin, lambda: TODAY,
             joining=joining.agencies,

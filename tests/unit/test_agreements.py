@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.contracts import CATALOGUE
 
+from hub.contracts import topics
 from hub.contracts.agreements import Agreement, load_agreement, load_agreements
 from hub.contracts.policies import day_number, terms_by_type, type_policies
 from hub.contracts.records import Catalogue, read_record_type
@@ -156,6 +157,33 @@ def test_authority_is_a_list_of_agencies(tmp_path: Path, authority: object) -> N
     path.write_text(json.dumps({"type": "record", "name": "thing", "fields": [field]}), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="authority"):
         read_record_type(path)
+
+
+def thing(folder: Path, **attributes: object) -> Path:
+    """A contract with one field, and these attributes of the record."""
+    field = {"name": "f", "type": ["null", "string"], "default": None, "privacy": "none", "authority": ["*"]}
+    path = folder / "thing.avsc"
+    path.write_text(json.dumps({"type": "record", "name": "thing", **attributes, "fields": [field]}), "utf-8")
+    return path
+
+
+def test_a_small_record_type_has_few_partitions(tmp_path: Path) -> None:
+    for given, changes, inbox in (({}, 6, 3), ({"partitions": 3}, 3, 2), ({"partitions": 1}, 1, 1)):
+        small = Catalogue({"thing": read_record_type(thing(tmp_path, **given))})
+        specs = (
+            *topics.hub_topics(small.partitions),
+            *topics.agency_topics("museum", small.records, small.partitions),
+        )
+        counts = {spec.name: spec.partitions for spec in specs}
+        assert counts["museum.thing.changes"] == changes
+        assert counts["hub.thing.assertions"] == counts["hub.thing.golden"] == changes
+        assert counts["museum.thing.inbox"] == inbox
+
+
+@pytest.mark.parametrize("count", [0, 65, -1, "6", 1.5, True, None])
+def test_a_number_of_partitions_that_is_none_is_refused(tmp_path: Path, count: object) -> None:
+    with pytest.raises(ConfigurationError, match=r'thing\.avsc: "partitions" is .*: a whole number from 1'):
+        read_record_type(thing(tmp_path, partitions=count))
 
 
 def test_record_types_that_refer_to_each_other_are_ordered_all_the_same() -> None:

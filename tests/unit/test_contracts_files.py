@@ -113,20 +113,58 @@ def test_only_strong_identifiers_identify_and_all_of_them_are_direct_identifiers
     assert not [spec for record in others for spec in record.fields if spec.match]
 
 
-def test_centres_and_enrolments_are_linked_by_their_national_codes() -> None:
+def test_what_has_a_national_number_is_linked_by_it() -> None:
     keys = {name: [s.name for s in record.natural_keys] for name, record in CATALOGUE.records.items()}
-    assert keys["centre"] == ["code"]
-    assert keys["enrolment"] == ["number"]
-    assert keys["person"] == []
+    assert {name: key for name, key in keys.items() if key} == {
+        "association": ["code"],
+        "centre": ["code"],
+        "enrolment": ["number"],
+        "service": ["code"],
+    }
 
 
-def test_records_refer_to_people_and_centres() -> None:
+def test_records_refer_to_what_they_are_about() -> None:
     references = {
         name: {spec.name: spec.reference for spec in record.references}
         for name, record in CATALOGUE.records.items()
+        if record.references
     }
-    assert references["enrolment"] == {"person": "person", "centre": "centre"}
-    assert references["consent"] == {"person": "person"}
+    assert references == {
+        "enrolment": {"person": "person", "centre": "centre"},
+        "consent": {"person": "person"},
+        "service": {"centre": "centre", "association": "association"},
+    }
+
+
+def test_small_record_types_have_one_partition_and_the_first_ones_keep_their_six() -> None:
+    assert {name for name, count in CATALOGUE.partitions.items() if count == 1} == {"association", "service"}
+    assert {name for name, count in CATALOGUE.partitions.items() if count == 6} == {
+        "centre", "consent", "enrolment", "person",
+    }  # fmt: skip
+
+
+def test_each_record_type_comes_after_those_that_it_refers_to() -> None:
+    order = CATALOGUE.dependency_order()
+    for position, name in enumerate(order):
+        assert {spec.reference for spec in CATALOGUE.records[name].references} <= set(order[:position])
+
+
+@EACH_FIELD
+def test_what_is_said_of_a_person_is_personal_at_least(record_type: str, spec: FieldSpec) -> None:
+    about_people = any(one.reference == "person" for one in CATALOGUE.records[record_type].references)
+    assert not about_people or spec.privacy != "none"
+
+
+@EACH_AGREEMENT
+def test_what_is_sensitive_goes_only_to_those_in_charge_or_by_consent(agreement: Agreement) -> None:
+    # Entraide Nationale runs the centres, and the health services treat: their mission is a ground.
+    if agreement.agency in ("entraide", "health"):
+        return
+    for record_type, grants in agreement.receives.items():
+        by_name = CATALOGUE.records[record_type].by_name
+        for grant in grants:
+            sensitive = [name for name in grant.fields if by_name[name].privacy == "sensitive"]
+            assert not sensitive or grant.legal_basis == CONSENT
 
 
 def test_there_is_an_agreement_with_each_agency() -> None:
@@ -166,6 +204,8 @@ def test_an_agency_that_creates_records_receives_their_identity(agreement: Agree
         "centre": {"code", "name_ar", "name_fr", "kind"},
         "enrolment": {"number", "person", "centre", "pathway", "status"},
         "consent": {"person", "purpose", "recipients", "status"},
+        "association": {"code", "name_ar", "name_fr", "status"},
+        "service": {"code", "name_ar", "name_fr", "sector", "status"},
     }
     for record_type, grants in agreement.receives.items():
         for grant in grants:
@@ -194,7 +234,6 @@ def test_the_region_receives_no_identifier_and_the_telephone_only_by_consent() -
 
 
 def test_health_creates_no_patients() -> None:
-    assert set(AGREEMENTS["health"].receives) == {"person"}
     assert not any(grant.create for grant in AGREEMENTS["health"].receives["person"])
 
 

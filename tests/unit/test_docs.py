@@ -25,6 +25,7 @@ from hub.errors import ConfigurationError
 from hub.local.data_folder import HOME_VARIABLE
 from hub.local.jars import CACHE_VARIABLE, MIRROR_VARIABLE
 from hub.local.metrics_command import PARTS, page
+from hub.registry.records_page import page as records_page
 from hub.settings import HubSettings
 
 ROOT = Path(__file__).parents[2]
@@ -222,6 +223,10 @@ def test_every_target_of_make_is_one_that_is_shown_or_listed() -> None:
 
 def test_the_page_of_metrics_is_made_from_the_specification() -> None:
     assert text("docs/metrics.md") == page(), "run `jisr metrics --markdown > docs/metrics.md`"
+
+
+def test_the_page_of_record_types_is_made_from_their_contracts() -> None:
+    assert text("docs/records.md") == records_page(CATALOGUE), "run `jisr schema page > docs/records.md`"
 
 
 def test_no_metric_is_named_that_there_is_not() -> None:

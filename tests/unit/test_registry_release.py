@@ -19,9 +19,9 @@ def test_every_topic_has_a_subject() -> None:
     release = Release.load(ROOT / "schemas", ROOT / "deploy" / "agreements")
     catalogue = Catalogue.load(ROOT / "schemas" / "records")
     agreements = load_agreements(ROOT / "deploy" / "agreements", catalogue)
-    specs = list(topics.hub_topics(catalogue.records))
+    specs = list(topics.hub_topics(catalogue.partitions))
     for agency, agreement in agreements.items():
-        specs += topics.agency_topics(agency, agreement.record_types)
+        specs += topics.agency_topics(agency, agreement.record_types, catalogue.partitions)
     assert {topics.subject(spec.name) for spec in specs} <= set(release.events)
 
 

@@ -14,12 +14,12 @@ Values = dict[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One agency's record of one person, centre, enrolment or consent.
+    """One agency's record of one person, centre, enrolment, or thing of another record type.
 
     `number` is the logical thing that it speaks of: two copies with the same number, of the same
     record type, are of the same thing, whatever the hub can find out about it. `values` holds only
-    the fields that the agency knows. `references` maps a reference field to the logical number of
-    what it refers to, which the same agency holds as well. `modified_at` is in UTC.
+    the fields that the agency knows. `references` maps a reference field that says something to the
+    logical number of what it refers to, which the same agency holds as well. `modified_at` is in UTC.
     """
 
     number: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from hub.contracts.agreements import CONSENT, Grant
 from hub.local.demo.agencies.databases import AGENCY_DATABASES
 from hub.local.demo.quiet import Quiet
 from hub.local.demo.region import Region
@@ -56,7 +57,10 @@ def converge(region: Region, quiet: Quiet, screen: Screen, heed: Callable[[], No
 
 
 def expected_rows(region: Region) -> dict[str, int]:
-    """How many rows each agency holds once all have converged: from the truth about the population."""
+    """How many rows each agency holds once all have converged: from the truth about the population.
+
+    What an agency holds by people's consent comes on top: for how much there is to wait, rest will tell.
+    """
     people = region.population
     numbers: dict[str, set[int]] = {}
     for copies in people.copies.values():
@@ -69,10 +73,15 @@ def expected_rows(region: Region) -> dict[str, int]:
     for agency, held in people.copies.items():
         receives = region.agreements[agency].receives
         goal[agency] = sum(
-            things[record_type] if any(grant.create for grant in receives[record_type]) else len(copies)
+            things[record_type] if _all_of_it(receives.get(record_type, ())) else len(copies)
             for record_type, copies in held.items()
         )
     return goal
+
+
+def _all_of_it(grants: Iterable[Grant]) -> bool:
+    """Whether the agency holds everything of a record type, whoever it is about."""
+    return any(grant.create and grant.legal_basis != CONSENT for grant in grants)
 
 
 def rows_held(region: Region) -> dict[str, int]:

@@ -12,16 +12,17 @@ from random import Random
 from hub.local.demo.acquaintance import make_acquaintances
 from hub.local.demo.centres import Centre, centres_for, copies_of_centre, make_centres
 from hub.local.demo.copies import AGENCIES, Copy, Population
+from hub.local.demo.directory import copies_of, entries_for, make_associations, make_services
 from hub.local.demo.enrolments import make_consents, make_enrolments
 from hub.local.demo.people import Person, make_people
 from hub.local.demo.person_copies import Acquaintance, copy_of
 
 # The record types that each agency keeps.
 RECORD_TYPES = {
-    "entraide": ("person", "centre", "enrolment", "consent"),
-    "ads": ("person", "centre", "enrolment", "consent"),
-    "region-laayoune": ("person", "centre"),
-    "health": ("person",),
+    "entraide": ("person", "centre", "enrolment", "consent", "association", "service"),
+    "ads": ("person", "centre", "enrolment", "consent", "association", "service"),
+    "region-laayoune": ("person", "centre", "association", "service"),
+    "health": ("person", "service"),
 }
 
 Shelves = dict[str, dict[str, list[Copy]]]
@@ -45,6 +46,8 @@ def population(people: int, seed: int) -> Population:
         shelves[agency]["enrolment"].append(copy)
     for agency, copy in make_consents(persons, known, rng):
         shelves[agency]["consent"].append(copy)
+    # Random numbers of their own: the people, centres and enrolments of a seed stay what they are.
+    _shelve_directory(shelves, people, centres, Random(f"directory {seed}"))  # noqa: S311
     return Population(people, seed, shelves, truth)
 
 
@@ -58,3 +61,13 @@ def _shelve_centres(shelves: Shelves, centres: list[Centre], rng: Random) -> Non
     for centre in centres:
         for agency, copy in copies_of_centre(centre, rng).items():
             shelves[agency]["centre"].append(copy)
+
+
+def _shelve_directory(shelves: Shelves, people: int, centres: list[Centre], rng: Random) -> None:
+    count = entries_for(people)
+    associations = make_associations(count, rng)
+    services = make_services(2 * count, centres, associations, rng)
+    for record_type, entries in (("association", associations), ("service", services)):
+        for entry in entries:
+            for agency, copy in copies_of(entry, rng):
+                shelves[agency][record_type].append(copy)

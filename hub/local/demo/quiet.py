@@ -6,7 +6,7 @@ Only to know *when* to look, and how fast it went; *what* the agencies then hold
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from kafka import KafkaConsumer, TopicPartition
@@ -51,9 +51,9 @@ class Quiet:
             bootstrap_servers=region.bootstrap, group_id=None, enable_auto_commit=False
         )
         agencies = region.agreements
-        self._changes = self._partitions(topics.changes, topics.CHANGES_PARTITIONS, agencies)
+        self._changes = self._partitions(topics.changes, agencies)
         # Of an agency without a database nobody can know here what it has read.
-        self._inboxes = self._partitions(topics.inbox, topics.INBOX_PARTITIONS, region.desks)
+        self._inboxes = self._partitions(topics.inbox, region.desks)
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
@@ -116,11 +116,14 @@ class Quiet:
             for topic, part, offset, at_ms in desk.ask(_INBOX_POSITIONS)
         }
 
-    def _partitions(self, name: object, count: int, agencies: Iterable[str]) -> list[TopicPartition]:
-        assert callable(name)
-        return [
-            TopicPartition(name(agency, record_type), number)
+    def _partitions(self, name: Callable[[str, str], str], agencies: Iterable[str]) -> list[TopicPartition]:
+        topics_of = [
+            name(agency, record_type)
             for agency in agencies
             for record_type in self._region.agreements[agency].record_types
-            for number in range(count)
+        ]
+        return [
+            TopicPartition(topic, number)
+            for topic in topics_of
+            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
         ]

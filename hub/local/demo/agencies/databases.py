@@ -15,15 +15,22 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from hub.errors import ConfigurationError
-from hub.local.demo.agencies import ads, entraide, health, region_laayoune
+from hub.local.demo.agencies import (
+    ads,
+    ads_directory,
+    entraide,
+    entraide_directory,
+    health,
+    region_laayoune,
+)
 from hub.local.demo.agencies.tables import Table
 from hub.local.demo.copies import Copy, Population
 
 Kind = Literal["postgresql", "sqlite"]
 # Agency → (kind of database, tables so that each comes after those that it refers to).
 AGENCY_DATABASES: Mapping[str, tuple[Kind, tuple[Table, ...]]] = {
-    "entraide": ("postgresql", entraide.TABLES),
-    "ads": ("postgresql", ads.TABLES),
+    "entraide": ("postgresql", (*entraide.TABLES, *entraide_directory.TABLES)),
+    "ads": ("postgresql", (*ads.TABLES, *ads_directory.TABLES)),
     "region-laayoune": ("sqlite", region_laayoune.TABLES),
     "health": ("postgresql", health.TABLES),
 }
@@ -165,7 +172,7 @@ def _insert(database: _Database, table: Table, copies: Sequence[Copy], known: Ma
         (
             key,
             *(column.encode(copy.values) for column in table.columns),
-            *(known[field][copy.references[field]] for field, _ in references),
+            *(_key_of(table, field, copy, known) for field, _ in references),
             *(database.timestamp(copy.modified_at) for _ in stamped),
         )
         for key, copy in zip(keys, copies, strict=True)
@@ -178,6 +185,12 @@ def _insert(database: _Database, table: Table, copies: Sequence[Copy], known: Ma
         ]
         database.insert(part.name, [part.key, *(column.name for column in part.columns)], part_rows)
     return {copy.number: key for copy, key in zip(copies, keys, strict=True)}
+
+
+def _key_of(table: Table, field: str, copy: Copy, known: Mapping[str, Keys]) -> Any:
+    """The agency's key of what a copy refers to; None if it refers to nothing there."""
+    number = copy.references.get(field)
+    return None if number is None else known[table.targets.get(field, field)][number]
 
 
 def _batches(copies: Sequence[Copy], size: int) -> Iterator[Sequence[Copy]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.local.demo.agencies.tables import Table, coded, day, plain
+from hub.local.demo.agencies.tables import Table, coded, day, listed, plain
 
 SEXES = {"female": 2, "male": 1}
 DISABILITIES = {
@@ -13,6 +13,23 @@ DISABILITIES = {
     "intellectual": 4,
     "psychosocial": 5,
     "multiple": 6,
+}
+
+SERVICE_SECTORS = {
+    "health": 0,
+    "social": 1,
+    "education": 2,
+    "training": 3,
+    "employment": 4,
+    "legal": 5,
+    "civil_status": 6,
+    "housing": 7,
+    "financing": 8,
+}
+SERVICE_STATUSES = {
+    "open": 0,
+    "suspended": 1,
+    "closed": 2,
 }
 
 TABLES = (
@@ -33,6 +50,23 @@ TABLES = (
             day("birth_day", "birth_date", "%d"),
             coded("gender", "sex", SEXES),
             coded("disability_code", "disability", DISABILITIES),
+        ),
+        modified_at="updated_at",
+    ),
+    Table(
+        record_type="service",
+        name="health_service",
+        key="service_id",
+        new_key="gen_random_uuid()",
+        columns=(
+            plain("code", "code"),
+            plain("name", "name_fr"),
+            plain("name_ar", "name_ar"),
+            coded("sector_code", "sector", SERVICE_SECTORS),
+            listed("audience", "audience"),
+            plain("commune_code", "commune"),
+            plain("phone", "phone"),
+            coded("status_code", "status", SERVICE_STATUSES),
         ),
         modified_at="updated_at",
     ),

@@ -32,3 +32,19 @@ CREATE INDEX IF NOT EXISTS patient_national_id ON patient (national_id);
 
 CREATE OR REPLACE TRIGGER touch_updated_at BEFORE UPDATE ON patient
     FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
+
+CREATE TABLE IF NOT EXISTS health_service (
+    service_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    code text NOT NULL UNIQUE,
+    name text NOT NULL,
+    name_ar text,
+    sector_code smallint CHECK (sector_code BETWEEN 0 AND 8),
+    audience text,
+    commune_code text,
+    phone text,
+    status_code smallint CHECK (status_code BETWEEN 0 AND 2),
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE OR REPLACE TRIGGER touch_updated_at BEFORE UPDATE ON health_service
+    FOR EACH ROW EXECUTE FUNCTION touch_updated_at();

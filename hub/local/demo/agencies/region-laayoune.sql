@@ -33,3 +33,32 @@ CREATE TABLE IF NOT EXISTS personne (
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS personne_cin ON personne (cin);
+
+CREATE TABLE IF NOT EXISTS association (
+    id INTEGER PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    nom TEXT NOT NULL,
+    nom_ar TEXT,
+    statut INTEGER CHECK (statut BETWEEN 1 AND 3),
+    domaines TEXT,
+    code_commune TEXT,
+    tel TEXT,
+    etat INTEGER CHECK (etat BETWEEN 1 AND 3),
+    convention_au TEXT CHECK (convention_au IS date(convention_au)),
+    modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS service (
+    id INTEGER PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    nom TEXT NOT NULL,
+    nom_ar TEXT,
+    secteur INTEGER CHECK (secteur BETWEEN 1 AND 9),
+    publics TEXT,
+    etablissement_id INTEGER REFERENCES etablissement (id),
+    association_id INTEGER REFERENCES association (id),
+    code_commune TEXT,
+    tel TEXT,
+    etat INTEGER CHECK (etat BETWEEN 1 AND 3),
+    modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.local.demo.agencies.tables import Table, coded, day, plain
+from hub.local.demo.agencies.tables import Table, coded, day, listed, plain
 
 KINDS = {
     "social_centre": 1,
@@ -25,6 +25,33 @@ EDUCATION_LEVELS = {
     "upper_secondary": "lycee",
     "vocational": "formation",
     "higher": "superieur",
+}
+
+ASSOCIATION_STANDINGS = {
+    "declared": 1,
+    "public_utility": 2,
+    "social_protection": 3,
+}
+ASSOCIATION_STATUSES = {
+    "active": 1,
+    "suspended": 2,
+    "dissolved": 3,
+}
+SERVICE_SECTORS = {
+    "health": 1,
+    "social": 2,
+    "education": 3,
+    "training": 4,
+    "employment": 5,
+    "legal": 6,
+    "civil_status": 7,
+    "housing": 8,
+    "financing": 9,
+}
+SERVICE_STATUSES = {
+    "open": 1,
+    "suspended": 2,
+    "closed": 3,
 }
 
 TABLES = (
@@ -62,6 +89,42 @@ TABLES = (
             plain("tel", "phone"),
             coded("niveau", "education_level", EDUCATION_LEVELS),
         ),
+        modified_at="modifie_le",
+    ),
+    Table(
+        record_type="association",
+        name="association",
+        key="id",
+        new_key=None,
+        columns=(
+            plain("code", "code"),
+            plain("nom", "name_fr"),
+            plain("nom_ar", "name_ar"),
+            coded("statut", "standing", ASSOCIATION_STANDINGS),
+            listed("domaines", "domains"),
+            plain("code_commune", "commune"),
+            plain("tel", "phone"),
+            coded("etat", "status", ASSOCIATION_STATUSES),
+            day("convention_au", "partner_until", "%Y-%m-%d"),
+        ),
+        modified_at="modifie_le",
+    ),
+    Table(
+        record_type="service",
+        name="service",
+        key="id",
+        new_key=None,
+        columns=(
+            plain("code", "code"),
+            plain("nom", "name_fr"),
+            plain("nom_ar", "name_ar"),
+            coded("secteur", "sector", SERVICE_SECTORS),
+            listed("publics", "audience"),
+            plain("code_commune", "commune"),
+            plain("tel", "phone"),
+            coded("etat", "status", SERVICE_STATUSES),
+        ),
+        references={"centre": "etablissement_id", "association": "association_id"},
         modified_at="modifie_le",
     ),
 )

@@ -42,7 +42,8 @@ class Table:
     """The main table of a record type.
 
     `new_key` is the SQL expression that makes a fresh primary key, or None where it is the highest
-    one plus 1. `references`: the hub's reference field → the foreign key column.
+    one plus 1. `references`: the hub's reference field → the foreign key column; `targets`: the same
+    field → the record type that it refers to, where that is called otherwise.
     """
 
     record_type: str
@@ -51,6 +52,7 @@ class Table:
     new_key: str | None
     columns: tuple[Column, ...]
     references: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict)
     modified_at: str | None = None
     parts: tuple[Part, ...] = ()
 
