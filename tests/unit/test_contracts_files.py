@@ -119,6 +119,7 @@ def test_what_has_a_national_number_is_linked_by_it() -> None:
         "association": ["code"],
         "centre": ["code"],
         "enrolment": ["number"],
+        "referral": ["number"],
         "service": ["code"],
     }
 
@@ -133,6 +134,14 @@ def test_records_refer_to_what_they_are_about() -> None:
         "enrolment": {"person": "person", "centre": "centre"},
         "consent": {"person": "person"},
         "service": {"centre": "centre", "association": "association"},
+        "assessment": {"person": "person", "centre": "centre"},
+        "referral": {
+            "person": "person",
+            "from_centre": "centre",
+            "to_centre": "centre",
+            "to_service": "service",
+            "to_association": "association",
+        },
     }
 
 
@@ -206,6 +215,8 @@ def test_an_agency_that_creates_records_receives_their_identity(agreement: Agree
         "consent": {"person", "purpose", "recipients", "status"},
         "association": {"code", "name_ar", "name_fr", "status"},
         "service": {"code", "name_ar", "name_fr", "sector", "status"},
+        "assessment": {"person", "centre", "assessed_on"},
+        "referral": {"number", "person", "state"},
     }
     for record_type, grants in agreement.receives.items():
         for grant in grants:

@@ -252,6 +252,53 @@ def test_one_enrolment_is_of_one_person_whom_the_hub_can_tell_apart(region: Popu
     assert {person for n in shared for person in people[n]} <= region.truth.linked
 
 
+def test_more_record_types_change_nothing_about_people_centres_and_enrolments() -> None:
+    # What is measured over a seed stays comparable: their numbers are drawn before all others.
+    region = population(300, 5)
+    first = [
+        (agency, record_type, shelves[record_type])
+        for agency, shelves in region.copies.items()
+        for record_type in ("person", "centre", "enrolment")
+        if record_type in shelves
+    ]
+    assert [len(copies) for _, _, copies in first] == [210, 8, 125, 118, 5, 86, 71, 5, 117]
+    assert hashlib.sha256(repr((first, region.truth)).encode()).hexdigest()[:16] == "3763f08e2707379f"
+
+
+@pytest.mark.parametrize("record_type", ["association", "service", "referral"])
+def test_what_several_agencies_write_down_has_one_number_and_is_about_one_thing(
+    region: Population, record_type: str
+) -> None:
+    (key,) = CATALOGUE.records[record_type].natural_keys
+    numbers: dict[int, set[object]] = defaultdict(set)
+    people: dict[int, set[int]] = defaultdict(set)
+    agencies: Counter[int] = Counter()
+    for _, copy in every(region, record_type):
+        numbers[copy.number].add(copy.values[key.name])
+        people[copy.number].add(copy.references.get("person", -1))
+        agencies[copy.number] += 1
+    assert all(len(those) == 1 for those in (*numbers.values(), *people.values()))
+    assert len({number for those in numbers.values() for number in those}) == len(numbers)
+    shared = {person for n, count in agencies.items() if count > 1 for person in people[n]} - {-1}
+    assert max(agencies.values()) > 1
+    assert shared <= region.truth.linked
+
+
+def test_only_who_agreed_is_sent_to_the_health_services(region: Population) -> None:
+    agreed = {
+        copy.references["person"]
+        for _, copy in every(region, "consent")
+        if copy.values["purpose"] == "health-followup" and copy.values["status"] == "given"
+    }
+    services = {copy.number for copy in region.copies["health"]["service"]}
+    answered = {copy.number: copy for copy in region.copies["health"]["referral"]}
+    sent = {copy.number: copy for agency, copy in every(region, "referral") if agency != "health"}
+    assert answered
+    for number, copy in answered.items():
+        assert sent[number].references["to_service"] in services
+        assert sent[number].references["person"] == copy.references["person"] in agreed
+
+
 def test_some_consents_are_in_force_and_some_are_not(region: Population) -> None:
     consents = [copy.values for _, copy in every(region, "consent")]
     assert {values["status"] for values in consents} == {"given", "withdrawn"}

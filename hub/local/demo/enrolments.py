@@ -70,7 +70,7 @@ def make_enrolments(
     }
     number = 0
     for person, acquaintance in zip(persons, known, strict=True):
-        enrolling = _enrolling(acquaintance)
+        enrolling = enrolling_at(acquaintance)
         if not enrolling:
             continue
         for _ in range(rng.choices((0, 1, 2), weights=ENROLMENT_WEIGHTS)[0]):
@@ -90,7 +90,7 @@ def make_consents(
     """(agency, copy) of every consent: each is on record at one agency only."""
     number = 0
     for person, acquaintance in zip(persons, known, strict=True):
-        enrolling = _enrolling(acquaintance)
+        enrolling = enrolling_at(acquaintance)
         if enrolling and rng.random() < CONSENT_SHARE:
             references = {"person": person.number}
             given_on = _day_between(person.received_on, AS_OF, rng)
@@ -99,7 +99,8 @@ def make_consents(
             number += 1
 
 
-def _enrolling(known: Acquaintance) -> tuple[str, ...]:
+def enrolling_at(known: Acquaintance) -> tuple[str, ...]:
+    """The enrolling agencies that know a person."""
     return tuple(agency for agency in ENROLLING if agency in known.agencies)
 
 

@@ -59,7 +59,8 @@ def converge(region: Region, quiet: Quiet, screen: Screen, heed: Callable[[], No
 def expected_rows(region: Region) -> dict[str, int]:
     """How many rows each agency holds once all have converged: from the truth about the population.
 
-    What an agency holds by people's consent comes on top: for how much there is to wait, rest will tell.
+    Neither here nor in `rows_held` are the tables whose rows come and go with people's consent: how many
+    those are is proven at the end.
     """
     people = region.population
     numbers: dict[str, set[int]] = {}
@@ -73,23 +74,25 @@ def expected_rows(region: Region) -> dict[str, int]:
     for agency, held in people.copies.items():
         receives = region.agreements[agency].receives
         goal[agency] = sum(
-            things[record_type] if _all_of_it(receives.get(record_type, ())) else len(copies)
+            things[record_type] if any(grant.create for grant in receives[record_type]) else len(copies)
             for record_type, copies in held.items()
+            if not _by_consent(receives[record_type])
         )
     return goal
 
 
-def _all_of_it(grants: Iterable[Grant]) -> bool:
-    """Whether the agency holds everything of a record type, whoever it is about."""
-    return any(grant.create and grant.legal_basis != CONSENT for grant in grants)
+def _by_consent(grants: Iterable[Grant]) -> bool:
+    """Whether people's consent decides which rows an agency has."""
+    return any(grant.create and grant.legal_basis == CONSENT for grant in grants)
 
 
 def rows_held(region: Region) -> dict[str, int]:
-    """How many rows each agency holds now."""
+    """How many rows each agency holds now, in the tables of `expected_rows`."""
     return {
         agency: sum(
             region.desks[agency].one(f'SELECT count(*) FROM "{table.name}"')  # noqa: S608 — our own text
             for table in tables
+            if not _by_consent(region.agreements[agency].receives[table.record_type])
         )
         for agency, (_, tables) in AGENCY_DATABASES.items()
     }

@@ -14,15 +14,19 @@ from hub.local.demo.centres import Centre, centres_for, copies_of_centre, make_c
 from hub.local.demo.copies import AGENCIES, Copy, Population
 from hub.local.demo.directory import copies_of, entries_for, make_associations, make_services
 from hub.local.demo.enrolments import make_consents, make_enrolments
+from hub.local.demo.followup import Surroundings, make_assessments, make_referrals
 from hub.local.demo.people import Person, make_people
 from hub.local.demo.person_copies import Acquaintance, copy_of
 
+_ALL = (
+    "person", "centre", "enrolment", "consent", "association", "service", "referral", "assessment",
+)  # fmt: skip
 # The record types that each agency keeps.
 RECORD_TYPES = {
-    "entraide": ("person", "centre", "enrolment", "consent", "association", "service"),
-    "ads": ("person", "centre", "enrolment", "consent", "association", "service"),
+    "entraide": _ALL,
+    "ads": _ALL,
     "region-laayoune": ("person", "centre", "association", "service"),
-    "health": ("person", "service"),
+    "health": ("person", "service", "referral"),
 }
 
 Shelves = dict[str, dict[str, list[Copy]]]
@@ -46,8 +50,13 @@ def population(people: int, seed: int) -> Population:
         shelves[agency]["enrolment"].append(copy)
     for agency, copy in make_consents(persons, known, rng):
         shelves[agency]["consent"].append(copy)
-    # Random numbers of their own: the people, centres and enrolments of a seed stay what they are.
-    _shelve_directory(shelves, people, centres, Random(f"directory {seed}"))  # noqa: S311
+    around = _shelve_directory(shelves, people, centres, _own(seed, "directory"))
+    consents = sum(len(held.get("consent", ())) for held in shelves.values())
+    for agency, record_type, copy in (
+        *make_assessments(persons, known, centres, _own(seed, "assessment")),
+        *make_referrals(persons, known, around, consents, _own(seed, "referral")),
+    ):
+        shelves[agency][record_type].append(copy)
     return Population(people, seed, shelves, truth)
 
 
@@ -63,7 +72,12 @@ def _shelve_centres(shelves: Shelves, centres: list[Centre], rng: Random) -> Non
             shelves[agency]["centre"].append(copy)
 
 
-def _shelve_directory(shelves: Shelves, people: int, centres: list[Centre], rng: Random) -> None:
+def _own(seed: int, what: str) -> Random:
+    """Random numbers of its own: the people, centres and enrolments of a seed stay what they are."""
+    return Random(f"{what} {seed}")  # noqa: S311 — made-up people, nothing secret
+
+
+def _shelve_directory(shelves: Shelves, people: int, centres: list[Centre], rng: Random) -> Surroundings:
     count = entries_for(people)
     associations = make_associations(count, rng)
     services = make_services(2 * count, centres, associations, rng)
@@ -71,3 +85,4 @@ def _shelve_directory(shelves: Shelves, people: int, centres: list[Centre], rng:
         for entry in entries:
             for agency, copy in copies_of(entry, rng):
                 shelves[agency][record_type].append(copy)
+    return Surroundings(centres, associations, services)

@@ -18,8 +18,10 @@ from hub.errors import ConfigurationError
 from hub.local.demo.agencies import (
     ads,
     ads_directory,
+    ads_followup,
     entraide,
     entraide_directory,
+    entraide_followup,
     health,
     region_laayoune,
 )
@@ -29,8 +31,11 @@ from hub.local.demo.copies import Copy, Population
 Kind = Literal["postgresql", "sqlite"]
 # Agency → (kind of database, tables so that each comes after those that it refers to).
 AGENCY_DATABASES: Mapping[str, tuple[Kind, tuple[Table, ...]]] = {
-    "entraide": ("postgresql", (*entraide.TABLES, *entraide_directory.TABLES)),
-    "ads": ("postgresql", (*ads.TABLES, *ads_directory.TABLES)),
+    "entraide": (
+        "postgresql",
+        (*entraide.TABLES, *entraide_directory.TABLES, *entraide_followup.TABLES),
+    ),
+    "ads": ("postgresql", (*ads.TABLES, *ads_directory.TABLES, *ads_followup.TABLES)),
     "region-laayoune": ("sqlite", region_laayoune.TABLES),
     "health": ("postgresql", health.TABLES),
 }

@@ -32,6 +32,35 @@ SERVICE_STATUSES = {
     "closed": 2,
 }
 
+REFERRAL_REASONS = {
+    "health_care": 0,
+    "psychological_support": 1,
+    "violence": 2,
+    "child_protection": 3,
+    "disability": 4,
+    "legal_aid": 5,
+    "civil_papers": 6,
+    "housing": 7,
+    "schooling": 8,
+    "training": 9,
+    "employment": 10,
+    "financing": 11,
+}
+REFERRAL_URGENCIES = {
+    "normal": 0,
+    "urgent": 1,
+    "immediate": 2,
+}
+REFERRAL_STATES = {
+    "proposed": 0,
+    "sent": 1,
+    "accepted": 2,
+    "declined": 3,
+    "under_way": 4,
+    "completed": 5,
+    "withdrawn": 6,
+}
+
 TABLES = (
     Table(
         record_type="person",
@@ -68,6 +97,24 @@ TABLES = (
             plain("phone", "phone"),
             coded("status_code", "status", SERVICE_STATUSES),
         ),
+        modified_at="updated_at",
+    ),
+    Table(
+        record_type="referral",
+        name="incoming_referral",
+        key="referral_id",
+        new_key="gen_random_uuid()",
+        columns=(
+            plain("slip_number", "number"),
+            coded("reason_code", "reason", REFERRAL_REASONS),
+            coded("urgency_code", "urgency", REFERRAL_URGENCIES),
+            coded("state_code", "state", REFERRAL_STATES),
+            plain("issued_on", "issued_on"),
+            plain("answered_on", "answered_on"),
+            plain("closed_on", "closed_on"),
+        ),
+        references={"person": "patient_id", "to_service": "service_id"},
+        targets={"to_service": "service"},
         modified_at="updated_at",
     ),
 )

@@ -48,3 +48,22 @@ CREATE TABLE IF NOT EXISTS health_service (
 
 CREATE OR REPLACE TRIGGER touch_updated_at BEFORE UPDATE ON health_service
     FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
+
+CREATE TABLE IF NOT EXISTS incoming_referral (
+    referral_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    slip_number text NOT NULL UNIQUE,
+    patient_id uuid NOT NULL REFERENCES patient,
+    service_id uuid REFERENCES health_service,
+    reason_code smallint CHECK (reason_code BETWEEN 0 AND 11),
+    urgency_code smallint CHECK (urgency_code BETWEEN 0 AND 2),
+    state_code smallint CHECK (state_code BETWEEN 0 AND 6),
+    issued_on date,
+    answered_on date,
+    closed_on date,
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX IF NOT EXISTS incoming_referral_patient ON incoming_referral (patient_id);
+
+CREATE OR REPLACE TRIGGER touch_updated_at BEFORE UPDATE ON incoming_referral
+    FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
