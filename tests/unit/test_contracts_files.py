@@ -119,6 +119,7 @@ def test_what_has_a_national_number_is_linked_by_it() -> None:
         "association": ["code"],
         "centre": ["code"],
         "enrolment": ["number"],
+        "module": ["code"],
         "referral": ["number"],
         "service": ["code"],
     }
@@ -135,6 +136,8 @@ def test_records_refer_to_what_they_are_about() -> None:
         "consent": {"person": "person"},
         "service": {"centre": "centre", "association": "association"},
         "assessment": {"person": "person", "centre": "centre"},
+        "module": {"centre": "centre"},
+        "module_result": {"person": "person", "module": "module"},
         "referral": {
             "person": "person",
             "from_centre": "centre",
@@ -146,7 +149,9 @@ def test_records_refer_to_what_they_are_about() -> None:
 
 
 def test_small_record_types_have_one_partition_and_the_first_ones_keep_their_six() -> None:
-    assert {name for name, count in CATALOGUE.partitions.items() if count == 1} == {"association", "service"}
+    assert {name for name, count in CATALOGUE.partitions.items() if count == 1} == {
+        "association", "module", "service",
+    }  # fmt: skip
     assert {name for name, count in CATALOGUE.partitions.items() if count == 6} == {
         "centre", "consent", "enrolment", "person",
     }  # fmt: skip
@@ -216,6 +221,8 @@ def test_an_agency_that_creates_records_receives_their_identity(agreement: Agree
         "association": {"code", "name_ar", "name_fr", "status"},
         "service": {"code", "name_ar", "name_fr", "sector", "status"},
         "assessment": {"person", "centre", "assessed_on"},
+        "module": {"code", "title_ar", "title_fr", "kind", "status"},
+        "module_result": {"person", "module", "outcome"},
         "referral": {"number", "person", "state"},
     }
     for record_type, grants in agreement.receives.items():

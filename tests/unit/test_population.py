@@ -265,7 +265,7 @@ def test_more_record_types_change_nothing_about_people_centres_and_enrolments() 
     assert hashlib.sha256(repr((first, region.truth)).encode()).hexdigest()[:16] == "3763f08e2707379f"
 
 
-@pytest.mark.parametrize("record_type", ["association", "service", "referral"])
+@pytest.mark.parametrize("record_type", ["association", "service", "module", "referral"])
 def test_what_several_agencies_write_down_has_one_number_and_is_about_one_thing(
     region: Population, record_type: str
 ) -> None:

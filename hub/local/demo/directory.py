@@ -96,7 +96,7 @@ def copies_of(entry: Entry, rng: Random) -> Iterator[tuple[str, Copy]]:
         yield agency, Copy(entry.number, values, changed_at(rng), references)
 
 
-def turn_of(number: int, states: tuple[str, str, str]) -> str:
+def _turn_of(number: int, states: tuple[str, str, str]) -> str:
     """The first of three states for most, the others now and then."""
     return states[max(0, number % _TURN - (_TURN - 3))]
 
@@ -113,7 +113,7 @@ def _association(number: int, place: geography.Commune, rng: Random) -> Entry:
         "domains": sorted({cause, rng.choice(list(CAUSES))}),
         "commune": place.code,
         "phone": f"+2125289{rng.randrange(10**5):05d}",
-        "status": turn_of(number, ("active", "suspended", "dissolved")),
+        "status": _turn_of(number, ("active", "suspended", "dissolved")),
     }
     if rng.random() < 0.6:
         values["partner_until"] = date(2026 + rng.randrange(4), 12, 31)
@@ -132,7 +132,7 @@ def _service(number: int, references: Mapping[str, int], agencies: tuple[str, ..
         "audience": sorted(rng.sample(AUDIENCE, rng.randint(1, 3))),
         "commune": place.code,
         "phone": f"+2125287{rng.randrange(10**5):05d}",
-        "status": turn_of(number, ("open", "suspended", "closed")),
+        "status": _turn_of(number, ("open", "suspended", "closed")),
     }
     # The health services list what is theirs themselves.
     return Entry(number, values, references, (*agencies, "health") if sector == "health" else agencies)

@@ -12,7 +12,14 @@ from random import Random
 from hub.local.demo.acquaintance import make_acquaintances
 from hub.local.demo.centres import Centre, centres_for, copies_of_centre, make_centres
 from hub.local.demo.copies import AGENCIES, Copy, Population
-from hub.local.demo.directory import copies_of, entries_for, make_associations, make_services
+from hub.local.demo.courses import make_modules, make_results
+from hub.local.demo.directory import (
+    Entry,
+    copies_of,
+    entries_for,
+    make_associations,
+    make_services,
+)
 from hub.local.demo.enrolments import make_consents, make_enrolments
 from hub.local.demo.followup import Surroundings, make_assessments, make_referrals
 from hub.local.demo.people import Person, make_people
@@ -20,12 +27,13 @@ from hub.local.demo.person_copies import Acquaintance, copy_of
 
 _ALL = (
     "person", "centre", "enrolment", "consent", "association", "service", "referral", "assessment",
+    "module", "module_result",
 )  # fmt: skip
 # The record types that each agency keeps.
 RECORD_TYPES = {
     "entraide": _ALL,
     "ads": _ALL,
-    "region-laayoune": ("person", "centre", "association", "service"),
+    "region-laayoune": ("person", "centre", "association", "service", "module"),
     "health": ("person", "service", "referral"),
 }
 
@@ -52,9 +60,12 @@ def population(people: int, seed: int) -> Population:
         shelves[agency]["consent"].append(copy)
     around = _shelve_directory(shelves, people, centres, _own(seed, "directory"))
     consents = sum(len(held.get("consent", ())) for held in shelves.values())
+    modules = make_modules(2 * entries_for(people), centres, _own(seed, "module"))
+    _shelve(shelves, "module", modules, _own(seed, "modules known"))
     for agency, record_type, copy in (
         *make_assessments(persons, known, centres, _own(seed, "assessment")),
         *make_referrals(persons, known, around, consents, _own(seed, "referral")),
+        *make_results(persons, known, modules, _own(seed, "module_result")),
     ):
         shelves[agency][record_type].append(copy)
     return Population(people, seed, shelves, truth)
@@ -81,8 +92,12 @@ def _shelve_directory(shelves: Shelves, people: int, centres: list[Centre], rng:
     count = entries_for(people)
     associations = make_associations(count, rng)
     services = make_services(2 * count, centres, associations, rng)
-    for record_type, entries in (("association", associations), ("service", services)):
-        for entry in entries:
-            for agency, copy in copies_of(entry, rng):
-                shelves[agency][record_type].append(copy)
+    _shelve(shelves, "association", associations, rng)
+    _shelve(shelves, "service", services, rng)
     return Surroundings(centres, associations, services)
+
+
+def _shelve(shelves: Shelves, record_type: str, entries: list[Entry], rng: Random) -> None:
+    for entry in entries:
+        for agency, copy in copies_of(entry, rng):
+            shelves[agency][record_type].append(copy)

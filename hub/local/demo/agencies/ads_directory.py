@@ -31,6 +31,40 @@ SERVICE_STATUSES = {
     "closed": "F",
 }
 
+MODULE_KINDS = {
+    "certifying": "CER",
+    "workshop": "ATE",
+}
+MODULE_SUBJECTS = {
+    "literacy": "ALP",
+    "life_skills": "CDV",
+    "french": "FRA",
+    "digital": "NUM",
+    "financial_education": "FIN",
+    "sewing": "COU",
+    "weaving": "TIS",
+    "cooking": "CUI",
+    "hairdressing": "COI",
+    "childcare": "ENF",
+    "elderly_care": "AGE",
+    "fish_processing": "MER",
+    "business_plan": "PLA",
+    "cooperative_management": "COO",
+    "job_search": "EMP",
+}
+MODULE_CERTIFIERS = {
+    "entraide": "EN",
+    "vocational_training": "OFP",
+    "crafts": "ART",
+    "education": "MEN",
+}
+MODULE_STATUSES = {
+    "planned": "P",
+    "open": "O",
+    "full": "C",
+    "closed": "F",
+}
+
 TABLES = (
     Table(
         record_type="association",
@@ -66,6 +100,25 @@ TABLES = (
             coded("etat", "status", SERVICE_STATUSES),
         ),
         references={"centre": "id_centre", "association": "id_association"},
+        modified_at="date_maj",
+    ),
+    Table(
+        record_type="module",
+        name="module",
+        key="id_module",
+        new_key="nextval(pg_get_serial_sequence('module', 'id_module'))",
+        columns=(
+            plain("code_national", "code"),
+            plain("intitule", "title_fr"),
+            plain("intitule_ar", "title_ar"),
+            coded("nature", "kind", MODULE_KINDS),
+            coded("matiere", "subject", MODULE_SUBJECTS),
+            coded("certificateur", "certified_by", MODULE_CERTIFIERS),
+            plain("heures", "hours"),
+            plain("places", "places"),
+            coded("etat", "status", MODULE_STATUSES),
+        ),
+        references={"centre": "id_centre"},
         modified_at="date_maj",
     ),
 )

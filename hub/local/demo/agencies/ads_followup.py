@@ -47,6 +47,14 @@ LEVELS = {
     "autonomous": 4,
 }
 
+MODULE_RESULT_OUTCOMES = {
+    "in_progress": "E",
+    "passed": "R",
+    "failed": "N",
+    "attended": "S",
+    "dropped_out": "A",
+}
+
 TABLES = (
     Table(
         record_type="referral",
@@ -95,6 +103,22 @@ TABLES = (
             plain("a_revoir_le", "review_on"),
         ),
         references={"person": "id_beneficiaire", "centre": "id_centre"},
+        modified_at="date_maj",
+    ),
+    Table(
+        record_type="module_result",
+        name="resultat_module",
+        key="id_resultat",
+        new_key="nextval(pg_get_serial_sequence('resultat_module', 'id_resultat'))",
+        columns=(
+            plain("session_du", "session_from"),
+            plain("session_au", "session_to"),
+            plain("assiduite", "attendance"),
+            coded("issue", "outcome", MODULE_RESULT_OUTCOMES),
+            plain("numero_certificat", "certificate_number"),
+            plain("certifie_le", "certified_on"),
+        ),
+        references={"person": "id_beneficiaire", "module": "id_module"},
         modified_at="date_maj",
     ),
 )

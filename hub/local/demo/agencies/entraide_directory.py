@@ -31,6 +31,40 @@ SERVICE_STATUSES = {
     "closed": "متوقفة",
 }
 
+MODULE_KINDS = {
+    "certifying": "إشهادية",
+    "workshop": "ورشة",
+}
+MODULE_SUBJECTS = {
+    "literacy": "محو الأمية",
+    "life_skills": "مهارات حياتية",
+    "french": "فرنسية",
+    "digital": "رقمنة",
+    "financial_education": "تربية مالية",
+    "sewing": "خياطة",
+    "weaving": "نسيج",
+    "cooking": "طبخ",
+    "hairdressing": "حلاقة",
+    "childcare": "رعاية أطفال",
+    "elderly_care": "رعاية مسنين",
+    "fish_processing": "منتجات البحر",
+    "business_plan": "مخطط أعمال",
+    "cooperative_management": "تدبير تعاونيات",
+    "job_search": "بحث عن شغل",
+}
+MODULE_CERTIFIERS = {
+    "entraide": "التعاون الوطني",
+    "vocational_training": "تكوين مهني",
+    "crafts": "صناعة تقليدية",
+    "education": "تربية وطنية",
+}
+MODULE_STATUSES = {
+    "planned": "مبرمجة",
+    "open": "مفتوحة",
+    "full": "مكتملة",
+    "closed": "مغلقة",
+}
+
 TABLES = (
     Table(
         record_type="association",
@@ -65,5 +99,23 @@ TABLES = (
             coded("الحالة", "status", SERVICE_STATUSES),
         ),
         references={"centre": "المركز", "association": "الجمعية"},
+    ),
+    Table(
+        record_type="module",
+        name="الوحدات",
+        key="المعرف",
+        new_key="nextval(pg_get_serial_sequence('\"الوحدات\"', 'المعرف'))",
+        columns=(
+            plain("الرمز_الوطني", "code"),
+            plain("العنوان", "title_ar"),
+            plain("العنوان_بالفرنسية", "title_fr"),
+            coded("الصنف", "kind", MODULE_KINDS),
+            coded("المادة", "subject", MODULE_SUBJECTS),
+            coded("الجهة_المانحة", "certified_by", MODULE_CERTIFIERS),
+            plain("الساعات", "hours"),
+            plain("المقاعد", "places"),
+            coded("الحالة", "status", MODULE_STATUSES),
+        ),
+        references={"centre": "المركز"},
     ),
 )

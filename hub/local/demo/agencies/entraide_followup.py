@@ -47,6 +47,14 @@ LEVELS = {
     "autonomous": "مستقل",
 }
 
+MODULE_RESULT_OUTCOMES = {
+    "in_progress": "جارية",
+    "passed": "ناجح",
+    "failed": "راسب",
+    "attended": "حضور",
+    "dropped_out": "منقطع",
+}
+
 TABLES = (
     Table(
         record_type="referral",
@@ -94,5 +102,20 @@ TABLES = (
             plain("تاريخ_الإعادة", "review_on"),
         ),
         references={"person": "المستفيد", "centre": "المركز"},
+    ),
+    Table(
+        record_type="module_result",
+        name="نتائج_الوحدات",
+        key="المعرف",
+        new_key="nextval(pg_get_serial_sequence('\"نتائج_الوحدات\"', 'المعرف'))",
+        columns=(
+            plain("بداية_الدورة", "session_from"),
+            plain("نهاية_الدورة", "session_to"),
+            plain("الحضور", "attendance"),
+            coded("الحصيلة", "outcome", MODULE_RESULT_OUTCOMES),
+            plain("رقم_الشهادة", "certificate_number"),
+            plain("تاريخ_الشهادة", "certified_on"),
+        ),
+        references={"person": "المستفيد", "module": "الوحدة"},
     ),
 )

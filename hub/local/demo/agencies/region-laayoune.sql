@@ -62,3 +62,18 @@ CREATE TABLE IF NOT EXISTS service (
     etat INTEGER CHECK (etat BETWEEN 1 AND 3),
     modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS module (
+    id INTEGER PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    titre TEXT NOT NULL,
+    titre_ar TEXT,
+    nature INTEGER CHECK (nature BETWEEN 1 AND 2),
+    matiere INTEGER CHECK (matiere BETWEEN 1 AND 15),
+    etablissement_id INTEGER REFERENCES etablissement (id),
+    certificateur INTEGER CHECK (certificateur BETWEEN 1 AND 4),
+    heures INTEGER CHECK (heures >= 0),
+    places INTEGER CHECK (places >= 0),
+    etat INTEGER CHECK (etat BETWEEN 1 AND 4),
+    modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;

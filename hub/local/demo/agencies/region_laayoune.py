@@ -54,6 +54,40 @@ SERVICE_STATUSES = {
     "closed": 3,
 }
 
+MODULE_KINDS = {
+    "certifying": 1,
+    "workshop": 2,
+}
+MODULE_SUBJECTS = {
+    "literacy": 1,
+    "life_skills": 2,
+    "french": 3,
+    "digital": 4,
+    "financial_education": 5,
+    "sewing": 6,
+    "weaving": 7,
+    "cooking": 8,
+    "hairdressing": 9,
+    "childcare": 10,
+    "elderly_care": 11,
+    "fish_processing": 12,
+    "business_plan": 13,
+    "cooperative_management": 14,
+    "job_search": 15,
+}
+MODULE_CERTIFIERS = {
+    "entraide": 1,
+    "vocational_training": 2,
+    "crafts": 3,
+    "education": 4,
+}
+MODULE_STATUSES = {
+    "planned": 1,
+    "open": 2,
+    "full": 3,
+    "closed": 4,
+}
+
 TABLES = (
     Table(
         record_type="centre",
@@ -125,6 +159,25 @@ TABLES = (
             coded("etat", "status", SERVICE_STATUSES),
         ),
         references={"centre": "etablissement_id", "association": "association_id"},
+        modified_at="modifie_le",
+    ),
+    Table(
+        record_type="module",
+        name="module",
+        key="id",
+        new_key=None,
+        columns=(
+            plain("code", "code"),
+            plain("titre", "title_fr"),
+            plain("titre_ar", "title_ar"),
+            coded("nature", "kind", MODULE_KINDS),
+            coded("matiere", "subject", MODULE_SUBJECTS),
+            coded("certificateur", "certified_by", MODULE_CERTIFIERS),
+            plain("heures", "hours"),
+            plain("places", "places"),
+            coded("etat", "status", MODULE_STATUSES),
+        ),
+        references={"centre": "etablissement_id"},
         modified_at="modifie_le",
     ),
 )
