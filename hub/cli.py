@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "registry": "hub.registry.commands:registry",
     "schema": "hub.registry.schema_commands:schema",
     "hub": "hub.app:serve",
+    "console": "hub.console.command:console",
     "bench": "hub.local.bench.command:bench",
     "status": "hub.ops.commands:status",
     "explain": "hub.ops.commands:explain",
@@ -38,7 +39,20 @@ COMMANDS: Mapping[str, str] = {
 }
 # These look at a running hub: the one that the environment names, else the embedded stack of this folder.
 _LOOKING = frozenset(
-    {"status", "explain", "hold", "review", "dlq", "audit", "topics", "sweep", "undo", "agency", "agreement"}
+    {
+        "status",
+        "explain",
+        "hold",
+        "review",
+        "dlq",
+        "audit",
+        "topics",
+        "sweep",
+        "undo",
+        "agency",
+        "agreement",
+        "console",
+    }
 )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from hub.contracts.records import LANGUAGES, RecordType
+
+_STOP = re.compile(r"\.(?:\s|$)|[؛;]")
 
 # The reason of a message that could not be used, where there is no closer one.
 REFUSED = "refused"
@@ -110,7 +113,7 @@ def text(reason: str, record: RecordType, fields: Sequence[str]) -> dict[str, st
     """The notice in every language; a field is named by its contract's text up to the first stop."""
     return {
         language: TEXTS[reason][language].format(
-            fields=_separator(language).join(_label(record, name, language) for name in fields)
+            fields=_separator(language).join(label(record, name, language) for name in fields)
         )
         for language in LANGUAGES
     }
@@ -120,7 +123,9 @@ def _separator(language: str) -> str:
     return "، " if language == "ar" else ", "
 
 
-def _label(record: RecordType, name: str, language: str) -> str:
+def label(record: RecordType, name: str, language: str) -> str:
+    """A field's name for people: its contract's text up to the first stop, else the name."""
     spec = record.by_name.get(name)
     doc = spec.doc.get(language, "") if spec else ""
-    return doc.split(".")[0].split("؛")[0].split(";")[0].strip() or name
+    # A stop ends a sentence; the one in "E.164" does not.
+    return _STOP.split(doc)[0].strip() or name

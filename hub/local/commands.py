@@ -102,6 +102,8 @@ def endpoints(as_json: bool) -> None:
     rows = [(key, found[key] or "-") for key in ("bootstrap", "registry", "store")]
     rows += [(f"agency {name}", url) for name, url in found["agencies"].items()]
     rows += [("metrics", url) for url in found["metrics"]]
+    if found.get("console"):
+        rows += [("console", found["console"]), ("console code", found["console_code"])]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         click.echo(f"{name:<{width}}  {value}")
@@ -137,6 +139,7 @@ def _up(core: bool, hub_workers: int, sqlite: Sequence[str], kafka_profile: Any)
             agencies=[AgencyDatabase(name, "sqlite" if name in sqlite else "postgresql") for name in names],
             processes="core" if core else "full",
             hub_workers=hub_workers,
+            console=True,
             kafka_profile=kafka_profile,
             report=_show,
         )

@@ -56,7 +56,7 @@ def bring_up(stack: Stack) -> None:
     metrics = [f"{_web(stack, spec.name)}/metrics" for spec in ours]
     assert stack.endpoints.registry is not None
     stack.endpoints = replace(stack.endpoints, metrics=[f"{stack.endpoints.registry}/metrics", *metrics])
-    stack.run(ours)
+    stack.run([*ours, console(stack)] if stack.options.console else ours)
 
 
 def registry(stack: Stack) -> ProcessSpec:
@@ -85,6 +85,27 @@ def hub_worker(stack: Stack, number: int) -> ProcessSpec:
     }
     after = ["kafka", "postgres", "registry"]
     return _spec(stack, name, ["hub"], environment, lambda: answers(f"{url}/readyz"), after)
+
+
+def console(stack: Stack) -> ProcessSpec:
+    """The console with its local login, whose code stands in the endpoints."""
+    url = _web(stack, "console")
+    code_file = stack.folder.secret_file("console-code")
+    stack.endpoints = replace(
+        stack.endpoints, console=url, console_code=code_file.read_text(encoding="ascii").strip()
+    )
+    environment = {
+        **_release(stack),
+        **_kafka_and_registry(stack),
+        "JISR_STORE_URL": stack.endpoints.store,
+        "JISR_SECRET_FILE": str(stack.folder.secret_file("hub")),
+        "JISR_CONSOLE_PORT": str(stack.port("console")),
+        "JISR_CONSOLE_SECRET_FILE": str(stack.folder.secret_file("console-sessions")),
+        "JISR_CONSOLE_LOCAL_CODE_FILE": str(code_file),
+    }
+    return _spec(
+        stack, "console", ["console"], environment, lambda: answers(f"{url}/livez"), ["kafka", "postgres"]
+    )
 
 
 def connector(stack: Stack, agency: AgencyDatabase) -> ProcessSpec:

@@ -47,6 +47,8 @@ class Endpoints:
     agencies: Mapping[str, str]
     registry: str | None = None
     metrics: Sequence[str] = ()
+    console: str | None = None
+    console_code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,15 @@ class StackOptions:
 
     `home` is the data folder, `cache` the folder of the broker's jars. `populate` is called once the
     databases exist, while Kafka starts and before anything of ours runs: agencies' tables are made there.
-    `environment` is added to that of all our processes. `report` is called from several threads.
+    With `console`, the full stack has the console too. `environment` is added to that of all our processes.
+    `report` is called from several threads.
     """
 
     home: Path
     agencies: Sequence[AgencyDatabase] = ()
     processes: Literal["core", "full"] = "core"
     hub_workers: int = 1
+    console: bool = False
     kafka_profile: kafka.Profile = "fast-start"
     cache: Path = field(default_factory=jars.default_cache)
     project: Path = PROJECT

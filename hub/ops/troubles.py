@@ -21,6 +21,11 @@ _UNDELIVERED = text("""
     SELECT agency, version, state, code, column_name, since_ms FROM undelivered WHERE entity = :entity
 """)
 
+_UNDELIVERED_AT = text("""
+    SELECT entity, record_type, agency, version, state, code, column_name, since_ms FROM undelivered
+    WHERE agency = :agency ORDER BY since_ms, entity LIMIT :limit
+""")
+
 _WATERMARKS = text("""
     SELECT topic, partition, next_offset, committed_ms FROM receipt
     WHERE topic = ANY(CAST(:topics AS text[]))
@@ -43,6 +48,15 @@ class Undelivered:
     code: str
     column: str
     since_ms: int
+
+
+@dataclass(frozen=True)
+class UndeliveredAt:
+    """An entity (its hub id) that an agency's side could not take up."""
+
+    entity: bytes
+    record_type: str
+    why: Undelivered
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,12 @@ def undelivered(tx: Transaction, entity: bytes) -> dict[str, Undelivered]:
     """Agency → what it could not apply of this entity."""
     rows = tx.connection.execute(_UNDELIVERED, {"entity": entity})
     return {row.agency: Undelivered(*row) for row in rows}
+
+
+def undelivered_at(tx: Transaction, agency: str, limit: int) -> list[UndeliveredAt]:
+    """What one agency could not apply, the longest-standing first."""
+    rows = tx.connection.execute(_UNDELIVERED_AT, {"agency": agency, "limit": limit})
+    return [UndeliveredAt(bytes(row[0]), row[1], Undelivered(*row[2:])) for row in rows]
 
 
 def watermarks(tx: Transaction, inboxes: Collection[str]) -> dict[tuple[str, int], Watermark]:

@@ -24,6 +24,7 @@ _ENTRIES = text("""
           AND (CAST(:agency AS text) IS NULL OR agency = :agency)
           AND (CAST(:since AS timestamptz) IS NULL OR at >= :since)
           AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
+          AND (CAST(:before AS bigint) IS NULL OR id < :before)
         ORDER BY id DESC LIMIT :limit) AS newest
     ORDER BY id
 """)
@@ -51,7 +52,10 @@ class KeptEntry(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Which entries are meant; what is None lets all pass. `until` itself is not included."""
+    """Which entries are meant; what is None lets all pass. `until` itself is not included.
+
+    `before`: only entries made before the one of that number, for reading back page by page.
+    """
 
     who: str | None = None
     action: str | None = None
@@ -59,6 +63,7 @@ class Search(NamedTuple):
     agency: str | None = None
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
+    before: int | None = None
 
 
 def note(tx: Transaction, entries: Sequence[Entry]) -> None:

@@ -1,0 +1,110 @@
+"""`jisr console`."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import uvicorn
+
+from hub.console.application import build_console
+from hub.console.languages import load_languages
+from hub.console.live import LiveStatus
+from hub.console.rendering import load_templates
+from hub.console.routing import Section
+from hub.console.sections import SECTIONS
+from hub.console.signing_in import LocalLogin
+from hub.console.visit import Console
+from hub.errors import ConfigurationError
+from hub.ops.parts import Parts
+from hub.settings import load_settings, read_secret
+
+# A browser's stream of events does not end by itself; a form that is being sent may come through.
+_GRACE_S = 3
+
+
+@click.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="JISR_CONSOLE_HOST",
+    help="Where it listens; the local login needs loopback.",
+)
+@click.option("--port", default=8090, show_default=True, envvar="JISR_CONSOLE_PORT")
+@click.option(
+    "--public-url",
+    envvar="JISR_CONSOLE_PUBLIC_URL",
+    metavar="URL",
+    help="How browsers reach it, if not at --host: https://… of the proxy with TLS in front of it.",
+)
+@click.option(
+    "--secret-file",
+    type=click.Path(path_type=Path),
+    envvar="JISR_CONSOLE_SECRET_FILE",
+    metavar="FILE",
+    help="Signs sessions. Without it they end with the process.",
+)
+@click.option(
+    "--local-code-file",
+    type=click.Path(path_type=Path),
+    envvar="JISR_CONSOLE_LOCAL_CODE_FILE",
+    metavar="FILE",
+    help="The code of the local login; without it one is made and printed.",
+)
+def console(
+    host: str, port: int, public_url: str | None, secret_file: Path | None, local_code_file: Path | None
+) -> None:
+    """Serve the console until SIGTERM or SIGINT."""
+    secret = read_secret(secret_file, "JISR_CONSOLE_SECRET_FILE") if secret_file else secrets.token_bytes(32)
+    login = local_login(host, local_code_file)
+    with closing(Parts(load_settings())) as parts, closing(LiveStatus(parts)) as status:
+        made = make_console(parts, status, login.section(), secure=_by_tls(public_url))
+        app = build_console(made, secret, _names(public_url))
+        config = uvicorn.Config(
+            app, host, port, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S,
+            server_header=False,
+        )  # fmt: skip
+        # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
+        signal.signal(signal.SIGTERM, _exit)
+        click.echo(f"console on http://{host}:{port}")
+        if local_code_file is None:
+            click.echo(f"code of the local login: {login.code}")
+        uvicorn.Server(config).run()
+
+
+def make_console(parts: Parts, status: LiveStatus, login: Section, *, secure: bool) -> Console:
+    """The console's parts, with every section and this way to sign in."""
+    return Console(
+        parts, status, load_languages(), load_templates(), sections=(*SECTIONS, login), secure=secure
+    )
+
+
+def local_login(host: str, code_file: Path | None) -> LocalLogin:
+    """The development login; raises `ConfigurationError` where others could reach it."""
+    if code_file is None:
+        return LocalLogin(host, secrets.token_urlsafe(9))
+    return LocalLogin(host, read_secret(code_file, "JISR_CONSOLE_LOCAL_CODE_FILE").decode("latin-1").strip())
+
+
+def _by_tls(public_url: str | None) -> bool:
+    return public_url is not None and urlsplit(public_url).scheme == "https"
+
+
+def _names(public_url: str | None) -> list[str]:
+    """The names by which browsers may call it: with any other, another site's page would be talking."""
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    if public_url is None:
+        return names
+    found = urlsplit(public_url)
+    if found.scheme not in ("http", "https") or not found.hostname or found.path not in ("", "/"):
+        raise ConfigurationError(f"--public-url {public_url!r}: use https://name, without a path")
+    return [*names, found.hostname]
+
+
+def _exit(*_: object) -> None:
+    raise SystemExit(0)

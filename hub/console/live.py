@@ -1,0 +1,73 @@
+"""The status that all readers share: looked at once for everybody, however many look (decision 024)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub.errors import Retriable
+from hub.ops.brakes import Brakes
+from hub.ops.log_reader import PEEK_BYTES, LogReader
+from hub.ops.parts import Parts
+from hub.ops.status import Status, StatusReader
+from hub.store.brakes import Brake
+
+# What is older than this is looked at again, when somebody asks.
+FRESH_S = 2.0
+# For so long after a look in vain nobody tries again: each try takes seconds, and readers queue behind it.
+AWAY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One look: the status, and the masses of changes that a brake holds (R32)."""
+
+    status: Status
+    brakes: tuple[Brake, ...]
+
+
+class LiveStatus:
+    """The latest look. Thread-safe: one reader of Kafka's offsets serves everybody. Blocks."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        open_log: Callable[[], LogReader] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._parts = parts
+        self._open_log = open_log or (lambda: LogReader(parts.settings.bootstrap, PEEK_BYTES))
+        self._brakes = Brakes(parts)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._log: LogReader | None = None
+        self._last: tuple[float, Snapshot] | None = None
+        self._away: tuple[float, str] | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Not older than `FRESH_S`. Raises `Retriable` while the store or Kafka is away."""
+        with self._lock:
+            if self._last is not None and self._clock() - self._last[0] <= FRESH_S:
+                return self._last[1]
+            if self._away is not None and self._clock() - self._away[0] <= AWAY_S:
+                raise Retriable(self._away[1])
+            try:
+                found = self._look()
+            except Retriable as error:
+                self._away = self._clock(), str(error)
+                raise
+            self._last = self._clock(), found
+            return found
+
+    def _look(self) -> Snapshot:
+        if self._log is None:
+            # Not at the start: the console is there to say so while Kafka is away.
+            self._log = self._open_log()
+        return Snapshot(StatusReader(self._parts, self._log).status(), tuple(self._brakes.list()))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._log is not None:
+                self._log.close()

@@ -1,0 +1,142 @@
+"""Overview: how far every agency is with every record type, and what needs attention first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from hub.console.access import Permission, User
+from hub.console.attention import Kind, Matter, Mover, matters
+from hub.console.languages import marked
+from hub.console.live import FRESH_S, Snapshot
+from hub.console.routing import API, Guarded, Section
+from hub.console.visit import Visit
+from hub.errors import JisrError
+from hub.ops.status import Standing
+
+# A stream ends after so many looks and the browser asks anew: whoever has lost their role is then let go.
+_LOOKS = 150
+# A browser takes six connections to one server at most; a line now and then keeps proxies from closing one.
+_STREAM_HEADERS = {"X-Accel-Buffering": "no"}
+
+KIND_WORDS = {
+    Kind.MISSING_TOPICS: marked("Kafka topics are missing"),
+    Kind.INTAKE_LATE: marked("The hub is late in reading changes"),
+    Kind.MASS_HELD: marked("A mass of changes is held"),
+    Kind.DEAD: marked("Messages could not be used"),
+    Kind.REFUSED: marked("The agency's database refuses deliveries"),
+    Kind.DELIVERY_LATE: marked("Deliveries are not acknowledged"),
+    Kind.HELD: marked("Changes wait for a decision"),
+    Kind.DISPUTED: marked("Fields are disputed between agencies"),
+    Kind.REVIEWS: marked("Pairs of records may be one person"),
+    Kind.WAITING: marked("Records wait for something that they refer to"),
+}
+KIND_STEPS = {
+    Kind.MISSING_TOPICS: marked("Create them, then start the workers again."),
+    Kind.INTAKE_LATE: marked("See whether the workers run, and add one."),
+    Kind.MASS_HELD: marked("Look at what it would do, then release or reject it."),
+    Kind.DEAD: marked("The agency corrects and sends again; then they can be taken in again."),
+    Kind.REFUSED: marked("The agency's administrator mends the column that is named."),
+    Kind.DELIVERY_LATE: marked("See whether the agency's connector runs."),
+    Kind.HELD: marked("Confirm or reject each."),
+    Kind.DISPUTED: marked("Settle with the agencies who is right."),
+    Kind.REVIEWS: marked("Compare them, and decide."),
+    Kind.WAITING: marked("It passes by itself once the agency has sent the rest."),
+}
+MOVER_WORDS = {
+    Mover.OPERATOR: marked("Operator's move"),
+    Mover.STEWARD: marked("Steward's move"),
+    Mover.AGENCY: marked("Agency's move"),
+}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What one reader sees of the hub. `at`: Unix seconds; `joining`: agencies that are not taken in yet."""
+
+    at: float
+    at_rest: bool
+    standings: tuple[Standing, ...]
+    joining: tuple[str, ...]
+    matters: tuple[Matter, ...]
+
+    @property
+    def digest(self) -> str:
+        """Changes when there is something new to see."""
+        content = msgspec.json.encode((self.standings, self.joining, self.matters, self.at_rest))
+        return hashlib.sha256(content).hexdigest()[:16]
+
+
+def overview(snapshot: Snapshot, user: User, agency: str | None = None) -> Overview:
+    """A snapshot as this user may see it; `agency`: of that one alone."""
+    status = snapshot.status
+    wanted = agency or user.agency
+    standings = tuple(one for one in status.standings if wanted in (None, one.agency))
+    moving = any(one.pending or one.unread for one in standings)
+    return Overview(
+        at=status.at,
+        at_rest=not moving if wanted else status.at_rest,
+        standings=standings,
+        joining=tuple(
+            name for name, how in status.agencies.items() if how == "joining" and wanted in (None, name)
+        ),
+        matters=tuple(one for one in matters(snapshot) if wanted in (None, one.agency)),
+    )
+
+
+def _read(visit: Visit) -> Overview:
+    return overview(visit.console.status.snapshot(), visit.somebody)
+
+
+def show(visit: Visit) -> Response:
+    return visit.page("overview.html", seen=_read(visit), **words_of_progress())
+
+
+def words_of_progress() -> dict[str, Any]:
+    """What the tables and lists of progress are worded with."""
+    return {"kinds": KIND_WORDS, "steps": KIND_STEPS, "movers": MOVER_WORDS}
+
+
+def read(visit: Visit) -> Response:
+    return visit.json(_read(visit))
+
+
+async def live(visit: Visit) -> Response:
+    """Server-sent events: `seen` with a digest, whenever there is something new to see."""
+    return StreamingResponse(_events(visit), media_type="text/event-stream", headers=_STREAM_HEADERS)
+
+
+async def _events(visit: Visit) -> AsyncIterator[str]:
+    last = ""
+    for _ in range(_LOOKS):
+        try:
+            digest = (await run_in_threadpool(_read, visit)).digest
+        except JisrError:
+            digest = "away"
+        yield f"event: seen\ndata: {digest}\n\n" if digest != last else ": nothing new\n\n"
+        last = digest
+        await anyio.sleep(FRESH_S)
+
+
+SECTION = Section(
+    title=marked("Overview"),
+    path="/",
+    routes=(
+        Guarded("/", show, Permission.SEE_PROGRESS),
+        Guarded("/live", live, Permission.SEE_PROGRESS),
+        Guarded(
+            f"{API}/overview",
+            read,
+            Permission.SEE_PROGRESS,
+            returns=Overview,
+            about="How far every agency is with every record type, and what needs attention first.",
+        ),
+    ),
+)

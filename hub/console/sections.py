@@ -1,0 +1,14 @@
+"""The console's sections, in the order of the menu. Another page is one more line here."""
+
+from __future__ import annotations
+
+from hub.console import agency, audit, openapi, overview, signing_in
+from hub.console.routing import Section
+
+SECTIONS: tuple[Section, ...] = (
+    overview.SECTION,
+    agency.SECTION,
+    audit.SECTION,
+    signing_in.SECTION,
+    openapi.SECTION,
+)

@@ -1,0 +1,51 @@
+// Keeps what is marked `data-live` as it is now: the server says when there is something new, and the page's
+// own address is read again. Without this script the page is read again by its link "Reload".
+"use strict";
+
+(() => {
+  const region = document.querySelector("[data-live]");
+  if (!region || !window.EventSource) return;
+  const on = document.querySelector("[data-live-on]");
+  const off = document.querySelector("[data-live-off]");
+  let seen = region.dataset.seen;
+  let busy = false;
+  let again = false;
+
+  const show = (alive) => {
+    on.hidden = !alive;
+    off.hidden = alive;
+  };
+
+  const renew = async () => {
+    if (busy) {
+      again = true;
+      return;
+    }
+    busy = true;
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin" });
+      if (answer.redirected) return location.reload();
+      if (!answer.ok) return show(false);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("[data-live]");
+      // Whoever is in there with the keyboard is not thrown out: what is new comes with the next change.
+      if (fresh && !region.contains(document.activeElement)) region.replaceChildren(...fresh.childNodes);
+    } finally {
+      busy = false;
+      if (again) {
+        again = false;
+        renew();
+      }
+    }
+  };
+
+  const source = new EventSource(region.dataset.live);
+  source.addEventListener("open", () => show(true));
+  source.addEventListener("error", () => show(false));
+  source.addEventListener("seen", (event) => {
+    if (event.data === seen) return;
+    const first = seen === "";
+    seen = event.data;
+    if (!first) renew();
+  });
+})();

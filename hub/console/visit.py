@@ -1,0 +1,198 @@
+"""A request as an endpoint sees it: who asks, in which language, what they may see, and how to answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import jinja2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from hub.console import sessions
+from hub.console.access import Permission, User, allowed
+from hub.console.faults import Fault
+from hub.console.languages import COOKIE, Language, Languages, chosen, marked
+from hub.console.limits import RateLimit
+from hub.console.rendering import language_view
+from hub.console.wording import Wording
+from hub.ops.audit import Audit
+from hub.ops.parts import Parts
+from hub.ops.veil import COVER, Veil
+
+if TYPE_CHECKING:
+    from hub.console.live import LiveStatus
+    from hub.console.routing import Section
+
+MAX_FORM_BYTES = 64 * 1024
+MAX_FIELDS = 100
+MIN_PURPOSE = 8
+_SIGN_IN_TRIES, _REVEALS = (10, 300.0), (30, 600.0)
+
+
+@dataclass
+class Console:
+    """All that the console is made of. `secure`: browsers reach it by TLS alone."""
+
+    parts: Parts
+    status: LiveStatus
+    languages: Languages
+    templates: jinja2.Environment
+    sections: Sequence[Section]
+    secure: bool = False
+    clock: Callable[[], float] = time.time
+    sign_in_tries: RateLimit = field(init=False)
+    reveals: RateLimit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sign_in_tries = RateLimit(*_SIGN_IN_TRIES, clock=self.clock)
+        self.reveals = RateLimit(*_REVEALS, clock=self.clock)
+
+
+class Visit:
+    """One request. `form`: what a form sent, empty for a GET."""
+
+    def __init__(self, console: Console, request: Request, form: Mapping[str, str]) -> None:
+        self.console = console
+        self.request = request
+        self.form = form
+        self.now = console.clock()
+
+    @property
+    def parts(self) -> Parts:
+        return self.console.parts
+
+    @cached_property
+    def user(self) -> User | None:
+        return sessions.signed_in(self.request.session, self.now, frozenset(self.parts.agreements))
+
+    @property
+    def somebody(self) -> User:
+        """Who has signed in, on a route that lets nobody else in."""
+        assert self.user is not None
+        return self.user
+
+    @cached_property
+    def language(self) -> Language:
+        asked = self.request.headers.get("accept-language")
+        return chosen(self.request.cookies.get(COOKIE), asked, self.console.languages)
+
+    @cached_property
+    def wording(self) -> Wording:
+        return Wording(self.language, self.parts.catalogue, self.parts.agreements)
+
+    def words(self, message: str) -> str:
+        """A marked message in the reader's language."""
+        return self.language.messages.gettext(message)
+
+    # What was asked
+
+    def path(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+    def asked(self, name: str) -> str | None:
+        """A query parameter, or None where it is not given or empty."""
+        return self.request.query_params.get(name, "").strip()[:200] or None
+
+    def require_form_token(self) -> None:
+        """Raise 403 unless the form was given out to this session: no other site may post in its name."""
+        if not sessions.is_form_token(self.request.session, self.form.get("csrf", "")):
+            raise Fault(403, marked("This form is no longer valid. Reload the page and send it again."))
+
+    # What may be seen
+
+    def may(self, permission: Permission) -> bool:
+        return allowed(self.user, permission)
+
+    def require_agency(self, agency: str) -> None:
+        """Raise 404 for an agency that is not there, or not for this reader: the two look alike."""
+        if agency not in self.parts.agreements or not self.somebody.sees(agency):
+            raise Fault(404, marked("There is no such agency, or it is not for you to see."))
+
+    @cached_property
+    def veil(self) -> Veil:
+        """Covers values; `revealed` gives one that does not."""
+        return Veil()
+
+    def local_id(self, agency: str, local_id: str) -> str:
+        """A local id, covered for all but the agency whose it is: it may be anything, even a national id."""
+        own = self.user is not None and self.user.agency == agency
+        return local_id if own else f"{local_id[:1]}{COVER}"
+
+    def revealed(self, subject: str, *, agency: str | None = None, record_type: str | None = None) -> Veil:
+        """A veil that shows values in full, for the purpose that the form states; written down first.
+
+        `subject` names no person: a hub id, `hold 17`. Only for a POST, so that no link can reveal. Raises
+        403 without the permission, 400 without a purpose, 429 when it was done too often.
+        """
+        if self.request.method != "POST" or not self.may(Permission.REVEAL):
+            raise Fault(403, marked("Your role does not allow values to be shown in full."))
+        purpose = " ".join(self.form.get("purpose", "").split())[:500]
+        if len(purpose) < MIN_PURPOSE:
+            raise Fault(400, marked("Say in a few words why the values must be seen."))
+        self.limited(self.console.reveals, self.somebody.account)
+        Audit(self.parts).reveal(
+            self.somebody.person, subject, purpose, agency=agency, record_type=record_type
+        )
+        return Veil(reveal=True)
+
+    def limited(self, limit: RateLimit, key: str) -> None:
+        """Count one attempt; raise 429 when there were too many."""
+        wait_s = limit.take(key)
+        if wait_s:
+            raise Fault(429, marked("Too many attempts. Wait some minutes, then try again."), wait_s)
+
+    # How to answer
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A template of the console, with `values` beside what every page has."""
+        content = self.console.templates.get_template(template).render(**self._always(), **values)
+        return HTMLResponse(content, status)
+
+    def _always(self) -> dict[str, Any]:
+        menu = [one for one in self.console.sections if one.title and self.may(one.permission)]
+        return {
+            **language_view(self.language),
+            "visit": self,
+            "user": self.user,
+            "menu": menu,
+            "wording": self.wording,
+            "languages": self.console.languages,
+            "csrf": lambda: sessions.form_token(self.request.session),
+            "Permission": Permission,
+            "here": self.request.url.path,
+        }
+
+    def json(self, value: Any, status: int = 200) -> Response:
+        """A dataclass as JSON."""
+        return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+    def go(self, path: str) -> Response:
+        """After a form: see another page. `path` is of this console."""
+        return RedirectResponse(own_path(path), status_code=303)
+
+
+def own_path(path: str) -> str:
+    """The path if it leads within this console, else its first page: nobody is sent elsewhere."""
+    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if inside else "/"
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form; raises 413 where it is too large, 400 where it is no form."""
+    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise Fault(400, marked("A form was expected here."))
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_FORM_BYTES:
+            raise Fault(413, marked("The form is too large. Send less at once."))
+    try:
+        return dict(parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+    except ValueError as error:
+        raise Fault(400, marked("A form was expected here.")) from error

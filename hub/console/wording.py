@@ -1,0 +1,80 @@
+"""Numbers, times and the contract's own words in the reader's language."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.lists import format_list
+from babel.numbers import format_decimal
+
+from hub.console.languages import Language, marked
+from hub.contracts.agreements import Agreement
+from hub.contracts.notices import label
+from hub.contracts.records import Catalogue
+from hub.ops.parts import MOROCCO
+
+# The release's record types as a heading; another one goes by the name that its schema has (R1).
+RECORD_TYPES = {
+    "person": marked("Persons"),
+    "centre": marked("Centres"),
+    "enrolment": marked("Enrolments"),
+    "consent": marked("Consents"),
+}
+
+
+class Wording:
+    """Speaks one language of what the release's contracts name."""
+
+    def __init__(self, language: Language, catalogue: Catalogue, agreements: Mapping[str, Agreement]) -> None:
+        self._language = language
+        self._catalogue = catalogue
+        self._agreements = agreements
+
+    def number(self, value: float) -> str:
+        return format_decimal(value, locale=self._language.locale)
+
+    def moment(self, at: datetime.datetime) -> str:
+        """A moment as people in Morocco read it."""
+        return format_datetime(at.astimezone(MOROCCO), "medium", locale=self._language.locale)
+
+    def unix(self, seconds: float) -> str:
+        """A moment in Unix seconds."""
+        return self.moment(datetime.datetime.fromtimestamp(seconds, tz=MOROCCO))
+
+    def day(self, day: datetime.date) -> str:
+        return format_date(day, "long", locale=self._language.locale)
+
+    def duration(self, seconds: float) -> str:
+        """A lag, roughly: what matters is its order of magnitude."""
+        span = datetime.timedelta(seconds=round(seconds))
+        return format_timedelta(span, threshold=1.5, format="short", locale=self._language.locale)
+
+    def listed(self, words: list[str]) -> str:
+        return format_list(words, locale=self._language.locale) if words else ""
+
+    def agency(self, agency: str) -> str:
+        """An agency by the name of its agreement."""
+        known = self._agreements.get(agency)
+        return known.name.get(self._language.code, agency) if known else agency
+
+    def record_type(self, name: str) -> str:
+        return self._language.messages.gettext(RECORD_TYPES[name]) if name in RECORD_TYPES else name
+
+    def field(self, record_type: str, name: str) -> str:
+        """A field as the contract words it."""
+        record = self._catalogue.records.get(record_type)
+        return label(record, name, self._language.code) if record else name
+
+    def fields(self, record_type: str, names: Iterable[str]) -> str:
+        """Several fields, as a list in words."""
+        return self.listed([self.field(record_type, name) for name in names])
+
+    def purpose(self, code: str) -> str:
+        """A purpose as the contracts word it, wherever they do."""
+        for record in self._catalogue.records.values():
+            spec = record.by_name.get("purpose")
+            if spec and code in spec.codes:
+                return spec.codes[code].get(self._language.code, code)
+        return code
