@@ -88,12 +88,15 @@ def test_endpoints_and_down_say_so_when_nothing_runs(home: Path) -> None:
 def test_up_in_the_background_tells_its_endpoints_and_down_ends_it(home: Path) -> None:
     answer = jisr(home, "up", "--detach")
     assert answer.returncode == 0, answer.stderr
-    for process in ("postgres", "kafka", "registry", "hub-0"):
+    for process in ("postgres", "kafka", "registry", "hub-0", "console"):
         assert re.search(rf"{process} ready +\d+\.\d\d s", answer.stdout)
     # Its tables are not there yet, and a connector that cannot read them would only fail.
     assert "ads: no connector, since its database is empty" in answer.stdout
     found = endpoints(home)
-    assert {"bootstrap", "registry", "store", "metrics", "agencies"} == found.keys()
+    there = {"bootstrap", "registry", "store", "metrics", "agencies", "console", "console_code"}
+    assert there == found.keys()
+    assert httpx.get(f"{found['console']}/livez").text == "ok"
+    assert found["console_code"] in jisr(home, "endpoints").stdout
     assert found["bootstrap"] in jisr(home, "endpoints").stdout
     assert json.loads(httpx.get(f"{found['registry']}/subjects").text) != []
     assert [httpx.get(url).status_code for url in found["metrics"]] == [200, 200]

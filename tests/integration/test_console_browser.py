@@ -1,0 +1,191 @@
+"""The console in a real browser: accessible, legible on a small screen, live with script and whole without.
+
+Needs Chromium (Debian's package `chromium`); is skipped where there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from console_hub import console_hub
+from ops_hub import OpsHub, running, wait_until
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from support.console import CODE
+
+from hub.local.ports import LOOPBACK, assign
+from hub.local.stack import Stack
+from hub.ops.holds import Holds
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+
+LANGUAGES = ("ar", "fr", "en")
+WIDE, NARROW = (1280, 900), (360, 740)
+
+
+@pytest.fixture(scope="module")
+def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsHub]:
+    folder: Path = tmp_path_factory.mktemp("console")
+    with console_hub(stack, folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def address(hub: OpsHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where `jisr console` serves, as an operator starts it."""
+    folder = tmp_path_factory.mktemp("serving")
+    (folder / "code").write_text(CODE)
+    port = assign(["console"], {})["console"]
+    url = f"http://{LOOPBACK}:{port}"
+    arguments = ["console", "--port", str(port), "--local-code-file", str(folder / "code")]
+    with running(arguments, hub.environment, folder) as process:
+        wait_until(lambda: httpx.get(f"{url}/livez").text == "ok", process)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Chromium's own sandbox needs more than root in a container has.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, address: str) -> dict[str, list[object]]:
+    """Role → the cookies of somebody who has signed in by the form."""
+    found: dict[str, list[object]] = {}
+    for role in ("steward", "auditor"):
+        with visiting(browser, address, "en") as page:
+            sign_in(page, role)
+            found[role] = list(page.context.cookies())
+    return found
+
+
+@contextmanager
+def visiting(
+    browser: Browser,
+    address: str,
+    language: str,
+    size: tuple[int, int] = WIDE,
+    *,
+    dark: bool = False,
+    script: bool = True,
+) -> Iterator[Page]:
+    """A page of a browser that speaks this language; complaints of the browser fail the test."""
+    context: BrowserContext = browser.new_context(
+        base_url=address,
+        locale=language,
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=script,
+    )
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        yield page
+    finally:
+        context.close()
+    assert [one for one in complaints if "404" not in one] == []
+
+
+def sign_in(page: Page, role: str, name: str = "Souad") -> None:
+    page.goto("/sign-in")
+    page.locator("[name=code]").fill(CODE)
+    page.locator("[name=name]").fill(name)
+    page.locator("[name=role]").select_option(role)
+    page.locator("main button").click()
+    expect(page.locator("[data-live]")).to_be_visible()
+
+
+def pages(hub: OpsHub) -> list[tuple[str, str]]:
+    """(Path, who sees it) of every kind of page."""
+    return [
+        ("/sign-in", "steward"),
+        ("/", "steward"),
+        (f"/agencies/{hub.name('ads')}", "steward"),
+        (f"/holds/{Holds(hub.parts).list()[0].id}", "steward"),
+        ("/audit", "auditor"),
+        ("/nowhere", "auditor"),
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("size", "dark"), [(WIDE, False), (NARROW, True)], ids=["wide", "narrow-and-dark"])
+def test_every_page_is_accessible_and_fits(
+    hub: OpsHub,
+    browser: Browser,
+    address: str,
+    cookies: dict[str, list[object]],
+    language: str,
+    size: tuple[int, int],
+    dark: bool,
+) -> None:
+    for role in ("steward", "auditor"):
+        with visiting(browser, address, language, size, dark=dark) as page:
+            page.context.add_cookies(cookies[role])  # type: ignore[arg-type]
+            for path, who in pages(hub):
+                if who != role:
+                    continue
+                page.goto(path)
+                page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+                if not dark or language == "ar":  # what is dark is so in every language
+                    found = Axe().run(page)
+                    assert found.violations_count == 0, f"{language} {path}\n{found.generate_report()}"
+                needed = page.evaluate("document.documentElement.scrollWidth")
+                assert needed <= size[0], f"{language} {path}: {needed} pixels wide"
+                assert page.locator("html").get_attribute("dir") == ("rtl" if language == "ar" else "ltr")
+
+
+def test_what_is_new_comes_by_itself(
+    hub: OpsHub, browser: Browser, address: str, cookies: dict[str, list[object]]
+) -> None:
+    with visiting(browser, address, "en") as page:
+        page.context.add_cookies(cookies["steward"])  # type: ignore[arg-type]
+        page.goto("/")
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        refusals = page.get_by_text("The agency's database refuses deliveries")
+        expect(refusals).to_have_count(1)
+        page.evaluate("window.stayed = true")
+        hub.rows("DELETE FROM undelivered RETURNING 1")
+        expect(refusals).to_have_count(0, timeout=30_000)
+        assert page.evaluate("window.stayed"), "the page was not loaded anew"
+
+
+def test_everything_works_without_script(hub: OpsHub, browser: Browser, address: str) -> None:
+    with visiting(browser, address, "fr", script=False) as page:
+        sign_in(page, "steward", name="سعاد")
+        assert page.get_by_text("En direct").count() == 0 or not page.get_by_text("En direct").is_visible()
+        page.get_by_role("link", name="Recharger").click()
+        page.get_by_role("button", name="العربية").click()
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        page.locator(f"a[href='/agencies/{hub.name('ads')}']").first.click()
+        page.locator("a[href^='/holds/']").click()
+        page.locator("[name=purpose]").fill("سأل المركز عن صاحب الرقم")
+        page.locator("main form button").click()
+        expect(page.get_by_text("+212622222222").first).to_be_visible()
+        page.get_by_role("button", name="تسجيل الخروج").click()
+        expect(page).to_have_url(f"{address}/sign-in")
+
+
+def test_the_keyboard_finds_the_content_first(browser: Browser, address: str) -> None:
+    with visiting(browser, address, "en") as page:
+        page.goto("/sign-in")
+        page.keyboard.press("Tab")
+        skip = page.get_by_role("link", name="Skip to the content")
+        expect(skip).to_be_focused()
+        expect(skip).to_be_in_viewport()
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()

@@ -1,0 +1,236 @@
+"""The console's pages over a real store and Kafka: what each role sees, what is covered, what is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import anyio
+import pytest
+from console_hub import DEEDS, LOCAL_ID, OLD_PHONE, PHONE, console_hub
+from ops_hub import OpsHub
+from starlette.requests import Request
+from support.console import Visitor, console_of, visiting
+
+from hub.console import overview
+from hub.console.visit import Console, Visit
+from hub.local.stack import Stack
+from hub.ops.audit import Audit
+from hub.ops.holds import Holds
+from hub.store.audit import Search
+
+Enter = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="module")
+def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsHub]:
+    folder: Path = tmp_path_factory.mktemp("console")
+    with console_hub(stack, folder) as made:
+        yield made
+
+
+@pytest.fixture
+def console(hub: OpsHub) -> Iterator[Console]:
+    with console_of(hub.parts) as made:
+        yield made
+
+
+@pytest.fixture
+def enter(console: Console, hub: OpsHub) -> Iterator[Enter]:
+    """Comes in as a role, in a language."""
+    with ExitStack() as open_browsers:
+
+        def come_in(role: str, agency: str = "", language: str = "en") -> Visitor:
+            visitor = open_browsers.enter_context(visiting(console, language))
+            visitor.enter(role, hub.name(agency) if agency else "")
+            return visitor
+
+        yield come_in
+
+
+def hold_of(hub: OpsHub) -> int:
+    return Holds(hub.parts).list()[0].id
+
+
+def reveals(hub: OpsHub) -> list[tuple[str, str, str]]:
+    """Who saw what and why, of those who came by the console."""
+    found = Audit(hub.parts).search(Search(action="reveal"), 1_000)
+    return [
+        (one.entry.account, one.entry.subject, one.entry.purpose)
+        for one in found
+        if one.entry.who != "Brahim"
+    ]
+
+
+def test_the_overview_says_how_far_everyone_is_and_whose_move_it_is(hub: OpsHub, enter: Enter) -> None:
+    page = enter("operator").get("/").text
+    for agency in ("ads", "entraide", "health", "region"):
+        assert f'href="/agencies/{hub.name(agency)}"' in page
+    assert "joining" in page
+    refused, held = page.index("refuses deliveries"), page.index("wait for a decision")
+    assert refused < held, "the most urgent comes first"
+    assert "Agency&#39;s move" in page or "Agency's move" in page
+    assert "Steward&#39;s move" in page or "Steward's move" in page
+
+
+def test_the_same_is_there_for_programs(hub: OpsHub, enter: Enter) -> None:
+    found = enter("operator").get("/api/v1/overview").json()
+    ads = next(
+        one
+        for one in found["standings"]
+        if (one["agency"], one["record_type"]) == (hub.name("ads"), "person")
+    )
+    assert (ads["entitled"], ads["refused"], ads["held"]) == (1, 1, 1)
+    assert ads["pending"] > 0
+    assert found["joining"] == [hub.name("region")]
+    assert {one["kind"]: one["mover"] for one in found["matters"]} == {"refused": "agency", "held": "steward"}
+
+
+def test_an_agency_sees_no_other(hub: OpsHub, enter: Enter) -> None:
+    visitor = enter("agency", "ads")
+    page, found = visitor.get("/"), visitor.get("/api/v1/overview").json()
+    assert hub.name("entraide") not in page.text
+    assert {one["agency"] for one in found["standings"] + found["matters"]} == {hub.name("ads")}
+    assert found["joining"] == []
+    for path in ("/agencies/", "/api/v1/agencies/"):
+        assert visitor.get(path + hub.name("ads")).status_code == 200
+        assert visitor.get(path + hub.name("entraide")).status_code == 404
+    assert visitor.get(f"/holds/{hold_of(hub)}").status_code == 403
+
+
+def test_an_agencys_page_has_reasons_and_its_agreement(hub: OpsHub, enter: Enter) -> None:
+    page = enter("operator").get(f"/agencies/{hub.name('ads')}").text
+    assert "23514" in page
+    assert "telephone" in page
+    assert "An outdated form was saved" in page
+    assert "31 December 2099" in page
+    assert "“Social integration”, with the person" in page
+    assert "Only of those whom it already has." in page
+
+
+def test_local_ids_are_covered_for_all_but_their_agency(hub: OpsHub, enter: Enter) -> None:
+    path = f"/agencies/{hub.name('ads')}"
+    for role in ("operator", "steward", "auditor"):
+        visitor = enter(role)
+        for answer in (visitor.get(path), visitor.get(f"/api/v1{path}"), visitor.get("/")):
+            assert LOCAL_ID not in answer.text
+    assert LOCAL_ID in enter("agency", "ads").get(path).text
+
+
+@pytest.mark.parametrize("role", ["operator", "steward", "auditor"])
+def test_a_hold_is_shown_with_its_values_covered(hub: OpsHub, enter: Enter, role: str) -> None:
+    page = enter(role).get(f"/holds/{hold_of(hub)}").text
+    assert "•••" in page
+    for value in (PHONE, OLD_PHONE, LOCAL_ID):
+        assert value not in page
+    assert ("Show values in full" in page) == (role == "steward")
+
+
+def test_values_are_shown_to_a_steward_who_says_why_and_that_is_kept(hub: OpsHub, enter: Enter) -> None:
+    path = f"/holds/{hold_of(hub)}"
+    visitor = enter("steward")
+    before = reveals(hub)
+    refused = visitor.post(path, page=path, purpose="  why  ")
+    assert refused.status_code == 400
+    assert PHONE not in refused.text
+    assert reveals(hub) == before
+    shown = visitor.post(path, page=path, purpose="the centre asks whose number it is")
+    assert PHONE in shown.text
+    assert OLD_PHONE in shown.text
+    assert shown.headers["cache-control"] == "no-store"
+    kept = ("Souad@local-login", f"hold {hold_of(hub)}", "the centre asks whose number it is")
+    assert reveals(hub) == [*before, kept]
+    assert PHONE not in visitor.get(path).text, "once, not from now on"
+
+
+@pytest.mark.parametrize("role", ["operator", "auditor"])
+def test_who_may_not_reveal_does_not_by_sending_the_form(hub: OpsHub, enter: Enter, role: str) -> None:
+    before = reveals(hub)
+    answer = enter(role).post(f"/holds/{hold_of(hub)}", page="/", purpose="out of curiosity alone")
+    assert answer.status_code == 403
+    assert PHONE not in answer.text
+    assert reveals(hub) == before
+
+
+def test_revealing_is_limited(hub: OpsHub, console: Console, enter: Enter) -> None:
+    path = f"/holds/{hold_of(hub)}"
+    visitor = enter("steward")
+    while console.reveals.take("Souad@local-login") == 0.0:
+        pass
+    answer = visitor.post(path, page=path, purpose="once more, and again")
+    assert answer.status_code == 429
+    assert PHONE not in answer.text
+
+
+def test_the_audit_trail_is_read_page_by_page_and_searched(hub: OpsHub, enter: Enter) -> None:
+    visitor = enter("auditor")
+    first = visitor.get("/api/v1/audit?action=reveal").json()
+    assert len(first["deeds"]) == 50
+    rest = visitor.get(f"/api/v1/audit?action=reveal&before={first['older']}").json()
+    assert rest["older"] is None
+    ids = [one["id"] for one in first["deeds"] + rest["deeds"]]
+    assert ids == sorted(set(ids), reverse=True)
+    assert len(ids) >= DEEDS
+    page = visitor.post("/audit", page="/audit", who="Brahim", subject="hold 7")
+    assert page.text.count("saw values in full") == 2, "in the form, and one deed"
+    assert "a call of the centre" in page.text
+    assert "Nothing was done that matches" in visitor.post("/audit", page="/audit", until="2001-01-31").text
+    assert visitor.post("/audit", page="/audit", since="soon").status_code == 400
+    assert visitor.get("/api/v1/audit?before=x").status_code == 400
+
+
+def test_whom_and_what_one_searches_for_stands_in_no_address(enter: Enter) -> None:
+    visitor = enter("auditor")
+    assert '<form method="post" action="/audit"' in visitor.get("/audit").text
+    everything, asked = visitor.get("/api/v1/audit").json(), visitor.get("/api/v1/audit?who=nobody").json()
+    assert asked == everything
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("ar", ("نظرة عامة", 'dir="rtl"', "وكالة", "الدور على القيّم")),
+        ("fr", ("Vue d'ensemble", 'dir="ltr"', "Agence", "Au référent d'agir")),
+    ],
+)
+def test_pages_speak_the_readers_language(
+    hub: OpsHub, enter: Enter, language: str, words: tuple[str, ...]
+) -> None:
+    visitor = enter("auditor", language=language)
+    page = visitor.get("/").text.replace("&#39;", "'")
+    assert all(word in page for word in words), page
+    for path in (f"/agencies/{hub.name('ads')}", f"/holds/{hold_of(hub)}", "/audit"):
+        text = re.sub(r"<[^>]+>", " ", visitor.get(path).text)
+        assert "Agency" not in text.replace("Agency-", "")
+        assert "Since" not in text
+
+
+def test_something_new_is_told_to_those_who_watch(hub: OpsHub, console: Console) -> None:
+    """What the stream of events says, as far as the first two looks that differ."""
+    user = {"name": "Souad", "account": "souad", "role": "operator", "agency": None}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/live",
+        "query_string": b"",
+        "headers": [],
+        "session": {"user": user, "until": console.clock() + 100},
+    }
+
+    async def watch() -> list[str]:
+        answer = await overview.live(Visit(console, Request(scope), {}))
+        told: list[str] = []
+        async for line in answer.body_iterator:  # type: ignore[attr-defined]
+            if line.startswith("event: seen"):
+                told.append(line)
+                with hub.parts.store.begin() as tx:
+                    tx.connection.exec_driver_sql("UPDATE undelivered SET state = 'waiting'")
+            if len(told) == 2:
+                break
+        return told
+
+    one, other = anyio.run(watch)
+    assert one != other
+    assert re.fullmatch(r"event: seen\ndata: [0-9a-f]{16}\n\n", one)
