@@ -16,6 +16,7 @@ from connectors.settings import Settings, read_agency_key
 from connectors.sql.convert import Converter
 from connectors.sql.database import Database
 from connectors.sql.database_check import check_database
+from connectors.sql.dry_run import DryRun
 from connectors.sql.mapping import Mapping
 from connectors.sql.mapping_check import check_mapping, load_mapping
 from connectors.sql.mapping_reader import Problem, read_mapping
@@ -34,15 +35,15 @@ from hub.contracts.registry_client import RegistryClient
 from hub.errors import ConfigurationError
 
 
-def database(url: str) -> Database:
-    """The dialect for a URL, not connected yet."""
+def database(url: str, *, read_only: bool = False) -> Database:
+    """The dialect for a URL, not connected yet; with `read_only` nothing can be written on it."""
     # SQLAlchemy's names of drivers are understood, so that one URL serves both.
     scheme, _, rest = url.partition("://")
     kind = scheme.partition("+")[0]
     if kind in ("postgresql", "postgres"):
-        return PostgreSQL(f"postgresql://{rest}")
+        return PostgreSQL(f"postgresql://{rest}", read_only=read_only)
     if kind == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return SQLite(Path(rest[1:]))
+        return SQLite(Path(rest[1:]), read_only=read_only)
     raise ConfigurationError("the database's URL must begin with postgresql:// or sqlite:///")
 
 
@@ -147,6 +148,17 @@ def swept(file: Path, schemas: Path, agreements: Path, url: str, *, repairs: boo
     catalogue = Catalogue.load(schemas / "records")
     mapping, _ = agreed(file, agreements, catalogue)
     return Sweeper(database(url), mapping, converters_of(mapping, catalogue), repairs=repairs)
+
+
+def dry_run(file: Path, schemas: Path, agreements: Path, url: str) -> DryRun:
+    """What reads an agency's rows and changes nothing, not connected yet.
+
+    Raises `ConfigurationError` with all that is wrong with the mapping.
+    """
+    catalogue = Catalogue.load(schemas / "records")
+    mapping, agreement = agreed(file, agreements, catalogue)
+    db = database(url, read_only=True)
+    return DryRun(db, mapping, converters_of(mapping, catalogue), agreement.publishes)
 
 
 def agreed(file: Path, agreements: Path, catalogue: Catalogue) -> tuple[Mapping, Agreement]:

@@ -13,7 +13,7 @@ from connectors.sdk import Change, Delivery, Notice, Partition, Receipt, Sent
 from hub.contracts import topics, wire
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
-from hub.contracts.registry_client import NotRegistered, RegistryClient
+from hub.contracts.registry_client import NotRegistered, SchemaNumbers
 from hub.core import stamps
 from hub.core.tokens import record_token
 from hub.errors import Retriable, SkipRecord
@@ -32,7 +32,7 @@ class Writer:
     """Encodes what one agency says; asks the registry once per subject, which may block."""
 
     def __init__(
-        self, agency: str, key: bytes, catalogue: Catalogue, events: EventSchemas, registry: RegistryClient
+        self, agency: str, key: bytes, catalogue: Catalogue, events: EventSchemas, registry: SchemaNumbers
     ) -> None:
         self._agency = agency
         self._key = key
@@ -124,7 +124,7 @@ class Writer:
 class Reader:
     """Decodes projections by whatever schema they were written with."""
 
-    def __init__(self, registry: RegistryClient) -> None:
+    def __init__(self, registry: SchemaNumbers) -> None:
         self._registry = registry
         self._schemas: dict[int, Any] = {}
 

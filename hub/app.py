@@ -29,7 +29,6 @@ from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import NotRegistered, RegistryClient
 from hub.contracts.subjects import event_subjects
-from hub.core.brakes import MASS_DELETE, MASS_JOIN, MASS_UPDATE, Limit, Limits
 from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.intake import Intake
@@ -40,6 +39,7 @@ from hub.lanes.log import LogWriter, make_producer
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.lanes.services import IntakeLane, ReceiptsLane
+from hub.ops.brakes import brake_limits
 from hub.ops.counting import Counting
 from hub.ops.gathering import Gatherer
 from hub.ops.gauges import Gauges, LaneState
@@ -187,18 +187,6 @@ class Hub:
         if self._producer is not None:
             await self._producer.stop()
         self.store.close()
-
-
-def brake_limits(settings: HubSettings) -> Limits:
-    """From how many changes on a mass is held (R32)."""
-    return Limits(
-        settings.brake_window_min,
-        {
-            MASS_DELETE: Limit(settings.brake_deletes, settings.brake_deletes_percent),
-            MASS_UPDATE: Limit(settings.brake_updates, settings.brake_updates_percent),
-            MASS_JOIN: Limit(settings.brake_updates, settings.brake_updates_percent),
-        },
-    )
 
 
 class _LanesOnly(faust.app.base.BootStrategy):  # type: ignore[misc]

@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, str] = {
     "review": "hub.ops.steward_commands:review",
     "connector": "connectors.commands:connector",
 }
+# Commands of a group that need more than the group's own package may know: an agency and the hub at once.
+ADDED: Mapping[str, Mapping[str, str]] = {"connector": {"plan": "hub.local.join_commands:plan"}}
 # These look at a running hub: the one that the environment names, else the embedded stack of this folder.
 _LOOKING = frozenset(
     {
@@ -56,6 +58,39 @@ _LOOKING = frozenset(
 )
 
 
+def imported(target: str) -> click.Command:
+    """The command at `module:attribute`."""
+    module, _colon, attribute = target.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    return command
+
+
+class WithAdded(click.Group):
+    """A group with commands that live elsewhere."""
+
+    def __init__(self, group: click.Group, added: Mapping[str, str]) -> None:
+        super().__init__(group.name, dict(group.commands), help=group.help)
+        self._added = added
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._added])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._added:
+            return super().get_command(ctx, cmd_name)
+        if cmd_name not in self.commands:
+            self.add_command(imported(self._added[cmd_name]), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in self._added:
+            use_embedded_stack()
+        return super().resolve_command(ctx, args)
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -67,9 +102,9 @@ class LazyGroup(click.Group):
         target = COMMANDS.get(cmd_name)
         if target is None:
             return None
-        module, _colon, attribute = target.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)
+        command = imported(target)
+        if cmd_name in ADDED and isinstance(command, click.Group):
+            return WithAdded(command, ADDED[cmd_name])
         return command
 
     def resolve_command(

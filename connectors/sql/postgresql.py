@@ -50,7 +50,10 @@ _SNAPSHOT_XMIN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 
 
 class PostgreSQL(CoreDatabase):
-    """`url` is SQLAlchemy's or libpq's; unqualified tables are in the role's current schema."""
+    """`url` is SQLAlchemy's or libpq's; unqualified tables are in the role's current schema.
+
+    With `read_only` the server refuses whatever would write.
+    """
 
     dialect = "postgresql"
     for_update = " FOR UPDATE"
@@ -63,7 +66,7 @@ class PostgreSQL(CoreDatabase):
         "json": JSONB(none_as_null=True),
     }
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         try:
             given = make_url(url).set(drivername="postgresql+psycopg")
         except ArgumentError as error:
@@ -75,6 +78,8 @@ class PostgreSQL(CoreDatabase):
             # host that is gone keep its claim.
             " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
         )
+        if read_only:
+            session += " -c default_transaction_read_only=on"
         arguments = {
             "connect_timeout": 5,
             "application_name": "jisr-connector",

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from connectors.sdk import Batch, Change
 from connectors.sql import row_print, store
 from connectors.sql.assemble import snapshot
+from connectors.sql.convert import Unmappable
 from connectors.sql.database import Database
 from connectors.sql.mapping import Mapping as AgencyMapping
+from connectors.sql.mapping import RecordMap
 from connectors.sql.rows import Shadow
 from connectors.sql.work import Progress, Work
 from hub.core import stamps
@@ -48,24 +50,31 @@ def read(source: SqlSource, pending_: Mapping[str, Progress], limit: int) -> Bat
 def _page(
     source: SqlSource, record: str, progress: Progress, size: int, work: Work
 ) -> tuple[list[Change], str | None]:
-    table = source.mapping.records[record].main
-    rows = source.db.page(table, progress.after, size)
-    keys = [key for key, _, _ in rows]
-    images: dict[str, dict[int, Any]] = {key: {0: image} for key, image, _ in rows}
-    for part in source.mapping.records[record].tables[1:]:
-        for key, (image, _) in source.db.rows(part, keys).items():
-            images[key][part.part] = image
-    shadows = store.shadows(source.db, record, keys)
+    images, modified = read_page(source.db, source.mapping.records[record], progress.after, size)
+    shadows = store.shadows(source.db, record, list(images))
     clock_ms, of = source.db.clock_ms(), source.printers[record].of
     work.seen[record] = {
         key: (of(image), shadows.get(key) or Shadow(record, key)) for key, image in images.items()
     }
     changes = []
-    for key, _, modified_ms in rows:
-        change = row_change(source, record, key, images[key], shadows.get(key), clock_ms, modified_ms)
+    for key, image in images.items():
+        change = row_change(source, record, key, image, shadows.get(key), clock_ms, modified[key])
         if change is not None:
             changes.append(change)
-    return changes, keys[-1] if keys else None
+    return changes, next(reversed(images), None)
+
+
+def read_page(
+    db: Database, record: RecordMap, after: str | None, size: int
+) -> tuple[dict[str, dict[int, Any]], dict[str, int | None]]:
+    """The rows of all tables of the next `size` records beyond the key `after`, by key and part, in the order
+    of the key; and when each was modified (Unix ms)."""
+    rows = db.page(record.main, after, size)
+    images: dict[str, dict[int, Any]] = {key: {0: image} for key, image, _ in rows}
+    for part in record.tables[1:]:
+        for key, (image, _) in db.rows(part, list(images)).items():
+            images[key][part.part] = image
+    return images, {key: modified_ms for key, _, modified_ms in rows}
 
 
 def row_change(
@@ -78,14 +87,28 @@ def row_change(
     modified_ms: int | None,
 ) -> Change | None:
     """What a whole row says, as a snapshot; None where the hub put everything there."""
+    change, problems = row_said(source, record, local_id, images, shadow, clock_ms, modified_ms)
+    source.complain(record, problems)
+    return change
+
+
+def row_said(
+    source: SqlSource,
+    record: str,
+    local_id: str,
+    images: Mapping[int, Any],
+    shadow: Shadow | None,
+    clock_ms: int,
+    modified_ms: int | None,
+) -> tuple[Change | None, Mapping[str, Unmappable]]:
+    """`row_change`, with the values that could not be said instead of a complaint about them."""
     shadow = shadow or Shadow(record, local_id)
     if shadow.created_by_hub and not shadow.own and not shadow.kept:
-        return None
+        return None, {}
     converter, published = source.converters[record], source.published.get(record, ())
     values, problems = snapshot(record, local_id, images, shadow, converter, published)
-    source.complain(record, problems)
     stamp = max(stamps.capture(clock_ms, shadow.known), shadow.last + 1)
-    return Change(
+    change = Change(
         event_id=source.event_id(record, uuid.uuid4().hex),
         record_type=record,
         local_id=local_id,
@@ -97,6 +120,7 @@ def row_change(
         values=values,
         entity=shadow.entity,
     )
+    return change, problems
 
 
 def note_prints(

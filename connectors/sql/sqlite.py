@@ -33,7 +33,11 @@ _TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 
 
 class SQLite(CoreDatabase):
-    """A database file. The agency's journal mode is left as it is."""
+    """A database file. The agency's journal mode is left as it is.
+
+    With `read_only` SQLite refuses whatever would write. The file is opened as ever: a connection that could
+    not write at all would leave the files of a WAL behind when it is the last one.
+    """
 
     dialect = "sqlite"
     tells_transactions = False
@@ -49,12 +53,14 @@ class SQLite(CoreDatabase):
     list_type = Json()
     results = RESULTS
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         super().__init__(
             URL.create("sqlite", database=str(path)),
             connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         )
         event.listen(self._engine, "connect", _configure)
+        if read_only:
+            event.listen(self._engine, "connect", _refuse_writes)
         self._path = path
         self._claims: dict[str, IO[str]] = {}
         self._rows: dict[int, RowStatements] = {}
@@ -268,3 +274,7 @@ def _configure(driver: Any, _: Any) -> None:
     # Text in a broken encoding would make every row around it unreadable.
     driver.text_factory = lenient_text
     driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _refuse_writes(driver: Any, _: Any) -> None:
+    driver.execute("PRAGMA query_only = ON")

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
@@ -30,6 +30,16 @@ class NotRegistered(ConfigurationError):
 
 class RegistryRefusal(ConfigurationError):
     """The registry refuses the schema (unsafe or incompatible) or the token; the message says why."""
+
+
+class SchemaNumbers(Protocol):
+    """What gives schemas their numbers, and schemas for numbers: a registry, or this process alone."""
+
+    def lookup(self, subject: str, schema: JsonSchema) -> int:
+        """The number of `schema` under `subject`; raises `NotRegistered`."""
+
+    def schema_by_id(self, schema_id: int) -> dict[str, Any]:
+        """The schema of a number; raises `SkipRecord` for one that is unknown."""
 
 
 class RegistryClient:

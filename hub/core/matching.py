@@ -169,14 +169,20 @@ def contradictions(policy: TypePolicy, a: RecordState, b: RecordState) -> tuple[
 
 def agreement(policy: TypePolicy, a: RecordState, b: RecordState) -> bool:
     """Whether birth date, or family and given name in one script, are the same at both."""
+    return bool(agreed_on(policy, a, b))
+
+
+def agreed_on(policy: TypePolicy, a: RecordState, b: RecordState) -> str:
+    """What two records agree in, beside an identifier: "birth_date", "name", or nothing ("")."""
     matched = policy.matched
     birth = _value(a, matched.get("birth_date"))
     if birth is not None and birth == _value(b, matched.get("birth_date")):
-        return True
-    return any(
+        return "birth_date"
+    alike = any(
         (x := _name(a, matched, script)) is not None and x == _name(b, matched, script)
         for script in ("ar", "fr")
     )
+    return "name" if alike else ""
 
 
 def _name(state: RecordState, matched: Mapping[str, str], script: str) -> str | None:

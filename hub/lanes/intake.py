@@ -218,7 +218,7 @@ class Intake:
             if not (kinds := self._types[record_type].references):
                 continue
             for state in guesses[record_type].records.values():
-                found.update(reference for _, reference in _references_of(state, self._types))
+                found.update(reference for _, reference in references_of(state, self._types))
             for change, _ in batch:
                 for name, kind in kinds.items():
                     if (value := change.values.get(name)) is not None:
@@ -329,7 +329,7 @@ class Intake:
         restated: Mapping[bytes, frozenset[str]],
         alone: bool,
     ) -> list[Settled]:
-        references = _references(world, dirty, self._types)
+        references = references_in(world, dirty, self._types)
         targets: dict[Reference, Target] = {}
         if references:
             to_persons = any(world.entities[entity].record_type == CONSENT for entity in dirty)
@@ -371,7 +371,7 @@ class Intake:
     def _late(self, tx: Transaction, world: World, entities: Collection[bytes]) -> set[bytes]:
         """Those of `entities` that refer to something which another transaction holds; locks what the others
         refer to, so that settling them waits for nobody while it holds so much."""
-        references = _references(world, entities, self._types)
+        references = references_in(world, entities, self._types)
         if not references:
             return set()
         consents = {entity for entity in entities if world.entities[entity].record_type == CONSENT}
@@ -383,7 +383,7 @@ class Intake:
             late |= {
                 entity
                 for record, entity in world.entity_of.items()
-                if any(r in busy for _, r in _references_of(world.records[record], self._types))
+                if any(r in busy for _, r in references_of(world.records[record], self._types))
             }
         return late.intersection(entities)
 
@@ -448,7 +448,7 @@ class Intake:
             [
                 (record, name, reference)
                 for record in sorted(touched)
-                for name, reference in _references_of(world.records[record], self._types)
+                for name, reference in references_of(world.records[record], self._types)
             ]
         )
 
@@ -505,7 +505,8 @@ def _plain_links(world: World, absorbed: Absorbed) -> set[bytes]:
     }
 
 
-def _references_of(state: RecordState, types: Mapping[str, TypePolicy]) -> list[tuple[str, Reference]]:
+def references_of(state: RecordState, types: Mapping[str, TypePolicy]) -> list[tuple[str, Reference]]:
+    """What a record says that it refers to: (field, reference)."""
     found = []
     for name, kind in types[state.key.record_type].references.items():
         assertion = state.asserts.values.get(name)
@@ -514,7 +515,9 @@ def _references_of(state: RecordState, types: Mapping[str, TypePolicy]) -> list[
     return found
 
 
-def _references(world: World, entities: Collection[bytes], types: Mapping[str, TypePolicy]) -> set[Reference]:
+def references_in(
+    world: World, entities: Collection[bytes], types: Mapping[str, TypePolicy]
+) -> set[Reference]:
     """Everything that the living members of these entities refer to."""
     if not any(types[world.entities[entity].record_type].references for entity in entities):
         return set()
@@ -522,5 +525,5 @@ def _references(world: World, entities: Collection[bytes], types: Mapping[str, T
         reference
         for record, entity in world.entity_of.items()
         if entity in entities and world.records[record].live
-        for _, reference in _references_of(world.records[record], types)
+        for _, reference in references_of(world.records[record], types)
     }

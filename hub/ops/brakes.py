@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hub.core.assertions import Change
+from hub.core.brakes import MASS_DELETE, MASS_JOIN, MASS_UPDATE, Limit, Limits
 from hub.core.projection import UPSERT
 from hub.errors import Fatal
 from hub.ops.audit import Person
 from hub.ops.finding import NotFound
 from hub.ops.handing_over import hand_over
 from hub.ops.parts import Parts
+from hub.settings import HubSettings
 from hub.store import brakes as store
 from hub.store.audit import note
 from hub.store.brakes import HELD, REJECTED, RELEASED, Brake
@@ -24,6 +26,18 @@ CHUNK = 500
 # How many of the held changes are looked at for what they would do.
 SAMPLE = 1_000
 _EXAMPLES = 5
+
+
+def brake_limits(settings: HubSettings) -> Limits:
+    """From how many changes on a mass is held (R32)."""
+    return Limits(
+        settings.brake_window_min,
+        {
+            MASS_DELETE: Limit(settings.brake_deletes, settings.brake_deletes_percent),
+            MASS_UPDATE: Limit(settings.brake_updates, settings.brake_updates_percent),
+            MASS_JOIN: Limit(settings.brake_updates, settings.brake_updates_percent),
+        },
+    )
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
 from hub.core.assertions import Change, RecordKey, RecordState, Replaced
 from hub.core.crosswalk import Entity, World
 from hub.core.matching import Review
@@ -23,10 +21,9 @@ from hub.lanes.intake import Intake
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.ops.parts import Parts, today
 from hub.store.dead_letters import hold_states
+from hub.store.overlay import look_at_sharers
 from hub.store.stewardship import HELD
 from hub.store.transaction import Advance, Transaction
-
-_SHARERS = text("SELECT value, records FROM identity WHERE value = ANY(CAST(:values AS bytea[]))")
 
 
 class Onlooker(Transaction):
@@ -46,12 +43,7 @@ class Onlooker(Transaction):
 
     def claim_identities(self, claims: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
         """Who would share each value; nothing is claimed."""
-        sharers: dict[bytes, set[bytes]] = {}
-        for value, record in claims:
-            sharers.setdefault(value, set()).add(record)
-        for value, records in self.connection.execute(_SHARERS, {"values": sorted(sharers)}):
-            sharers[bytes(value)].update(bytes(record) for record in records)
-        return {value: sorted(records) for value, records in sharers.items()}
+        return {value: sorted(records) for value, records in look_at_sharers(self, claims).items()}
 
     def lock_entities(self, ids: Collection[bytes]) -> World:
         return self.entities(ids)

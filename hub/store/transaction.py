@@ -288,7 +288,7 @@ class Transaction:
         """The records of these ids, with the entities they stand for; nothing is locked."""
         world = World()
         if ids:
-            _read_records(world, self.connection.execute(_RECORDS, {"ids": sorted(ids)}))
+            read_records(world, self.connection.execute(_RECORDS, {"ids": sorted(ids)}))
         return world
 
     def claim_identities(self, claims: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
@@ -312,7 +312,7 @@ class Transaction:
             entity = entity_of_row(row)
             world.entities[entity.id] = entity
             self._holders[entity.id] = _holders(entity)
-        _read_records(world, self.connection.execute(_MEMBERS, order))
+        read_records(world, self.connection.execute(_MEMBERS, order))
         return world
 
     def lock_early(self, ids: Collection[bytes], *, shared: bool = False) -> None:
@@ -332,24 +332,21 @@ class Transaction:
     def entities(self, ids: Collection[bytes]) -> World:
         """These entities with all their members; nothing is locked."""
         world = self.members(ids)
-        if ids:
-            for row in self.connection.execute(_LOOK_AT_ENTITIES, {"ids": sorted(ids)}):
-                entity = entity_of_row(row)
-                world.entities[entity.id] = entity
+        world.entities |= look_at_entities(self, ids)
         return world
 
     def members(self, entities: Collection[bytes]) -> World:
         """All members of these entities; nothing is locked."""
         world = World()
         if entities:
-            _read_records(world, self.connection.execute(_MEMBERS, {"ids": sorted(entities)}))
+            read_records(world, self.connection.execute(_MEMBERS, {"ids": sorted(entities)}))
         return world
 
     def led_to(self, references: Collection[Reference]) -> dict[str, set[bytes]]:
         """The entities to which references lead, by record type; nothing is locked."""
         found: dict[str, set[bytes]] = {}
         if references:
-            for record_type, entity in self.connection.execute(_LED_TO, _columns(references)):
+            for record_type, entity in self.connection.execute(_LED_TO, columns_of(references)):
                 found.setdefault(record_type, set()).add(bytes(entity))
         return found
 
@@ -377,7 +374,7 @@ class Transaction:
             return False
         places = sorted(found)
         expected = {"entities": [found[place].entity for place in places]}
-        return bool(self.connection.execute(_TARGETS_MOVED, _columns(places) | expected).scalar_one())
+        return bool(self.connection.execute(_TARGETS_MOVED, columns_of(places) | expected).scalar_one())
 
     def look_at_targets(self, references: Collection[Reference]) -> dict[Reference, Target]:
         """What references lead to; nothing is locked."""
@@ -387,7 +384,7 @@ class Transaction:
         found: dict[Reference, Target] = {}
         if not references:
             return found
-        rows = self.connection.execute(statement, _columns(references))
+        rows = self.connection.execute(statement, columns_of(references))
         # Rows come in the order of their locks; the latest life of a local id is what a reference means now.
         for agency, kind, local_id, _, entity, held, consents in sorted(
             rows, key=lambda row: row.incarnation
@@ -402,7 +399,7 @@ class Transaction:
         """The entities with a record that refers to one of these local records."""
         if not targets:
             return set()
-        rows = self.connection.execute(_DEPENDENTS, _columns(targets))
+        rows = self.connection.execute(_DEPENDENTS, columns_of(targets))
         return {bytes(entity) for (entity,) in rows}
 
     def decisions(self, records: Collection[bytes]) -> list[Decision]:
@@ -421,20 +418,13 @@ class Transaction:
 
     def save_records(self, world: World, ids: Iterable[bytes]) -> None:
         entity_of = world.entity_of
-        states = (world.records[record] for record in sorted(ids))
-        rows = [
-            (s.id, *s.key, entity_of[s.id], s.born, s.seen, s.ended, s.linked, pack(s.asserts))
-            for s in states
-        ]
+        rows = [row_of_record(world.records[record], entity_of[record]) for record in sorted(ids)]
         _STAGED_RECORDS.save(self.connection, rows)
 
     def save_entities(self, entities: Iterable[Entity]) -> None:
         those = list(entities)
         self._count_holders(those)
-        rows = [
-            (e.id, e.record_type, e.version, e.golden, _ENCODE(e.held), _ENCODE(e.consents), e.about)
-            for e in sorted(those, key=lambda entity: entity.id)
-        ]
+        rows = [row_of_entity(one) for one in sorted(those, key=lambda entity: entity.id)]
         _STAGED_ENTITIES.save(self.connection, rows)
 
     def _count_holders(self, entities: Iterable[Entity]) -> None:
@@ -471,7 +461,7 @@ class Transaction:
             {
                 "record": [record for record, _, _ in rows],
                 "field": [field for _, field, _ in rows],
-                **_columns([reference for _, _, reference in rows], singular=True),
+                **columns_of([reference for _, _, reference in rows], singular=True),
             },
         )
 
@@ -563,13 +553,15 @@ class Transaction:
             self.connection.execute(_DROP_PUBLICATIONS, {"ids": sorted(ids)})
 
 
-def _columns(references: Iterable[Reference], *, singular: bool = False) -> dict[str, list[str]]:
+def columns_of(references: Iterable[Reference], *, singular: bool = False) -> dict[str, list[str]]:
+    """References as parameters of a statement that unnests them."""
     rows = list(references) if singular else sorted(references)
     names = ("agency", "record_type", "local_id") if singular else ("agencies", "types", "local_ids")
     return {name: [row[position] for row in rows] for position, name in enumerate(names)}
 
 
-def _read_records(world: World, rows: Iterable[Any]) -> None:
+def read_records(world: World, rows: Iterable[Any]) -> None:
+    """Add records from their columns, in the order of the table."""
     for row in rows:
         (identity, agency, kind, local_id, incarnation, entity, born, seen, ended, linked, asserts) = row
         state = RecordState(
@@ -585,9 +577,36 @@ def _read_records(world: World, rows: Iterable[Any]) -> None:
         world.entity_of[state.id] = bytes(entity)
 
 
+def row_of_record(state: RecordState, entity: bytes) -> tuple[Any, ...]:
+    """A record as the columns of the table."""
+    s = state
+    return (s.id, *s.key, entity, s.born, s.seen, s.ended, s.linked, pack(s.asserts))
+
+
 def _holders(entity: Entity) -> frozenset[str]:
     """The agencies that were last told to hold the entity."""
     return frozenset([agency for agency, held in entity.held.items() if held.operation == UPSERT])
+
+
+def look_at_entities(tx: Transaction, ids: Collection[bytes]) -> dict[bytes, Entity]:
+    """Entities by id, without their members; nothing is locked."""
+    if not ids:
+        return {}
+    rows = tx.connection.execute(_LOOK_AT_ENTITIES, {"ids": sorted(ids)})
+    return {entity.id: entity for entity in map(entity_of_row, rows)}
+
+
+def row_of_entity(one: Entity) -> tuple[Any, ...]:
+    """An entity as the columns of the table."""
+    return (
+        one.id,
+        one.record_type,
+        one.version,
+        one.golden,
+        _ENCODE(one.held),
+        _ENCODE(one.consents),
+        one.about,
+    )
 
 
 def entity_of_row(row: Any) -> Entity:

@@ -1,0 +1,171 @@
+"""The words of a plan or a report of a join, in the three languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Word → language → text. Codes of rules and reasons are words like the others.
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "plan": {
+        "ar": "خطة ربط {agency}: ما الذي سيترتب عنه",
+        "fr": "Plan de raccordement de {agency} : ce qui en résulterait",
+        "en": "Plan of the join of {agency}: what would come of it",
+    },
+    "plan_at": {
+        "ar": "بتاريخ {at}. لم يُكتب شيء، لا في قاعدة الوكالة ولا في المنصة.",
+        "fr": "Au {at}. Rien n'a été écrit, ni chez l'agence ni dans la plateforme.",
+        "en": "As of {at}. Nothing was written, neither at the agency nor at the hub.",
+    },
+    "sampled": {
+        "ar": "لم تُقرأ إلا الصفوف الأولى ({types}): الأعداد تخصها وحدها. استعملوا --limit لقراءة المزيد.",
+        "fr": "Seules les premières lignes ont été lues ({types}) : les nombres ne portent que sur "
+        "celles-ci ; --limit en lit davantage.",
+        "en": "Only the first rows were read ({types}): the numbers are of these alone; --limit reads more.",
+    },
+    "covered": {
+        "ar": "المعرّفات والقيم الشخصية محجوبة.",
+        "fr": "Les identifiants et les valeurs personnelles sont masqués.",
+        "en": "Keys and personal values are covered.",
+    },
+    "records": {"ar": "الملفات", "fr": "Dossiers", "en": "Records"},
+    "number": {"ar": "العدد", "fr": "Nombre", "en": "Number"},
+    "rows": {"ar": "ملفات مقروءة", "fr": "dossiers lus", "en": "records read"},
+    "known": {"ar": "مربوطة من قبل", "fr": "déjà rattachés", "en": "already linked"},
+    "matched": {"ar": "مطابِقة لملف معروف", "fr": "rattachés à une entité", "en": "match an entity"},
+    "new": {"ar": "جديدة", "fr": "nouveaux", "en": "new"},
+    "duplicates": {
+        "ar": "مكررة داخل الوكالة",
+        "fr": "doublons au sein de l'agence",
+        "en": "duplicates within the agency",
+    },
+    "uncertain": {"ar": "غير مؤكدة: تحتاج إلى مراجعة", "fr": "incertains : à examiner", "en": "uncertain"},
+    "refused": {"ar": "لا يمكن قراءتها", "fr": "illisibles", "en": "cannot be read"},
+    "silent": {"ar": "لا تفيد شيئًا", "fr": "sans rien à dire", "en": "say nothing"},
+    "merged": {
+        "ar": "كيانات لدى وكالات أخرى ستُضم إلى غيرها",
+        "fr": "entités d'autres agences qui n'en feraient plus qu'une",
+        "en": "entities of others that become part of another",
+    },
+    "unread": {
+        "ar": "قيم لا يمكن قراءتها (تُرسل بقية الملف)",
+        "fr": "Valeurs illisibles (le reste du dossier est envoyé)",
+        "en": "Values that cannot be read (the rest of the record is sent)",
+    },
+    "unusable": {
+        "ar": "ملفات لا يمكن قراءتها",
+        "fr": "Dossiers illisibles",
+        "en": "Records that cannot be read",
+    },
+    "reviews": {
+        "ar": "ما يجب أن يراجعه شخص",
+        "fr": "À examiner par une personne",
+        "en": "For a person to look at",
+    },
+    "waiting": {
+        "ar": "إحالات ستنتظر",
+        "fr": "Références qui attendraient",
+        "en": "References that would wait",
+    },
+    "here": {
+        "ar": "ما سيتغير في صفوف الوكالة نفسها ({rows} صفوف)",
+        "fr": "Ce qui changerait dans les dossiers de l'agence ({rows} lignes)",
+        "en": "What would change in the agency's own records ({rows} rows)",
+    },
+    "here_refused": {
+        "ar": "قيم لا تسعها أعمدة الوكالة",
+        "fr": "Valeurs que les colonnes de l'agence ne peuvent contenir",
+        "en": "Values that the agency's columns cannot hold",
+    },
+    "elsewhere": {
+        "ar": "ما سيتغير لدى الوكالات الأخرى",
+        "fr": "Ce qui changerait dans les autres agences",
+        "en": "What would change at other agencies",
+    },
+    "agency": {"ar": "الوكالة", "fr": "Agence", "en": "Agency"},
+    "field": {"ar": "الحقل", "fr": "Champ", "en": "Field"},
+    "column": {"ar": "العمود", "fr": "Colonne", "en": "Column"},
+    "reason": {"ar": "السبب", "fr": "Raison", "en": "Reason"},
+    "rule": {"ar": "القاعدة", "fr": "Règle", "en": "Rule"},
+    "examples": {"ar": "أمثلة", "fr": "Exemples", "en": "Examples"},
+    "filled": {"ar": "تُملأ", "fr": "remplies", "en": "filled"},
+    "replaced": {"ar": "تُستبدل", "fr": "remplacées", "en": "replaced"},
+    "emptied": {"ar": "تُفرغ", "fr": "vidées", "en": "emptied"},
+    "created": {"ar": "ملفات جديدة", "fr": "nouveaux dossiers", "en": "new records"},
+    "ended": {"ar": "ملفات تُسحب", "fr": "dossiers retirés", "en": "records taken back"},
+    "nothing": {"ar": "لا شيء", "fr": "rien", "en": "nothing"},
+    "brake_held": {
+        "ar": "ستُوقَف: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit} (للوكالة {live} ملفًا حيًا). "
+        "ما أعلاه هو ما يحصل بعد أن يفرج عنها شخص.",
+        "fr": "Serait retenu : {overwriting} dossiers remplaceraient des valeurs d'autres, la limite est de "
+        "{limit} ({live} dossiers vivants). Ce qui précède vaut une fois libéré par une personne.",
+        "en": "Would be held: {overwriting} records put others' values aside, {limit} may ({live} live "
+        "records). What stands above is what comes once a person has released it.",
+    },
+    "brake_passes": {
+        "ar": "لن تُوقَف: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit}.",
+        "fr": "Ne serait pas retenu : {overwriting} dossiers remplaceraient des valeurs d'autres, "
+        "la limite est de {limit}.",
+        "en": "Would not be held: {overwriting} records put others' values aside, {limit} may.",
+    },
+    # Rules of identity
+    "identifier_and_birth_date": {
+        "ar": "معرّف وتاريخ الميلاد",
+        "fr": "identifiant et date de naissance",
+        "en": "identifier and birth date",
+    },
+    "identifier_and_name": {"ar": "معرّف والاسم", "fr": "identifiant et nom", "en": "identifier and name"},
+    "natural_key": {"ar": "المفتاح الطبيعي", "fr": "clé naturelle", "en": "natural key"},
+    "created_for": {
+        "ar": "أُنشئ من أجله",
+        "fr": "créé pour l'entité",
+        "en": "was created for the entity",
+    },
+    "through_others": {
+        "ar": "عبر ملف آخر أو قرار",
+        "fr": "par un autre dossier ou une décision",
+        "en": "through another record or a decision",
+    },
+    # Why a person must look
+    "contradiction": {"ar": "تناقض", "fr": "contradiction", "en": "contradiction"},
+    "identifier_alone": {"ar": "معرّف وحده", "fr": "identifiant seul", "en": "identifier alone"},
+    "too_many_share": {
+        "ar": "معرّف مشترك بين كثيرين",
+        "fr": "identifiant trop partagé",
+        "en": "too many share",
+    },
+    "identifier_changed": {"ar": "تغيّر المعرّف", "fr": "identifiant changé", "en": "identifier changed"},
+    # Why a reference waits
+    "beyond": {
+        "ar": "الصف غير مقروء في هذه العينة",
+        "fr": "la ligne n'est pas parmi celles lues",
+        "en": "its row is not among those read",
+    },
+    "nowhere": {"ar": "لا صف بهذا المعرّف", "fr": "aucune ligne de ce nom", "en": "there is no such row"},
+    # Why a value gives way
+    "gap": {"ar": "لم تكن هناك قيمة", "fr": "aucune valeur n'était dite", "en": "nothing was said"},
+    "older": {"ar": "قيمة أحدث", "fr": "plus récente", "en": "said later"},
+    "outranked": {"ar": "صلاحية أعلى", "fr": "autorité supérieure", "en": "higher authority"},
+    "no_authority": {"ar": "لا صلاحية", "fr": "aucune autorité", "en": "no authority"},
+    "immutable": {"ar": "القيمة الأولى تبقى", "fr": "la première reste", "en": "the first stays"},
+    "max": {"ar": "القيمة الأعلى", "fr": "la plus élevée", "en": "the highest stands"},
+    "tie": {"ar": "تعادل محسوم بالترتيب", "fr": "égalité tranchée par l'ordre", "en": "tie, by order"},
+    "union": {"ar": "عناصر مجمّعة", "fr": "éléments réunis", "en": "elements of all"},
+    "identity": {"ar": "تغيّر من هو من", "fr": "identité revue", "en": "who is who changed"},
+    "unreadable": {
+        "ar": "القيمة الحالية غير مقروءة",
+        "fr": "valeur actuelle illisible",
+        "en": "unreadable now",
+    },
+    # What is wrong with a value
+    "unknown_code": {"ar": "رمز غير معروف", "fr": "code inconnu", "en": "unknown code"},
+    "bad_value": {"ar": "قيمة غير مقبولة", "fr": "valeur non admise", "en": "not an allowed value"},
+    "invalid_value": {"ar": "قيمة غير مقبولة", "fr": "valeur non admise", "en": "not an allowed value"},
+    "too_long": {"ar": "أطول من العمود", "fr": "trop longue", "en": "too long"},
+    "not_null": {"ar": "لا يجوز أن تكون فارغة", "fr": "ne peut être vide", "en": "may not be empty"},
+}
+
+
+def word(name: str, language: str, **values: object) -> str:
+    """A word in a language; a code that has none stands for itself."""
+    texts = WORDS.get(name)
+    return texts[language].format(**values) if texts else name
