@@ -6,6 +6,7 @@ are copied with those names in their authorities.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -25,6 +26,7 @@ from support.contracts import SCHEMAS
 
 from hub.contracts import topics
 from hub.contracts.partitioner import partition_of
+from hub.contracts.records import ANYONE
 from hub.contracts.registry_client import RegistryClient
 from hub.contracts.subjects import event_subjects
 from hub.contracts.wire import frame, write
@@ -215,13 +217,15 @@ def ops_hub(stack: Stack, folder: Path, joining: Sequence[str] = ()) -> Iterator
 
 
 def _copy_schemas(folder: Path, suffix: str) -> None:
+    """The release's schemas, with the names of this hub's agencies where a field names who has a say."""
     for path in SCHEMAS.rglob("*.avsc"):
         copied = folder / path.relative_to(SCHEMAS)
         copied.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text(encoding="utf-8")
-        for agency in ("entraide", "health"):
-            text = text.replace(f'"{agency}"', f'"{agency}-{suffix}"')
-        copied.write_text(text, encoding="utf-8")
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        for one in schema["fields"]:
+            if "authority" in one:
+                one["authority"] = [who if who == ANYONE else f"{who}-{suffix}" for who in one["authority"]]
+        copied.write_text(json.dumps(schema, ensure_ascii=False), encoding="utf-8")
 
 
 def _write_agreements(folder: Path, suffix: str, joining: Sequence[str]) -> None:
