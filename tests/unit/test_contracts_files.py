@@ -120,6 +120,7 @@ def test_what_has_a_national_number_is_linked_by_it() -> None:
         "centre": ["code"],
         "enrolment": ["number"],
         "module": ["code"],
+        "project": ["number"],
         "referral": ["number"],
         "service": ["code"],
     }
@@ -138,6 +139,9 @@ def test_records_refer_to_what_they_are_about() -> None:
         "assessment": {"person": "person", "centre": "centre"},
         "module": {"centre": "centre"},
         "module_result": {"person": "person", "module": "module"},
+        "pathway": {"person": "person", "centre": "centre"},
+        "project": {"person": "person", "centre": "centre"},
+        "support_plan": {"person": "person", "centre": "centre", "assessment": "assessment"},
         "referral": {
             "person": "person",
             "from_centre": "centre",
@@ -223,6 +227,9 @@ def test_an_agency_that_creates_records_receives_their_identity(agreement: Agree
         "assessment": {"person", "centre", "assessed_on"},
         "module": {"code", "title_ar", "title_fr", "kind", "status"},
         "module_result": {"person", "module", "outcome"},
+        "pathway": {"person", "step"},
+        "project": {"number", "person", "state"},
+        "support_plan": {"person", "state"},
         "referral": {"number", "person", "state"},
     }
     for record_type, grants in agreement.receives.items():
@@ -243,6 +250,37 @@ def test_disability_is_said_by_health_alone_and_known_to_few() -> None:
     publishers = {a.agency for a in AGREEMENTS.values() if "disability" in a.publishes["person"]}
     assert publishers == {"health"}
     assert bases("disability") == {"entraide": PUBLIC_MISSION, "health": PUBLIC_MISSION, "ads": CONSENT}
+
+
+def test_what_people_suffer_is_sensitive_in_every_record_type() -> None:
+    sensitive = {f"{name}.{spec.name}" for name, spec in FIELDS if spec.privacy == "sensitive"}
+    assert sensitive == {
+        "person.disability", "assessment.family", "assessment.health", "assessment.vulnerabilities",
+        "referral.reason", "support_plan.goals",
+    }  # fmt: skip
+
+
+def test_the_region_knows_of_work_and_not_of_troubles() -> None:
+    region = AGREEMENTS["region-laayoune"]
+    assert set(region.receives) == {"person", "centre", "association", "service", "module", "project"}
+
+
+def test_the_region_alone_says_what_it_granted_and_the_others_hear_it() -> None:
+    granted = {"funding_granted", "granted_on"}
+    for field in granted:
+        assert CATALOGUE.records["project"].by_name[field].authority == ("region-laayoune",)
+    assert {a.agency for a in AGREEMENTS.values() if granted & a.publishes.get("project", frozenset())} == {
+        "region-laayoune"
+    }
+    for agency in ("entraide", "ads"):
+        (grant,) = AGREEMENTS[agency].receives["project"]
+        assert granted <= set(grant.fields)
+
+
+def test_health_hears_of_referrals_only_by_consent_and_not_of_where_else_people_go() -> None:
+    (grant,) = AGREEMENTS["health"].receives["referral"]
+    assert (grant.legal_basis, grant.purpose) == (CONSENT, "health-followup")
+    assert not {"from_centre", "to_centre", "to_association"} & set(grant.fields)
 
 
 def test_the_region_receives_no_identifier_and_the_telephone_only_by_consent() -> None:

@@ -265,7 +265,7 @@ def test_more_record_types_change_nothing_about_people_centres_and_enrolments() 
     assert hashlib.sha256(repr((first, region.truth)).encode()).hexdigest()[:16] == "3763f08e2707379f"
 
 
-@pytest.mark.parametrize("record_type", ["association", "service", "module", "referral"])
+@pytest.mark.parametrize("record_type", ["association", "service", "module", "referral", "project"])
 def test_what_several_agencies_write_down_has_one_number_and_is_about_one_thing(
     region: Population, record_type: str
 ) -> None:
@@ -297,6 +297,39 @@ def test_only_who_agreed_is_sent_to_the_health_services(region: Population) -> N
     for number, copy in answered.items():
         assert sent[number].references["to_service"] in services
         assert sent[number].references["person"] == copy.references["person"] in agreed
+
+
+def test_a_pathway_goes_forward_step_by_step(region: Population) -> None:
+    steps = ["received_on", "listened_on", "diagnosed_on", "oriented_on", "integrated_on"]
+    reached: Counter[int] = Counter()
+    for _, copy in every(region, "pathway"):
+        days = [copy.values[name] for name in steps if name in copy.values]
+        assert list(copy.values)[1 : 1 + len(days)] == steps[: len(days)]
+        assert days == sorted(days)
+        assert ("integration" in copy.values) == (copy.values["step"] == "integrated")
+        reached[len(days)] += 1
+    assert set(reached) == {1, 2, 3, 4, 5}
+
+
+def test_a_plan_rests_on_an_assessment_of_the_same_person_at_the_same_centre(region: Population) -> None:
+    for shelves in region.copies.values():
+        assessed = {copy.number: copy.references for copy in shelves.get("assessment", [])}
+        for copy in shelves.get("support_plan", []):
+            references = dict(copy.references)
+            assert assessed[references.pop("assessment")] == references
+
+
+def test_what_is_granted_is_on_the_regions_books_alone_and_no_more_than_was_asked(
+    region: Population,
+) -> None:
+    granted = [(a, c.values) for a, c in every(region, "project") if "funding_granted" in c.values]
+    assert granted
+    assert {agency for agency, _ in granted} == {"region-laayoune"}
+    for _, values in granted:
+        asked, given = values["funding_asked"], values["funding_granted"]
+        assert isinstance(asked, int)
+        assert isinstance(given, int)
+        assert 0 < given <= asked
 
 
 def test_some_consents_are_in_force_and_some_are_not(region: Population) -> None:

@@ -5,9 +5,10 @@ What lives here: the seeded population (`population`), the agencies' own databas
 and measures how the records converge, `story` plays twelve steps, and `proof` compares what every agency
 holds with what it may hold. Only `hub.cli` and tests import it; nothing of the hub depends on it.
 
-Data flow one way: `population(people, seed)` makes every agency's copies of people, centres,
-enrolments and consents in the hub's terms, with the truth about who is whom; `agencies.databases`
-writes those copies into each agency's own tables, in that agency's own terms. From there on the
-connectors see databases like any other. What comes of it is read back by `agencies.reading`, and from
-the kept topics (`kept`); `audit` brings both before the proof.
+Data flow one way: `population(people, seed)` makes every agency's copies of records of all types in the
+hub's terms, with the truth about who is whom: people first, then what there is around them (`centres`,
+`directory`, `courses`), then what was done with them (`enrolments`, `followup`, `projects`).
+`agencies.databases` writes those copies into each agency's own tables, in that agency's own terms. From
+there on the connectors see databases like any other. What comes of it is read back by
+`agencies.reading`, and from the kept topics (`kept`); `audit` brings both before the proof.
 """

@@ -20,20 +20,21 @@ from hub.local.demo.directory import (
     make_associations,
     make_services,
 )
-from hub.local.demo.enrolments import make_consents, make_enrolments
+from hub.local.demo.enrolments import ENROLLING, make_consents, make_enrolments
 from hub.local.demo.followup import Surroundings, make_assessments, make_referrals
 from hub.local.demo.people import Person, make_people
 from hub.local.demo.person_copies import Acquaintance, copy_of
+from hub.local.demo.projects import make_pathways, make_plans, make_projects
 
 _ALL = (
     "person", "centre", "enrolment", "consent", "association", "service", "referral", "assessment",
-    "module", "module_result",
+    "module", "module_result", "project", "support_plan", "pathway",
 )  # fmt: skip
 # The record types that each agency keeps.
 RECORD_TYPES = {
     "entraide": _ALL,
     "ads": _ALL,
-    "region-laayoune": ("person", "centre", "association", "service", "module"),
+    "region-laayoune": ("person", "centre", "association", "service", "module", "project"),
     "health": ("person", "service", "referral"),
 }
 
@@ -66,7 +67,12 @@ def population(people: int, seed: int) -> Population:
         *make_assessments(persons, known, centres, _own(seed, "assessment")),
         *make_referrals(persons, known, around, consents, _own(seed, "referral")),
         *make_results(persons, known, modules, _own(seed, "module_result")),
+        *make_projects(persons, known, centres, _own(seed, "project")),
+        *make_pathways(persons, known, centres, _own(seed, "pathway")),
     ):
+        shelves[agency][record_type].append(copy)
+    assessments = {agency: shelves[agency]["assessment"] for agency in ENROLLING}
+    for agency, record_type, copy in make_plans(assessments, _own(seed, "support_plan")):
         shelves[agency][record_type].append(copy)
     return Population(people, seed, shelves, truth)
 

@@ -55,6 +55,61 @@ MODULE_RESULT_OUTCOMES = {
     "dropped_out": "A",
 }
 
+PROJECT_KINDS = {
+    "self_employment": "IND",
+    "salaried": "SAL",
+    "cooperative": "COO",
+    "training": "FOR",
+}
+PROJECT_SECTORS = {
+    "agriculture": "AGR",
+    "fishing": "PEC",
+    "crafts": "ART",
+    "trade": "COM",
+    "tourism": "TOU",
+    "personal_services": "SER",
+    "building": "BAT",
+    "digital": "NUM",
+}
+PROJECT_STATES = {
+    "idea": "I",
+    "study": "E",
+    "submitted": "D",
+    "funded": "F",
+    "running": "L",
+    "abandoned": "A",
+}
+SUPPORT_PLAN_STATES = {
+    "draft": "P",
+    "agreed": "C",
+    "under_way": "E",
+    "achieved": "A",
+    "interrupted": "I",
+}
+PATHWAY_STEPS = {
+    "received": "ACC",
+    "listened_to": "ECO",
+    "diagnosed": "DIA",
+    "oriented": "ORI",
+    "integrated": "INS",
+    "left": "DEP",
+}
+PATHWAY_ORIENTATIONS = {
+    "schooling": "SCO",
+    "training": "FOR",
+    "employment": "EMP",
+    "entrepreneurship": "ENT",
+    "social_support": "SOC",
+}
+PATHWAY_INTEGRATIONS = {
+    "job": "SAL",
+    "own_activity": "ACT",
+    "cooperative": "COO",
+    "school": "ECO",
+    "further_training": "FOR",
+    "family": "FAM",
+}
+
 TABLES = (
     Table(
         record_type="referral",
@@ -119,6 +174,62 @@ TABLES = (
             plain("certifie_le", "certified_on"),
         ),
         references={"person": "id_beneficiaire", "module": "id_module"},
+        modified_at="date_maj",
+    ),
+    Table(
+        record_type="project",
+        name="projet",
+        key="id_projet",
+        new_key="nextval(pg_get_serial_sequence('projet', 'id_projet'))",
+        columns=(
+            plain("numero", "number"),
+            plain("intitule", "title_fr"),
+            plain("intitule_ar", "title_ar"),
+            coded("type_projet", "kind", PROJECT_KINDS),
+            coded("secteur", "sector", PROJECT_SECTORS),
+            coded("etat", "state", PROJECT_STATES),
+            plain("montant_demande", "funding_asked"),
+            plain("montant_accorde", "funding_granted"),
+            plain("accorde_le", "granted_on"),
+            plain("demarre_le", "started_on"),
+        ),
+        references={"person": "id_beneficiaire", "centre": "id_centre"},
+        modified_at="date_maj",
+    ),
+    Table(
+        record_type="support_plan",
+        name="plan_accompagnement",
+        key="id_plan",
+        new_key="nextval(pg_get_serial_sequence('plan_accompagnement', 'id_plan'))",
+        columns=(
+            plain("objectifs", "goals"),
+            coded("fonction", "referent_role", ROLES),
+            coded("etat", "state", SUPPORT_PLAN_STATES),
+            plain("convenu_le", "agreed_on"),
+            plain("dernier_bilan", "last_review_on"),
+            plain("prochain_bilan", "next_review_on"),
+            plain("clos_le", "closed_on"),
+        ),
+        references={"person": "id_beneficiaire", "centre": "id_centre", "assessment": "id_evaluation"},
+        modified_at="date_maj",
+    ),
+    Table(
+        record_type="pathway",
+        name="parcours",
+        key="id_parcours",
+        new_key="nextval(pg_get_serial_sequence('parcours', 'id_parcours'))",
+        columns=(
+            coded("etape", "step", PATHWAY_STEPS),
+            plain("accueilli_le", "received_on"),
+            plain("ecoute_le", "listened_on"),
+            plain("diagnostique_le", "diagnosed_on"),
+            plain("oriente_le", "oriented_on"),
+            coded("voie", "orientation", PATHWAY_ORIENTATIONS),
+            plain("insere_le", "integrated_on"),
+            coded("forme_insertion", "integration", PATHWAY_INTEGRATIONS),
+            plain("parti_le", "left_on"),
+        ),
+        references={"person": "id_beneficiaire", "centre": "id_centre"},
         modified_at="date_maj",
     ),
 )

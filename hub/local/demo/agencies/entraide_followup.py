@@ -55,6 +55,61 @@ MODULE_RESULT_OUTCOMES = {
     "dropped_out": "منقطع",
 }
 
+PROJECT_KINDS = {
+    "self_employment": "عمل مستقل",
+    "salaried": "عمل مأجور",
+    "cooperative": "تعاونية",
+    "training": "تكوين",
+}
+PROJECT_SECTORS = {
+    "agriculture": "فلاحة",
+    "fishing": "صيد",
+    "crafts": "صناعة تقليدية",
+    "trade": "تجارة",
+    "tourism": "سياحة",
+    "personal_services": "خدمات",
+    "building": "بناء",
+    "digital": "رقمنة",
+}
+PROJECT_STATES = {
+    "idea": "فكرة",
+    "study": "دراسة",
+    "submitted": "مودع",
+    "funded": "ممول",
+    "running": "منطلق",
+    "abandoned": "متروك",
+}
+SUPPORT_PLAN_STATES = {
+    "draft": "مشروع",
+    "agreed": "متفق عليها",
+    "under_way": "قيد التنفيذ",
+    "achieved": "محققة",
+    "interrupted": "متوقفة",
+}
+PATHWAY_STEPS = {
+    "received": "استقبال",
+    "listened_to": "استماع",
+    "diagnosed": "تشخيص",
+    "oriented": "توجيه",
+    "integrated": "إدماج",
+    "left": "مغادرة",
+}
+PATHWAY_ORIENTATIONS = {
+    "schooling": "تمدرس",
+    "training": "تكوين",
+    "employment": "شغل",
+    "entrepreneurship": "مقاولة",
+    "social_support": "مواكبة",
+}
+PATHWAY_INTEGRATIONS = {
+    "job": "عمل مأجور",
+    "own_activity": "نشاط خاص",
+    "cooperative": "تعاونية",
+    "school": "مدرسة",
+    "further_training": "تكوين لاحق",
+    "family": "أسرة",
+}
+
 TABLES = (
     Table(
         record_type="referral",
@@ -117,5 +172,58 @@ TABLES = (
             plain("تاريخ_الشهادة", "certified_on"),
         ),
         references={"person": "المستفيد", "module": "الوحدة"},
+    ),
+    Table(
+        record_type="project",
+        name="المشاريع",
+        key="المعرف",
+        new_key="nextval(pg_get_serial_sequence('\"المشاريع\"', 'المعرف'))",
+        columns=(
+            plain("رقم_المشروع", "number"),
+            plain("العنوان", "title_ar"),
+            plain("العنوان_بالفرنسية", "title_fr"),
+            coded("الصنف", "kind", PROJECT_KINDS),
+            coded("القطاع", "sector", PROJECT_SECTORS),
+            coded("الحالة", "state", PROJECT_STATES),
+            plain("التمويل_المطلوب", "funding_asked"),
+            plain("التمويل_الممنوح", "funding_granted"),
+            plain("تاريخ_المنح", "granted_on"),
+            plain("تاريخ_الانطلاق", "started_on"),
+        ),
+        references={"person": "المستفيد", "centre": "المركز"},
+    ),
+    Table(
+        record_type="support_plan",
+        name="خطط_المواكبة",
+        key="المعرف",
+        new_key="nextval(pg_get_serial_sequence('\"خطط_المواكبة\"', 'المعرف'))",
+        columns=(
+            listed("الأهداف", "goals"),
+            coded("صفة_المواكب", "referent_role", ROLES),
+            coded("الحالة", "state", SUPPORT_PLAN_STATES),
+            plain("تاريخ_الاتفاق", "agreed_on"),
+            plain("آخر_مراجعة", "last_review_on"),
+            plain("المراجعة_المقبلة", "next_review_on"),
+            plain("تاريخ_الانتهاء", "closed_on"),
+        ),
+        references={"person": "المستفيد", "centre": "المركز", "assessment": "التقييم"},
+    ),
+    Table(
+        record_type="pathway",
+        name="المسارات",
+        key="المعرف",
+        new_key="nextval(pg_get_serial_sequence('\"المسارات\"', 'المعرف'))",
+        columns=(
+            coded("المرحلة", "step", PATHWAY_STEPS),
+            plain("تاريخ_الاستقبال", "received_on"),
+            plain("تاريخ_الاستماع", "listened_on"),
+            plain("تاريخ_التشخيص", "diagnosed_on"),
+            plain("تاريخ_التوجيه", "oriented_on"),
+            coded("الوجهة", "orientation", PATHWAY_ORIENTATIONS),
+            plain("تاريخ_الإدماج", "integrated_on"),
+            coded("شكل_الإدماج", "integration", PATHWAY_INTEGRATIONS),
+            plain("تاريخ_المغادرة", "left_on"),
+        ),
+        references={"person": "المستفيد", "centre": "المركز"},
     ),
 )

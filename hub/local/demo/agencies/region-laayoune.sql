@@ -77,3 +77,22 @@ CREATE TABLE IF NOT EXISTS module (
     etat INTEGER CHECK (etat BETWEEN 1 AND 4),
     modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS projet (
+    id INTEGER PRIMARY KEY,
+    numero TEXT NOT NULL UNIQUE,
+    personne_id INTEGER NOT NULL REFERENCES personne (id),
+    etablissement_id INTEGER REFERENCES etablissement (id),
+    titre TEXT,
+    titre_ar TEXT,
+    nature INTEGER CHECK (nature BETWEEN 1 AND 4),
+    secteur INTEGER CHECK (secteur BETWEEN 1 AND 8),
+    etat INTEGER CHECK (etat BETWEEN 1 AND 6),
+    demande_dh INTEGER CHECK (demande_dh >= 0),
+    accorde_dh INTEGER CHECK (accorde_dh >= 0),
+    accorde_le TEXT CHECK (accorde_le IS date(accorde_le)),
+    demarre_le TEXT CHECK (demarre_le IS date(demarre_le)),
+    modifie_le TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS projet_personne ON projet (personne_id);

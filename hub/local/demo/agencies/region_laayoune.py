@@ -88,6 +88,31 @@ MODULE_STATUSES = {
     "closed": 4,
 }
 
+PROJECT_KINDS = {
+    "self_employment": 1,
+    "salaried": 2,
+    "cooperative": 3,
+    "training": 4,
+}
+PROJECT_SECTORS = {
+    "agriculture": 1,
+    "fishing": 2,
+    "crafts": 3,
+    "trade": 4,
+    "tourism": 5,
+    "personal_services": 6,
+    "building": 7,
+    "digital": 8,
+}
+PROJECT_STATES = {
+    "idea": 1,
+    "study": 2,
+    "submitted": 3,
+    "funded": 4,
+    "running": 5,
+    "abandoned": 6,
+}
+
 TABLES = (
     Table(
         record_type="centre",
@@ -178,6 +203,26 @@ TABLES = (
             coded("etat", "status", MODULE_STATUSES),
         ),
         references={"centre": "etablissement_id"},
+        modified_at="modifie_le",
+    ),
+    Table(
+        record_type="project",
+        name="projet",
+        key="id",
+        new_key=None,
+        columns=(
+            plain("numero", "number"),
+            plain("titre", "title_fr"),
+            plain("titre_ar", "title_ar"),
+            coded("nature", "kind", PROJECT_KINDS),
+            coded("secteur", "sector", PROJECT_SECTORS),
+            coded("etat", "state", PROJECT_STATES),
+            plain("demande_dh", "funding_asked"),
+            plain("accorde_dh", "funding_granted"),
+            day("accorde_le", "granted_on", "%Y-%m-%d"),
+            day("demarre_le", "started_on", "%Y-%m-%d"),
+        ),
+        references={"person": "personne_id", "centre": "etablissement_id"},
         modified_at="modifie_le",
     ),
 )
