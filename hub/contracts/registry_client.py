@@ -114,6 +114,10 @@ class RegistryClient:
         answer = self._found(self._call("GET", f"{_versions(subject)}/latest"), subject)
         return int(answer["id"]), int(answer["version"]), read_schema(answer["schema"])
 
+    def subjects(self) -> frozenset[str]:
+        """All subjects that the registry knows."""
+        return frozenset(self._call("GET", "/subjects") or ())
+
     def versions(self, subject: str) -> list[tuple[int, JsonSchema]]:
         """All (version, schema) pairs, newest first; empty for an unknown subject."""
         numbers = self._call("GET", _versions(subject)) or []
