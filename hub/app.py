@@ -10,6 +10,7 @@ import gc
 import logging
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,15 @@ from hub.lanes.log import LogWriter, make_producer
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.lanes.services import IntakeLane, ReceiptsLane
+from hub.ops.behind import StoreCheck
 from hub.ops.brakes import brake_limits
 from hub.ops.counting import Counting
 from hub.ops.gathering import Gatherer
 from hub.ops.gauges import Gauges, LaneState
-from hub.ops.parts import today
+from hub.ops.parts import Parts, today
 from hub.settings import HubSettings, load_settings
 from hub.store.engine import HubStore
+from hub.store.facts import epoch
 from hub.store.migrate import migrate
 
 # A lane that has not come round for this long is stuck: batches take seconds at worst.
@@ -94,6 +97,7 @@ class Hub:
             self.ids,
             self.store.begin,
             today,
+            epoch=self._epoch(),
             joining=joining.agencies,
             brakes=JoinBrakes(brake_limits(self.settings)),
         )
@@ -110,6 +114,7 @@ class Hub:
                 encoder=self._encoder,
                 writer=self._writer,
                 history_days=self.settings.history_days,
+                verify=self._verify,
                 topics=changes,
                 **common,
             ),
@@ -146,6 +151,15 @@ class Hub:
         """Lanes that have not come round lately."""
         oldest = time.monotonic() - STUCK_AFTER_S
         return [lane.name for lane in self.lanes if lane.progress < oldest]
+
+    def _epoch(self) -> int:
+        with self.store.begin() as tx:
+            return epoch(tx)
+
+    def _verify(self) -> None:
+        """Refuse to run on a store that does not know what has been published."""
+        with closing(Parts(self.settings)) as parts:
+            StoreCheck(parts).run()
 
     def _reading(self) -> Reading:
         return Reading(self.catalogue, self.events, self.terms, self.ids, self.registry.schema_by_id)

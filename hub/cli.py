@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "agency": "hub.ops.agency_commands:agency",
     "agreement": "hub.ops.agreement_commands:agreement",
     "undo": "hub.ops.undo_command:undo",
+    "rebuild": "hub.ops.rebuild_command:rebuild",
     "sweep": "hub.local.sweep_command:sweep",
     "metrics": "hub.local.metrics_command:metrics",
     "audit": "hub.ops.audit_commands:audit",
@@ -54,6 +55,7 @@ _LOOKING = frozenset(
         "agency",
         "agreement",
         "console",
+        "rebuild",
     }
 )
 

@@ -8,7 +8,7 @@ from hub.contracts.policies import day_number
 from hub.contracts.records import RecordType
 from hub.contracts.values import decode
 from hub.core import stamps
-from hub.core.merge import Winner
+from hub.core.merge import Golden, Winner
 from hub.core.projection import Consent
 from hub.core.settle import Settled
 
@@ -18,12 +18,17 @@ PERSON = "person"
 
 def consent_of(record: RecordType, settled: Settled) -> Consent | None:
     """What a settled consent says; None if it says nothing of anybody, or is no longer asserted."""
-    if not settled.live or PERSON not in settled.golden:
+    return consent_said(record, settled.golden) if settled.live else None
+
+
+def consent_said(record: RecordType, golden: Golden) -> Consent | None:
+    """What the golden record of a consent that lives says; None if it says nothing of anybody."""
+    if PERSON not in golden:
         return None
-    value = {name: _value(record, name, won) for name, won in settled.golden.items()}
+    value = {name: _value(record, name, won) for name, won in golden.items()}
     since, until = value.get("given_on"), value.get("valid_until")
     return Consent(
-        about_agency=settled.golden[PERSON].key.agency,
+        about_agency=golden[PERSON].key.agency,
         about_local_id=value[PERSON] or "",
         purpose=value.get("purpose") or "",
         recipients=tuple(value.get("recipients") or ()),
@@ -31,7 +36,7 @@ def consent_of(record: RecordType, settled: Settled) -> Consent | None:
         from_day=None if since is None else day_number(since),
         until_day=None if until is None else day_number(until),
         withdrawn=value.get("status") == "withdrawn",
-        said_ms=stamps.milliseconds(settled.golden["status"].stamp) if "status" in settled.golden else 0,
+        said_ms=stamps.milliseconds(golden["status"].stamp) if "status" in golden else 0,
     )
 
 

@@ -97,7 +97,7 @@ def find_block_around(
     """
     block = Block()
     states = list(foreseen)
-    _close(tx, policy, block, _claims(policy, states), set(records), {state.id for state in states})
+    _close(tx, policy, block, claims_of(policy, states), set(records), {state.id for state in states})
     return block
 
 
@@ -126,7 +126,7 @@ def _close(
         block.records |= members.records.keys()
         # A record may have to stand for itself again (a split), so its own entity is locked too.
         block.entities |= set(members.entity_of.values()) | members.records.keys()
-        claims = {one for one in _claims(policy, members.records.values()) if one[0] not in claimed}
+        claims = {one for one in claims_of(policy, members.records.values()) if one[0] not in claimed}
         frontier = {state.linked for state in members.records.values() if state.linked} - visited
 
 
@@ -163,7 +163,8 @@ def _joined(tx: Transaction, world: World, joining: Collection[bytes]) -> list[M
     return [enter(world, record, entity) for record, entity in places.items()]
 
 
-def _claims(policy: TypePolicy, states: Iterable[RecordState]) -> set[Claim]:
+def claims_of(policy: TypePolicy, states: Iterable[RecordState]) -> set[Claim]:
+    """By which values these records can meet others: (hash of the value, record)."""
     return {
         (_identity_key(policy.name, *identity), state.id)
         for state in states

@@ -65,13 +65,16 @@ class IntakeLane(Lane):
         writer: Callable[[], Awaitable[LogWriter]],
         observer: Observer,
         history_days: int,
+        verify: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> None:
-        """`history_days`: for how long assertions are kept that do not stand any more."""
+        """`history_days`: for how long assertions are kept that do not stand any more; `verify`: raises
+        `Fatal` where this lane must not begin."""
         super().__init__(**options)
         self._intake = intake
         self._history_days = history_days
         self._joining = joining
+        self._verify = verify
         self._terms_day = -1
         self._make_reading = reading
         self._make_encoder = encoder
@@ -86,6 +89,7 @@ class IntakeLane(Lane):
         self._in_vain = False
 
     async def prepare(self) -> None:
+        await self.in_thread(self._verify)
         self._writer = await self._make_writer()
         self._encoder = await self.in_thread(self._make_encoder)
         self._reading = self._make_reading()

@@ -111,11 +111,21 @@ class LogReader:
             end, window = start, min(window * 4, _LARGEST_WINDOW)
         return found[:count]
 
-    def whole(self, topic: str) -> Iterator[Found]:
-        """Every message that a topic holds now, partition by partition in their order."""
-        places, _ = self.places([topic])
+    def whole(self, *topics: str) -> Iterator[Found]:
+        """Every message that topics hold now; those of one partition in their order."""
+        places, _ = self.places(topics)
         firsts, ends = self.beginnings(places), self.ends(places)
         wanted = {place: firsts[place] for place in places if firsts[place] < ends[place]}
+        yield from self._to_the_end(wanted, ends)
+
+    def tails(self, places: Collection[Place], count: int) -> Iterator[Found]:
+        """The last messages of each partition: of its last `count` offsets, those that compaction left."""
+        firsts, ends = self.beginnings(places), self.ends(places)
+        starts = {place: max(firsts[place], ends[place] - count) for place in places}
+        wanted = {place: start for place, start in starts.items() if start < ends[place]}
+        yield from self._to_the_end(wanted, ends)
+
+    def _to_the_end(self, wanted: Mapping[Place, int], ends: Mapping[Place, int]) -> Iterator[Found]:
         for records in self._read(wanted, lambda place: self._position(place) >= ends[place]):
             yield from (one for one in records if one.offset < ends[one.topic, one.partition])
 

@@ -30,6 +30,7 @@ from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.settings import HubSettings
 from hub.store.engine import HubStore
+from hub.store.facts import epoch
 from hub.store.transaction import Transaction
 
 # The civil time of all agencies: days begin by it, and people read moments in it.
@@ -76,8 +77,15 @@ class Parts:
             self.ids,
             self.store.begin,
             today,
+            epoch=self.epoch,
             joining=self.joining.agencies,
         )
+
+    @cached_property
+    def epoch(self) -> int:
+        """The store's epoch; asks the store."""
+        with self.deciding() as tx:
+            return epoch(tx)
 
     @cached_property
     def reading(self) -> Reading:
@@ -98,6 +106,7 @@ class Parts:
             join=encoded_strings,
             name=lambda agency, entity: encode_string(self.ids.pairwise(agency).name(entity)),
             day=day_number(today()),
+            epoch=epoch(tx),
             joining=self.joining.agencies(tx),
         )
 

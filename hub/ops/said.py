@@ -39,7 +39,7 @@ class Interpreter:
         self._schemas: dict[int, Any] = {}
 
     def projection(self, agency: str, record_type: str, value: bytes) -> Said:
-        event = self._read(value)
+        event = self.event(value)
         merged = event["merged_into"]
         content = Content(
             event["operation"],
@@ -51,7 +51,7 @@ class Interpreter:
         return Said(event["version"], frozenset({content.digest()}), content.operation == UPSERT)
 
     def golden(self, record_type: str, value: bytes) -> Said:
-        event = self._payload(value)
+        event = self.payload(value)
         record = self._catalogue.records[record_type]
         merged = event["merged_into"]
         values = _encoded(record, event["fields"], event["record"] or {})
@@ -69,17 +69,19 @@ class Interpreter:
         return Said(event["version"], frozenset(digests))
 
     def assertions(self, value: bytes) -> Said:
-        event = self._payload(value)
+        event = self.payload(value)
         return Said(event["seen"], frozenset({event["state"]}))
 
     def link(self, value: bytes) -> Said:
-        event = self._payload(value)
+        event = self.payload(value)
         return Said(event["version"], frozenset({hub_id(event["entity"])}))
 
-    def _payload(self, value: bytes) -> Any:
-        return self._read(read(self._envelope, unframe(value)[1])["payload"])
+    def payload(self, value: bytes) -> Any:
+        """The event within the envelope of one of the hub's own topics."""
+        return self.event(read(self._envelope, unframe(value)[1])["payload"])
 
-    def _read(self, value: bytes) -> Any:
+    def event(self, value: bytes) -> Any:
+        """A framed event, read by the schema that its frame names."""
         schema_id, body = unframe(value)
         if schema_id not in self._schemas:
             self._schemas[schema_id] = fastavro.parse_schema(self._registry.schema_by_id(schema_id))
