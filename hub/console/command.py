@@ -6,6 +6,7 @@ import secrets
 import signal
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -14,6 +15,7 @@ import uvicorn
 from hub.console.application import build_console
 from hub.console.languages import load_languages
 from hub.console.live import LiveStatus
+from hub.console.oidc import Provider, ProviderLogin
 from hub.console.rendering import load_templates
 from hub.console.routing import Section
 from hub.console.sections import SECTIONS
@@ -50,6 +52,27 @@ _GRACE_S = 3
     help="Signs sessions. Without it they end with the process.",
 )
 @click.option(
+    "--oidc-issuer",
+    envvar="JISR_CONSOLE_OIDC_ISSUER",
+    metavar="URL",
+    help="People sign in by this OpenID Connect provider; there is no local login then.",
+)
+@click.option("--oidc-client-id", envvar="JISR_CONSOLE_OIDC_CLIENT_ID", metavar="ID")
+@click.option(
+    "--oidc-client-secret-file",
+    type=click.Path(path_type=Path),
+    envvar="JISR_CONSOLE_OIDC_CLIENT_SECRET_FILE",
+    metavar="FILE",
+)
+@click.option(
+    "--oidc-role-claim",
+    default="jisr-role",
+    show_default=True,
+    envvar="JISR_CONSOLE_OIDC_ROLE_CLAIM",
+    metavar="CLAIM",
+    help="Of the ID token: operator, steward, auditor, or agency:NAME.",
+)
+@click.option(
     "--local-code-file",
     type=click.Path(path_type=Path),
     envvar="JISR_CONSOLE_LOCAL_CODE_FILE",
@@ -57,11 +80,20 @@ _GRACE_S = 3
     help="The code of the local login; without it one is made and printed.",
 )
 def console(
-    host: str, port: int, public_url: str | None, secret_file: Path | None, local_code_file: Path | None
+    host: str,
+    port: int,
+    public_url: str | None,
+    secret_file: Path | None,
+    local_code_file: Path | None,
+    **oidc: Any,
 ) -> None:
     """Serve the console until SIGTERM or SIGINT."""
     secret = read_secret(secret_file, "JISR_CONSOLE_SECRET_FILE") if secret_file else secrets.token_bytes(32)
-    login = local_login(host, local_code_file)
+    login: ProviderLogin | LocalLogin
+    if oidc["oidc_issuer"] is not None:
+        login = ProviderLogin(provider(public_url or f"http://{host}:{port}", **oidc))
+    else:
+        login = local_login(host, local_code_file)
     with closing(Parts(load_settings())) as parts, closing(LiveStatus(parts)) as status:
         made = make_console(parts, status, login.section(), secure=_by_tls(public_url))
         app = build_console(made, secret, _names(public_url))
@@ -72,7 +104,7 @@ def console(
         # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
         signal.signal(signal.SIGTERM, _exit)
         click.echo(f"console on http://{host}:{port}")
-        if local_code_file is None:
+        if isinstance(login, LocalLogin) and local_code_file is None:
             click.echo(f"code of the local login: {login.code}")
         uvicorn.Server(config).run()
 
@@ -89,6 +121,26 @@ def local_login(host: str, code_file: Path | None) -> LocalLogin:
     if code_file is None:
         return LocalLogin(host, secrets.token_urlsafe(9))
     return LocalLogin(host, read_secret(code_file, "JISR_CONSOLE_LOCAL_CODE_FILE").decode("latin-1").strip())
+
+
+def provider(
+    console_url: str,
+    oidc_issuer: str,
+    oidc_client_id: str | None,
+    oidc_client_secret_file: Path | None,
+    oidc_role_claim: str,
+) -> Provider:
+    """The OpenID Connect provider; raises `ConfigurationError` that names what is missing or unsafe."""
+    if oidc_client_id is None or oidc_client_secret_file is None:
+        raise ConfigurationError(
+            "JISR_CONSOLE_OIDC_ISSUER needs JISR_CONSOLE_OIDC_CLIENT_ID and "
+            "JISR_CONSOLE_OIDC_CLIENT_SECRET_FILE: register the console at the provider, with the redirect "
+            f"URI {console_url.rstrip('/')}/sign-in/callback"
+        )
+    secret = read_secret(oidc_client_secret_file, "JISR_CONSOLE_OIDC_CLIENT_SECRET_FILE")
+    return Provider(
+        oidc_issuer, oidc_client_id, secret.decode("latin-1").strip(), console_url, oidc_role_claim
+    )
 
 
 def _by_tls(public_url: str | None) -> bool:

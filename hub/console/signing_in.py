@@ -7,7 +7,6 @@ started may come in as anybody. So it is refused unless the console listens on l
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from hub.console import sessions
 from hub.console.access import Permission, Role, User
 from hub.console.faults import Fault
 from hub.console.languages import COOKIE, marked
+from hub.console.loopback import is_loopback
 from hub.console.routing import Guarded, Section
 from hub.console.visit import Visit, own_path
 from hub.errors import ConfigurationError
@@ -91,14 +91,6 @@ class LocalLogin:
             agencies=list(visit.parts.agreements),
             given=visit.form,
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def sign_out(visit: Visit) -> Response:

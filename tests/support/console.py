@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 from starlette.testclient import TestClient
@@ -15,13 +16,34 @@ from hub.console.live import LiveStatus
 from hub.console.routing import Section
 from hub.console.signing_in import LocalLogin
 from hub.console.visit import Console
+from hub.errors import Retriable
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
+from hub.settings import HubSettings
 
+ROOT = Path(__file__).parents[2]
 CODE = "the code of the tests"
 SECRET = b"a secret of the tests, 32 bytes."
 LOGIN = LocalLogin("127.0.0.1", CODE)
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
+
+
+def contracts() -> Parts:
+    """The release's contracts and agreements; of store and Kafka nothing answers. Close it when done."""
+    settings = HubSettings(
+        bootstrap="127.0.0.1:9",
+        registry_url="http://127.0.0.1:9",
+        store_url="postgresql+psycopg://nobody@127.0.0.1:9/none",
+        secret_file=ROOT / "nowhere",
+        schemas=ROOT / "schemas",
+        agreements=ROOT / "deploy" / "agreements",
+    )
+    return Parts(settings)
+
+
+def away() -> LogReader:
+    """Kafka, said to be away at once: finding out takes five seconds."""
+    raise Retriable("Kafka on 127.0.0.1:9 does not answer")
 
 
 class Visitor:

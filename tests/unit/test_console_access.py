@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from support.console import CODE, LOGIN, Visitor, console_of, form_token, visiting
+from support.console import CODE, LOGIN, ROOT, Visitor, away, console_of, contracts, form_token, visiting
 
 from hub.cli import jisr
 from hub.console import sessions
@@ -24,26 +23,13 @@ from hub.console.routing import Guarded, Section
 from hub.console.sections import SECTIONS
 from hub.console.signing_in import LocalLogin
 from hub.console.visit import Console, Visit, own_path
-from hub.errors import ConfigurationError, Retriable
-from hub.ops.log_reader import LogReader
+from hub.errors import ConfigurationError
 from hub.ops.parts import Parts
-from hub.settings import HubSettings
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def parts() -> Iterator[Parts]:
-    """The release's contracts; of store and Kafka nothing answers."""
-    settings = HubSettings(
-        bootstrap="127.0.0.1:9",
-        registry_url="http://127.0.0.1:9",
-        store_url="postgresql+psycopg://nobody@127.0.0.1:9/none",
-        secret_file=ROOT / "nowhere",
-        schemas=ROOT / "schemas",
-        agreements=ROOT / "deploy" / "agreements",
-    )
-    made = Parts(settings)
+    made = contracts()
     yield made
     made.close()
 
@@ -52,11 +38,6 @@ def parts() -> Iterator[Parts]:
 def console(parts: Parts) -> Iterator[Console]:
     with console_of(parts, [SAMPLE], open_log=away) as made:
         yield made
-
-
-def away() -> LogReader:
-    """Kafka, said to be away at once: finding out takes five seconds."""
-    raise Retriable("Kafka on 127.0.0.1:9 does not answer")
 
 
 @pytest.fixture
