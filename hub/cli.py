@@ -39,7 +39,12 @@ COMMANDS: Mapping[str, str] = {
     "connector": "connectors.commands:connector",
 }
 # Commands of a group that need more than the group's own package may know: an agency and the hub at once.
-ADDED: Mapping[str, Mapping[str, str]] = {"connector": {"plan": "hub.local.join_commands:plan"}}
+ADDED: Mapping[str, Mapping[str, str]] = {
+    "connector": {
+        "plan": "hub.local.join_commands:plan",
+        "report": "hub.local.join_commands:report",
+    }
+}
 # These look at a running hub: the one that the environment names, else the embedded stack of this folder.
 _LOOKING = frozenset(
     {

@@ -1,4 +1,4 @@
-"""`jisr connector plan`: what needs the agency and the hub at once."""
+"""`jisr connector plan` and `report`: what would come of a join, and what has come of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from connectors.compose import dry_run
+from connectors.compose import agreed, dry_run
 from hub.contracts.records import LANGUAGES, Catalogue
 from hub.errors import ConfigurationError
 from hub.local.join_plan import JoinPlanner, Wish
@@ -16,7 +16,9 @@ from hub.ops.commands import Revealing, as_json, opened, revealing
 from hub.ops.join_counts import JoinCounts
 from hub.ops.join_counts import as_json as counts_as_json
 from hub.ops.join_page import page
+from hub.ops.join_report import JoinReporter
 from hub.ops.join_sheet import SheetMaker, lines
+from hub.ops.parts import Parts
 
 # As many rows of each record type are read unless more are wanted, and at most.
 ROWS, MOST_ROWS = 1_000, 100_000
@@ -29,6 +31,48 @@ _html = click.option(
 _language = click.option(
     "--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Of text and page."
 )
+
+
+@click.command()
+@click.argument("agency")
+@click.option(
+    "--mapping",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Count only what this mapping holds, as a plan does.",
+)
+@_html
+@_language
+@as_json
+@revealing
+def report(
+    agency: str,
+    mapping: Path | None,
+    html: Path | None,
+    language: str,
+    as_json: bool,
+    revealing: Revealing,
+) -> None:
+    """Say what came of AGENCY's join, in the form of its plan (R16, R32).
+
+    Reads the hub's store alone: the agency's records, whom they match, what waits for a person, what others
+    hold on the agency's word, and where the hub tells the agency something else than it says itself.
+    """
+    if html is not None:
+        _claim(html)
+    with opened() as parts:
+        mapped = None if mapping is None else mapped_fields(mapping, parts, agency)
+        reporter = JoinReporter(parts, agency, revealing.veil, mapped)
+        revealing.note(parts, f"the report on {agency}'s join", agency=agency)
+        found = reporter.report()
+    _show(parts.catalogue, found, html, language, as_json=as_json, revealed=revealing.reveal)
+
+
+def mapped_fields(file: Path, parts: Parts, agency: str) -> dict[str, tuple[str, ...]]:
+    """Record type → the fields that a mapping holds; raises `ConfigurationError` for another agency's."""
+    mapping, _ = agreed(file, parts.settings.agreements, parts.catalogue)
+    if mapping.agency != agency:
+        raise ConfigurationError(f"{file} is the mapping of {mapping.agency}, not of {agency}")
+    return {name: record.field_names for name, record in mapping.records.items()}
 
 
 @click.command()
@@ -103,7 +147,7 @@ def _show(
     revealed: bool,
 ) -> None:
     """Write it as was asked for."""
-    sheet = SheetMaker(catalogue, language).sheet(found, revealed=revealed)
+    sheet = SheetMaker(catalogue, language, found.kind).sheet(found, revealed=revealed)
     if html is not None:
         html.write_text(page(sheet), encoding="utf-8")
     if as_json:

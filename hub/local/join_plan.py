@@ -18,20 +18,19 @@ from hub.contracts import topics
 from hub.contracts.own_schemas import OwnSchemas
 from hub.contracts.subjects import event_subjects
 from hub.core.crosswalk import World
-from hub.lanes.intake import references_of
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Message, Reading
 from hub.local.join_here import Here
 from hub.ops.join_counts import Example, JoinCounts, TypeCounts, tally
-from hub.ops.join_effects import Comparison, Standing, masked
+from hub.ops.join_effects import NOWHERE, Comparison, Standing, masked, unresolved
 from hub.ops.join_identity import Identified
 from hub.ops.join_rehearsal import CHUNK, JoinRehearsal, standing
 from hub.ops.parts import Parts, local_time
 from hub.ops.veil import Veil
 from hub.store.transaction import Transaction
 
-# Why a reference leads nowhere: its row is beyond those that were read, or is not there.
-BEYOND, NOWHERE = "beyond", "nowhere"
+# Why a reference leads nowhere, if there is a row: it is beyond those that were read.
+BEYOND = "beyond"
 
 
 @dataclass(frozen=True)
@@ -169,20 +168,16 @@ class JoinPlanner:
 
     def _wait(self, tx: Transaction, record_type: str, mine: Collection[bytes], world: World) -> None:
         """Count references that lead nowhere, by why (R27)."""
-        said = {one: references_of(world.records[one], self._parts.types) for one in sorted(mine)}
-        wanted = {reference for those in said.values() for _, reference in those}
-        missing = wanted - tx.look_at_targets(wanted).keys()
+        states = [world.records[one] for one in sorted(mine)]
+        missing = unresolved(tx, self._parts.types, states)
         by_kind: dict[str, set[str]] = {}
-        for _, kind, local_id in missing:
+        for _, _, (_, kind, local_id) in missing:
             by_kind.setdefault(kind, set()).add(local_id)
         there = {kind: self._dry.present(kind, ids) for kind, ids in by_kind.items()}
-        for record, those in said.items():
-            for name, reference in those:
-                if reference in missing:
-                    _, kind, local_id = reference
-                    why = BEYOND if local_id in there[kind] else NOWHERE
-                    shown = masked(world.records[record].key.local_id, self._veil)
-                    tally(self._found.types[record_type].waiting, (name, why), Example(shown))
+        for state, name, (_, kind, local_id) in missing:
+            why = BEYOND if local_id in there[kind] else NOWHERE
+            shown = masked(state.key.local_id, self._veil)
+            tally(self._found.types[record_type].waiting, (name, why), Example(shown))
 
     def _count_holds(self) -> None:
         for one in self._rehearsal.overlay.holds.values():

@@ -15,15 +15,19 @@ from hub.core.crosswalk import World, merged_into
 from hub.core.merge import Winner
 from hub.core.policy import TypePolicy
 from hub.core.projection import UPSERT, Content
-from hub.core.settle import Settled
+from hub.core.settle import Reference, Settled
+from hub.lanes.intake import references_of
 from hub.ops.join_counts import EMPTIED, FILLED, REPLACED, Example, TypeCounts
 from hub.ops.parts import Parts
 from hub.ops.rulings import AGREES, WINS, Said, outcome
 from hub.ops.veil import COVER, Veil
+from hub.store.transaction import Transaction
 
 # Rules beside those of `hub.ops.rulings`: nobody had spoken; the same word now speaks of other fields, since
 # records of others have become one, or what is referred to is there; elements were added or taken away.
 GAP, IDENTITY, UNION = "gap", "identity", "union"
+# Why a reference waits: nobody has heard of such a record.
+NOWHERE = "nowhere"
 
 
 class Standing(NamedTuple):
@@ -149,6 +153,16 @@ def rule_for(policy: TypePolicy, name: str, state: RecordState, after: Settled) 
     rank = policy.fields[name].rank(state.key.agency)
     word, _ = outcome(policy, name, Said(state, *state.asserts.values[name], rank), after.golden)
     return IDENTITY if word in (WINS, AGREES) else word
+
+
+def unresolved(
+    tx: Transaction, types: Mapping[str, TypePolicy], states: Iterable[RecordState]
+) -> list[tuple[RecordState, str, Reference]]:
+    """(record, field, reference) of what these records refer to and nobody has heard of (R27)."""
+    said = [(state, name, reference) for state in states for name, reference in references_of(state, types)]
+    wanted = {reference for _, _, reference in said}
+    missing = wanted - tx.look_at_targets(wanted).keys()
+    return [one for one in said if one[2] in missing]
 
 
 def masked(local_id: str, veil: Veil) -> str:

@@ -20,7 +20,10 @@ BY = {"birth_date": "identifier_and_birth_date", "name": "identifier_and_name"}
 
 @dataclass(frozen=True)
 class Identified:
-    """Records of one agency among all that are connected to them. `known`: ids that the hub had before."""
+    """Records of one agency among all that are connected to them. `known`: ids that the hub had before.
+
+    `afterwards`: the others may have come later, and only those count that were there when a record came.
+    """
 
     policy: TypePolicy
     agency: str
@@ -28,6 +31,7 @@ class Identified:
     known: Collection[bytes]
     reviews: Collection[Review]
     veil: Veil
+    afterwards: bool = False
 
     def count(self, found: TypeCounts, records: Collection[bytes]) -> None:
         """Add each of `records` as one of known, matched, uncertain, duplicate, new; and the reviews."""
@@ -36,7 +40,7 @@ class Identified:
         for record in sorted(records):
             entity = self.world.entity_of[record]
             others = [one for one in members[entity] if one.id != record and one.live]
-            strangers = [one for one in others if self._was_there(one)]
+            strangers = [one for one in others if self._was_there(one, self.world.records[record])]
             if record in self.known:
                 found.known += 1
             elif strangers:
@@ -48,7 +52,9 @@ class Identified:
             else:
                 found.new += 1
 
-    def _was_there(self, one: RecordState) -> bool:
+    def _was_there(self, one: RecordState, newcomer: RecordState) -> bool:
+        if self.afterwards and one.born > newcomer.born:
+            return False
         return one.key.agency != self.agency or one.id in self.known
 
     def _doubted(self, found: TypeCounts, records: Collection[bytes]) -> Mapping[bytes, str]:

@@ -55,6 +55,7 @@ class SheetMaker:
 
     catalogue: Catalogue
     language: str
+    kind: str = "plan"
 
     def sheet(self, found: JoinCounts, *, revealed: bool) -> Sheet:
         notes = [self._say(f"{found.kind}_at", at=found.at)]
@@ -84,7 +85,7 @@ class SheetMaker:
             self._refusals(one),
             self._elsewhere(record, one),
         ]
-        brake = "brake_held" if one.brake.held else "brake_passes"
+        brake = f"{self.kind}_held" if one.brake.held else f"{self.kind}_passes"
         numbers = {"overwriting": one.brake.overwriting, "limit": one.brake.limit, "live": one.brake.live}
         return Section(name, [table for table in tables if table.rows], [self._say(brake, **numbers)])
 
@@ -121,13 +122,15 @@ class SheetMaker:
             (self._field(record, name), self._say(why), *_counted(those))
             for (name, why), those in sorted(one.waiting.items())
         ]
-        return Table(self._say("waiting"), self._head("field", "reason", "number", "examples"), rows)
+        return Table(
+            self._say(f"{self.kind}_waiting"), self._head("field", "reason", "number", "examples"), rows
+        )
 
     def _here(self, record: RecordType, one: TypeCounts) -> Table:
         rows = [
             (self._field(record, name), *self._changed(changes)) for name, changes in sorted(one.here.items())
         ]
-        title = self._say("here", rows=one.here_rows)
+        title = self._say(f"{self.kind}_here", rows=one.here_rows)
         return Table(title, self._head("field", *_OUTCOMES, "rule", "examples"), rows)
 
     def _refusals(self, one: TypeCounts) -> Table:
@@ -148,7 +151,9 @@ class SheetMaker:
                 for name, changes in sorted(there.fields.items())
             ]
         return Table(
-            self._say("elsewhere"), self._head("agency", "field", *_OUTCOMES, "rule", "examples"), rows
+            self._say(f"{self.kind}_elsewhere"),
+            self._head("agency", "field", *_OUTCOMES, "rule", "examples"),
+            rows,
         )
 
     def _changed(self, changes: FieldChanges) -> tuple[str, ...]:

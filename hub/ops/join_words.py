@@ -16,6 +16,43 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "fr": "Au {at}. Rien n'a été écrit, ni chez l'agence ni dans la plateforme.",
         "en": "As of {at}. Nothing was written, neither at the agency nor at the hub.",
     },
+    "report": {
+        "ar": "تقرير ربط {agency}: ما الذي ترتب عنه",
+        "fr": "Bilan du raccordement de {agency} : ce qui en a résulté",
+        "en": "Report on the join of {agency}: what came of it",
+    },
+    "report_at": {
+        "ar": "بتاريخ {at}، من مخزن المنصة.",
+        "fr": "Au {at}, d'après la plateforme.",
+        "en": "As of {at}, from the hub's store.",
+    },
+    "report_held": {
+        "ar": "أُوقِف {overwriting} ملفًا في انتظار قرار شخص (الحد {limit}، وللوكالة {live} ملفًا حيًا).",
+        "fr": "{overwriting} dossiers sont retenus jusqu'à la décision d'une personne (limite {limit}, "
+        "{live} dossiers vivants).",
+        "en": "{overwriting} records are held until a person decides ({limit} would have passed, of {live} "
+        "live records).",
+    },
+    "report_passes": {
+        "ar": "لا شيء موقوف (الحد {limit}، وللوكالة {live} ملفًا حيًا).",
+        "fr": "Rien n'est retenu (limite {limit}, {live} dossiers vivants).",
+        "en": "Nothing is held ({limit} may pass, of {live} live records).",
+    },
+    "report_waiting": {
+        "ar": "إحالات تنتظر",
+        "fr": "Références en attente",
+        "en": "References that wait",
+    },
+    "report_here": {
+        "ar": "ما تقوله المنصة بخلاف صفوف الوكالة ({rows} صفوف)",
+        "fr": "Ce que la plateforme dit autrement que les dossiers de l'agence ({rows} lignes)",
+        "en": "What the hub says otherwise than the agency's own records ({rows} rows)",
+    },
+    "report_elsewhere": {
+        "ar": "ما لدى الوكالات الأخرى بقول هذه الوكالة",
+        "fr": "Ce que les autres agences détiennent sur la parole de celle-ci",
+        "en": "What other agencies hold on this agency's word",
+    },
     "sampled": {
         "ar": "لم تُقرأ إلا الصفوف الأولى ({types}): الأعداد تخصها وحدها. استعملوا --limit لقراءة المزيد.",
         "fr": "Seules les premières lignes ont été lues ({types}) : les nombres ne portent que sur "
@@ -40,7 +77,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "uncertain": {"ar": "غير مؤكدة: تحتاج إلى مراجعة", "fr": "incertains : à examiner", "en": "uncertain"},
     "refused": {"ar": "لا يمكن قراءتها", "fr": "illisibles", "en": "cannot be read"},
-    "silent": {"ar": "لا تفيد شيئًا", "fr": "sans rien à dire", "en": "say nothing"},
+    "silent": {
+        "ar": "أنشأتها المنصة ولا تفيد شيئًا من عندها",
+        "fr": "créés par la plateforme, sans rien à dire",
+        "en": "made by the hub, say nothing themselves",
+    },
     "merged": {
         "ar": "كيانات لدى وكالات أخرى ستُضم إلى غيرها",
         "fr": "entités d'autres agences qui n'en feraient plus qu'une",
@@ -61,12 +102,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "fr": "À examiner par une personne",
         "en": "For a person to look at",
     },
-    "waiting": {
+    "plan_waiting": {
         "ar": "إحالات ستنتظر",
         "fr": "Références qui attendraient",
         "en": "References that would wait",
     },
-    "here": {
+    "plan_here": {
         "ar": "ما سيتغير في صفوف الوكالة نفسها ({rows} صفوف)",
         "fr": "Ce qui changerait dans les dossiers de l'agence ({rows} lignes)",
         "en": "What would change in the agency's own records ({rows} rows)",
@@ -76,7 +117,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "fr": "Valeurs que les colonnes de l'agence ne peuvent contenir",
         "en": "Values that the agency's columns cannot hold",
     },
-    "elsewhere": {
+    "plan_elsewhere": {
         "ar": "ما سيتغير لدى الوكالات الأخرى",
         "fr": "Ce qui changerait dans les autres agences",
         "en": "What would change at other agencies",
@@ -93,7 +134,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "created": {"ar": "ملفات جديدة", "fr": "nouveaux dossiers", "en": "new records"},
     "ended": {"ar": "ملفات تُسحب", "fr": "dossiers retirés", "en": "records taken back"},
     "nothing": {"ar": "لا شيء", "fr": "rien", "en": "nothing"},
-    "brake_held": {
+    "plan_held": {
         "ar": "ستُوقَف: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit} (للوكالة {live} ملفًا حيًا). "
         "ما أعلاه هو ما يحصل بعد أن يفرج عنها شخص.",
         "fr": "Serait retenu : {overwriting} dossiers remplaceraient des valeurs d'autres, la limite est de "
@@ -101,7 +142,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "Would be held: {overwriting} records put others' values aside, {limit} may ({live} live "
         "records). What stands above is what comes once a person has released it.",
     },
-    "brake_passes": {
+    "plan_passes": {
         "ar": "لن تُوقَف: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit}.",
         "fr": "Ne serait pas retenu : {overwriting} dossiers remplaceraient des valeurs d'autres, "
         "la limite est de {limit}.",

@@ -25,6 +25,7 @@ from hub.lanes.converged import Converged
 from hub.lanes.corrections import CorrectingIntake
 from hub.lanes.joins import JoinBrakes
 from hub.lanes.reading import DeadLetter, Message, Read
+from hub.lanes.services import _dead_row
 from hub.local.join_plan import JoinPlanner, Wish
 from hub.ops.join_counts import JoinCounts
 from hub.ops.parts import today
@@ -192,7 +193,8 @@ class JoiningAgency:
             source.acknowledge(batch)
         source.close()
 
-    def _note(self, _: Transaction, done: Converged) -> None:
+    def _note(self, tx: Transaction, done: Converged) -> None:
+        tx.save_dead_letters([_dead_row(one) for one in done.dead])
         self.dead += done.dead
         self.told += [one for settled in done.settled for one in settled.deliveries]
 

@@ -1,4 +1,4 @@
-"""The plan of a join on real databases: it writes nothing, and what it says is what then comes about."""
+"""A join planned and reported on real databases: nothing is written, and what is said comes about."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from joining_agency import JoiningAgency, inbox, values_changed
 from ops_hub import OpsHub, ops_hub
 from sql_agency import empty_database
@@ -18,10 +19,13 @@ from support.store_hub import empty
 
 from connectors.compose import database
 from hub.errors import ConfigurationError, JisrError
+from hub.local.join_commands import mapped_fields, plan
 from hub.local.join_plan import Wish
 from hub.local.stack import Stack
 from hub.ops.brakes import Brakes, brake_limits
-from hub.ops.join_counts import Elsewhere, TypeCounts, as_json
+from hub.ops.join_counts import Elsewhere, JoinCounts, TypeCounts, as_json
+from hub.ops.join_report import JoinReporter
+from hub.ops.veil import Veil
 from hub.store.tables import metadata
 
 BORN = datetime.date(1990, 5, 1)
@@ -276,19 +280,23 @@ def test_what_is_revealed_is_kept_first(agency: JoiningAgency) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--record-type", "centre"], "'centre' is not mapped; there are"),
         (["--html", "no/such/folder/p.html"], "--html no/such/folder/p.html: cannot be written"),
         (["--limit", "0"], "0 is not in the range"),
     ],
 )
-def test_a_mistake_is_told(agency: JoiningAgency, arguments: list[str], complaint: str) -> None:
-    told = agency.hub.run("connector", "plan", str(agency.file), "--database", agency.url, *arguments)
-    assert told.returncode != 0
-    assert complaint in told.stderr
-    assert "Traceback" not in told.stderr
+def test_a_mistake_is_told_before_anything_is_read(arguments: list[str], complaint: str) -> None:
+    told = CliRunner().invoke(plan, [__file__, "--database", "sqlite:///nothing", *arguments])
+    assert told.exit_code != 0
+    assert complaint in f"{told.output}{told.exception}"
 
 
-def test_a_table_that_is_not_there_is_named(agency: JoiningAgency) -> None:
+def test_what_there_is_not_is_named(agency: JoiningAgency) -> None:
+    with pytest.raises(ConfigurationError, match="'centre' is not mapped; there are"):
+        agency.plan(Wish("centre"))
+    with pytest.raises(ConfigurationError, match="there is no agreement of 'nobody'"):
+        JoinReporter(agency.hub.parts, "nobody", Veil())
+    with pytest.raises(ConfigurationError, match=r"is the mapping of entraide.*, not of ads"):
+        mapped_fields(agency.file, agency.hub.parts, "ads")
     agency.people.execute("DROP TABLE inscription")
     with pytest.raises(ConfigurationError, match="there is no table 'inscription'"):
         agency.plan()
@@ -310,3 +318,86 @@ def test_a_connection_to_read_is_one_that_cannot_write(agency: JoiningAgency) ->
     agency.people.close()
     files = {path.name for path in agency.file.parent.iterdir()}
     assert not [name for name in files if name.endswith(("-wal", "-shm", "-journal"))]
+
+
+# Afterwards
+
+
+def report(agency: JoiningAgency) -> JoinCounts:
+    parts = agency.hub.parts
+    mapped = mapped_fields(agency.file, parts, agency.name)
+    return JoinReporter(parts, agency.name, Veil(), mapped).report()
+
+
+def comparable(one: TypeCounts) -> dict[str, Any]:
+    """What a plan and a report must both say."""
+    return {
+        "rows": one.rows,
+        "matched": one.matched,
+        "uncertain": one.uncertain,
+        "new": one.new,
+        "duplicates": one.duplicates,
+        "refused": {key[:2]: n for key, n in numbers(one.refused).items()},
+        "reviews": numbers(one.reviews),
+        "waiting": numbers(one.waiting),
+        "here": outcomes(one.here),
+        "elsewhere": {
+            name: (there.created, there.ended, outcomes(there.fields))
+            for name, there in one.elsewhere.items()
+        },
+        "limit": one.brake.limit,
+    }
+
+
+def test_the_report_is_what_was_planned(agency: JoiningAgency) -> None:
+    planned = agency.plan()
+    agency.join(brake_limits(agency.hub.parts.settings))
+    for _ in range(2):
+        found = report(agency)
+        assert found.kind == "report"
+        for kind in planned.types:
+            assert comparable(found.types[kind]) == comparable(planned.types[kind]), kind
+        # What the hub wrote back is not the agency's word: the report stays the same.
+        agency.apply()
+
+
+def test_who_came_later_was_not_matched_by_the_join(agency: JoiningAgency) -> None:
+    agency.join(brake_limits(agency.hub.parts.settings))
+    before = report(agency).types["person"]
+    one = said(agency.hub.key("health", "h9"), 1, "insert", cin="ZZ1", birth_date=BORN)
+    one.stamp = one.effective = 2**61
+    agency.hub.take(one)
+    after = report(agency).types["person"]
+    assert (after.matched, after.new) == (before.matched, before.new)
+
+
+def test_what_is_held_and_what_the_agency_refuses_stand_in_it(agency: JoiningAgency) -> None:
+    parts = agency.hub.parts
+    settings = parts.settings
+    parts.settings = settings.model_copy(update={"brake_updates": 1, "brake_updates_percent": 1.0})
+    try:
+        agency.join(brake_limits(parts.settings))
+    finally:
+        parts.settings = settings
+    with parts.store.begin() as tx:
+        tx.connection.exec_driver_sql(
+            "INSERT INTO undelivered VALUES (%s, %s, 'person', 1, 'refused', 'not_null', 'nom', 0)",
+            (agency.name, b"e" * 16),
+        )
+    person = report(agency).types["person"]
+    (brake,) = Brakes(parts).list()
+    assert (person.brake.held, person.brake.overwriting) == (True, brake.held)
+    assert numbers(person.here_refused) == {("not_null", "nom"): 1}
+
+
+def test_the_command_reports_in_words_and_for_programs(agency: JoiningAgency, tmp_path: Path) -> None:
+    agency.join(brake_limits(agency.hub.parts.settings))
+    page = tmp_path / "report.html"
+    wish = ["connector", "report", agency.name, "--mapping", str(agency.file), "--json"]
+    told = agency.hub.run(*wish, "--language", "fr", "--html", str(page))
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert found["kind"] == "report"
+    assert found["records"]["person"]["matched"] == {"identifier_and_birth_date": 3, "identifier_and_name": 1}
+    assert "Bilan du raccordement" in page.read_text(encoding="utf-8")
+    assert NEW not in told.stdout + page.read_text(encoding="utf-8")
