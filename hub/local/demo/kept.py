@@ -36,11 +36,20 @@ class Kept:
 
 def read_kept(bootstrap: str, catalogue: Catalogue, events: EventSchemas) -> Kept:
     """Everything in `hub.<record>.assertions`, `hub.links` and `hub.<record>.golden`. Blocks."""
+    # One for all topics: there are dozens, and to connect takes longer than to read most of them.
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    try:
+        return _read_kept(consumer, catalogue, events)
+    finally:
+        consumer.close(autocommit=False)
+
+
+def _read_kept(consumer: KafkaConsumer, catalogue: Catalogue, events: EventSchemas) -> Kept:
     kept = Kept()
     envelope = fastavro.parse_schema(events.plain("envelope"))
 
     def values(topic: str, schema: dict[str, Any], version: Callable[[Any], int]) -> dict[str, Any]:
-        return _latest(_payloads(bootstrap, topic, envelope, fastavro.parse_schema(schema)), version)
+        return _latest(_payloads(consumer, topic, envelope, fastavro.parse_schema(schema)), version)
 
     for name, record in catalogue.records.items():
         assertions = values(topics.assertions(name), events.plain("assertions"), lambda one: one["seen"])
@@ -51,32 +60,28 @@ def read_kept(bootstrap: str, catalogue: Catalogue, events: EventSchemas) -> Kep
     return kept
 
 
-def _payloads(bootstrap: str, topic: str, envelope: Any, schema: Any) -> Iterator[tuple[str, Any]]:
-    for key, value in _messages(bootstrap, topic):
+def _payloads(consumer: KafkaConsumer, topic: str, envelope: Any, schema: Any) -> Iterator[tuple[str, Any]]:
+    for key, value in _messages(consumer, topic):
         if value is not None:
             payload = read(envelope, unframe(value)[1])["payload"]
             yield key, read(schema, unframe(payload)[1])
 
 
-def _messages(bootstrap: str, topic: str) -> Iterator[tuple[str, bytes | None]]:
+def _messages(consumer: KafkaConsumer, topic: str) -> Iterator[tuple[str, bytes | None]]:
     """(key, value) of every message that a topic holds now, partition by partition."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
-    try:
-        partitions = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
-        ends = consumer.end_offsets(partitions)
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        silent = 0
-        while any(consumer.position(partition) < ends[partition] for partition in partitions):
-            fetched = consumer.poll(timeout_ms=_POLL_MS)
-            silent = 0 if fetched else silent + 1
-            if silent > _SILENT_AFTER_POLLS:
-                raise Retriable(f"{topic} does not give what it holds: is the broker overloaded?")
-            for records in fetched.values():
-                for record in records:
-                    yield (record.key or b"").decode(), record.value
-    finally:
-        consumer.close(autocommit=False)
+    partitions = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
+    ends = consumer.end_offsets(partitions)
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    silent = 0
+    while any(consumer.position(partition) < ends[partition] for partition in partitions):
+        fetched = consumer.poll(timeout_ms=_POLL_MS)
+        silent = 0 if fetched else silent + 1
+        if silent > _SILENT_AFTER_POLLS:
+            raise Retriable(f"{topic} does not give what it holds: is the broker overloaded?")
+        for records in fetched.values():
+            for record in records:
+                yield (record.key or b"").decode(), record.value
 
 
 def _latest(messages: Iterable[tuple[str, Any]], version: Callable[[Any], int]) -> dict[str, Any]:
