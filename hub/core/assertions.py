@@ -57,7 +57,9 @@ class Assertions(msgspec.Struct, array_like=True):
     `returned`: the record was created for an entity and removed when that was retracted, so nobody at the
     agency deleted it, and it may be created again. `restored`: the record goes on for an earlier life whose
     deletion a person took back; its row is to be made again under its own local id. `withdrawn`: per field,
-    marks of assertions that a person took back, so that they do not come again.
+    marks of assertions that a person took back, so that they do not come again. `decided`: by record, whether
+    a steward decided that it is the same as this one, and the stamp of that: here so that the store can be
+    rebuilt, who is who is read from the store's decisions (R16, R31).
     """
 
     values: dict[str, Assertion] = msgspec.field(default_factory=dict)
@@ -66,6 +68,7 @@ class Assertions(msgspec.Struct, array_like=True):
     returned: bool = False
     restored: bool = False
     withdrawn: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
+    decided: dict[bytes, tuple[int, bool]] = msgspec.field(default_factory=dict)
 
 
 class RecordState(msgspec.Struct, kw_only=True):
@@ -231,6 +234,7 @@ def pack(asserts: Assertions) -> bytes:
             returned=asserts.returned,
             restored=asserts.restored,
             withdrawn=asserts.withdrawn,
+            decided=dict(sorted(asserts.decided.items())),
         )
     )
 

@@ -35,11 +35,21 @@ _AHEAD_BYTES = 512 * 1024
 POLL_MS = 200
 _RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 
+_MEND = (
+    "what was there and never read is gone. Let the agency say everything again (`jisr connector resnapshot "
+    "FILE`, at the agency), then let the lane begin at what is there (`jisr topics skip-gap {topic}`); see "
+    "docs/operations.md, 'A topic below its retention'"
+)
+
 T = TypeVar("T")
 
 
 class GapInLog(Fatal):
     """Messages that this lane has not read are gone from the log: going on would lose them silently."""
+
+
+class StoreSetBack(Fatal):
+    """The store says less than this worker has brought into it: it was set back beneath the worker."""
 
 
 class Lane(Service):  # type: ignore[misc]
@@ -159,7 +169,7 @@ class Lane(Service):  # type: ignore[misc]
         except OffsetOutOfRangeError as error:
             raise GapInLog(
                 f"lane {self.name}: the log no longer holds the offsets to read on from {error.args}; "
-                "see docs/operations.md, 'a topic below its retention'"
+                f"{_MEND.format(topic='TOPIC')}"
             ) from error
         messages, advances = self._batch(fetched)
         if messages:
@@ -214,6 +224,7 @@ class Lane(Service):  # type: ignore[misc]
         for partition in partitions:
             position = known[partition.topic, partition.partition]
             self._check(partition, position, earliest[partition], latest[partition])
+            self._check_forward(partition, position)
             self._consumer.seek(partition, position.next_offset)
             self._positions[partition] = position.next_offset
         self.moved()
@@ -237,11 +248,24 @@ class Lane(Service):  # type: ignore[misc]
 
     def _check(self, partition: TopicPartition, position: Position, earliest: int, latest: int) -> None:
         where = f"lane {self.name}: {partition.topic}[{partition.partition}]"
+        mend = _MEND.format(topic=partition.topic)
         if self._ids_now[partition.topic] != position.topic_id:
-            raise GapInLog(f"{where}: the topic was deleted and made anew since it was read")
+            raise GapInLog(f"{where}: the topic was deleted and made anew since it was read; {mend}")
         if not earliest <= position.next_offset <= latest:
             raise GapInLog(
-                f"{where}: offset {position.next_offset} is next, but the log holds {earliest} to {latest}"
+                f"{where}: offset {position.next_offset} is next, but the log holds {earliest} to {latest}; "
+                f"{mend}"
+            )
+
+    def _check_forward(self, partition: TopicPartition, position: Position) -> None:
+        """A position only ever moves on; whoever sees it go back reads a store that was set back (R31)."""
+        ours = self._positions.get(partition)
+        if ours is not None and position.next_offset < ours:
+            raise StoreSetBack(
+                f"lane {self.name}: {partition.topic}[{partition.partition}]: the store says that "
+                f"{position.next_offset} is next, and this worker had come to {ours}: it was set back. Stop "
+                "all workers, then run `jisr rebuild`; see docs/operations.md, 'The hub's store was lost, or "
+                "restored'"
             )
 
 

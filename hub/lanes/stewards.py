@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from hub.contracts import topics
 from hub.core.assertions import Change
+from hub.core.crosswalk import World
+from hub.core.matching import Decision
 from hub.core.step import Absorbed
 from hub.lanes.converged import Converged
 from hub.lanes.identify import find_block_around, link_block
@@ -65,11 +67,26 @@ class StewardsIntake(Intake):
             if missing or joined:
                 now = tx.records(missing).entity_of.values()
                 raise LockSetGrew(frozenset(wanted | joined | set(now)))
-            absorbed = Absorbed(evidence=set(records))
+            # Also said with what the records assert, so that a rebuilt store knows it (R31).
+            noted = _note_decisions(world, tx.decisions(records))
+            absorbed = Absorbed(touched=noted, evidence=set(records))
             linked = link_block(tx, policy, world, absorbed, block)
             self._after(tx, done, record_type, world, absorbed, linked, alone)
 
         return self._attempt(work, finish)
+
+
+def _note_decisions(world: World, decisions: Iterable[Decision]) -> set[bytes]:
+    """Let each record of a decision carry it; returns those that did not yet."""
+    noted = set()
+    for decision in decisions:
+        word = decision.stamp, decision.same
+        for one, other in ((decision.a, decision.b), (decision.b, decision.a)):
+            state = world.records.get(one)
+            if state is not None and state.asserts.decided.get(other) != word:
+                state.asserts.decided[other] = word
+                noted.add(one)
+    return noted
 
 
 def _no_message(change: Change) -> Message:

@@ -23,7 +23,7 @@ _STANDINGS = {
 }
 # What the kept topics do not carry, and why that is borne.
 LOST = (
-    "the audit trail, and who decided what and why: it names people of the staff, and is not published",
+    "the audit trail, and who decided what and why (the decisions on who is who are there): it names people",
     "what `jisr undo` could take back: only what stands is kept",
     "what stewards had decided on held changes and on masses: those of the last days are held once more",
     "held changes and masses that are older than the retention of `changes`: the agency says them again",

@@ -65,7 +65,7 @@ class Reconstruction:
             self._report("consents" if kind else "entities derived", seen, seen)
 
     def _derive(self, page: Iterable[bytes]) -> list[tuple[str, list[bytes]]]:
-        """Identities, references and disputes of a page; returns groups that need another look."""
+        """Identities, references, disputes and decisions; returns groups that need another look."""
         types = self._parts.types
         with self._parts.deciding() as tx:
             world = tx.members(list(page))
@@ -84,6 +84,7 @@ class Reconstruction:
                     if len(stamps) >= REWRITE_LIMIT
                 ]
             )
+            rebuilding.save_decisions(tx, world.records.values())
             return self._doubtful(tx, world)
 
     def _doubtful(self, tx: Transaction, world: World) -> list[tuple[str, list[bytes]]]:

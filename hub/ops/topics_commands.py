@@ -15,7 +15,8 @@ import click
 from hub.contracts.agreements import load_agreements
 from hub.contracts.records import Catalogue
 from hub.contracts.topics import TopicSpec
-from hub.ops.commands import as_json
+from hub.ops.commands import as_json, opened
+from hub.ops.gaps import Gap, gaps, skip
 from hub.ops.provision import Standing, compare_topics, misdivision, provision_topics, release_topics
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -60,7 +61,7 @@ def _release(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def topics() -> None:
-    """The topics that this release and its agreements need: list, check, create. None is ever deleted."""
+    """The topics that this release and its agreements need. None is ever deleted."""
 
 
 @topics.command("list")
@@ -121,6 +122,39 @@ def create_topics(needed: Sequence[TopicSpec], bootstrap: str, dry_run: bool) ->
         return
     made = provision_topics(bootstrap, needed)
     click.echo(f"{len(needed)} topics are in order, {len(made)} of them made now")
+
+
+@topics.command("skip-gap")
+@click.argument("name", metavar="TOPIC")
+@click.option("--yes", is_flag=True, help="Do it; without this the gaps are only shown.")
+@click.option("--who", default="", metavar="NAME", help="Who decides; needed with --yes.")
+@click.option("--why", default="", metavar="TEXT", help="Why; needed with --yes.")
+def skip_gap(name: str, yes: bool, who: str, why: str) -> None:
+    """Let a lane that stopped at a gap begin at the oldest message that TOPIC still holds (R25).
+
+    What was in the gap is not read by anybody: first let the agency say everything again, by
+    `jisr connector resnapshot FILE` there. Partitions that can be read on are left alone.
+    """
+    if yes and not (who.strip() and why.strip()):
+        raise click.UsageError("--yes needs --who NAME and --why TEXT: who decides, and why")
+    with opened() as parts:
+        found = gaps(parts, [name])
+        if yes:
+            skip(parts, found, who.strip(), why.strip())
+    for gap in found:
+        click.echo(_gap(gap))
+    if not found:
+        click.echo(f"{name} has no gap: whatever is next is there")
+    elif yes:
+        click.echo("the lane begins at what is there; start the workers")
+    else:
+        click.echo("nothing is changed. Once the agency has said all again: --yes --who NAME --why TEXT")
+
+
+def _gap(gap: Gap) -> str:
+    anew = "; the topic was made anew" if gap.anew else ""
+    there = f"{gap.earliest} to {gap.latest} is there"
+    return f"lane {gap.lane}: {gap.topic}[{gap.partition}]: {gap.next_offset} is next, {there}{anew}"
 
 
 def _steps(standings: Sequence[Standing], *, dry_run: bool) -> Iterator[str]:

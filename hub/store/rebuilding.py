@@ -121,6 +121,17 @@ _ALL_DUE = text("""
 """)
 
 
+_SAVE_DECISIONS = text("""
+    INSERT INTO decision AS d (a, b, same, stamp, who, why)
+    SELECT v.a, v.b, v.same, v.stamp, 'unknown', 'decided before the store was rebuilt'
+    FROM unnest(CAST(:a AS bytea[]), CAST(:b AS bytea[]), CAST(:same AS boolean[]), CAST(:stamp AS bigint[]))
+         AS v(a, b, same, stamp)
+    ON CONFLICT (a, b) DO UPDATE SET
+        same = excluded.same, stamp = excluded.stamp, who = excluded.who, why = excluded.why
+    WHERE d.stamp < excluded.stamp
+""")
+
+
 class Link(NamedTuple):
     """One line of the crosswalk, as `hub.links` has it."""
 
@@ -216,6 +227,18 @@ def save_entities(tx: Transaction, after: bytes, version: int, limit: int) -> tu
             entities[bytes(row.entity)].held[row.agency] = Held(b"", row.operation)
         tx.save_entities(entities.values())
     return max(entities, default=after), len(entities)
+
+
+def save_decisions(tx: Transaction, states: Iterable[RecordState]) -> None:
+    """Keep stewards' decisions as the records carry them: on pairs, the lower id first."""
+    latest: dict[tuple[bytes, bytes], tuple[int, bool]] = {}
+    for state in states:
+        for other, word in state.asserts.decided.items():
+            a, b = sorted((state.id, other))
+            latest[a, b] = max(latest.get((a, b), word), word)
+    if latest:
+        rows = [(a, b, same, stamp) for (a, b), (stamp, same) in sorted(latest.items())]
+        tx.connection.execute(_SAVE_DECISIONS, _columns(("a", "b", "same", "stamp"), rows))
 
 
 def save_waiting(tx: Transaction) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from hub.contracts import topics
 from hub.local import services
+from hub.local.demo.agencies.databases import AGENCY_DATABASES
 from hub.local.demo.audit import read_rows
 from hub.local.demo.kept import read_kept
 from hub.local.demo.population import population
@@ -24,6 +26,9 @@ from hub.local.demo.quiet import Quiet
 from hub.local.demo.region import Region
 from hub.local.demo.story.people import ADS_PHONE, ENTRAIDE_PHONE, SET_ADS_PHONE, Known, received
 from hub.local.demo.story.scene import Scene
+from hub.local.process_spec import ProcessSpec
+from hub.local.stack import AgencyDatabase
+from hub.ops.log_reader import LogReader
 from hub.store.tables import metadata
 
 PEOPLE = 25
@@ -66,12 +71,22 @@ class Worker:
     def __init__(self, region: Region) -> None:
         self._spec = services.hub_worker(region.stack, 0)
         self._process: subprocess.Popen[bytes] | None = None
+        self._said = region.stack.options.home / "worker.txt"
+
+    def end(self) -> str:
+        """Wait until it ends by itself; what it said."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.wait(WITHIN_S)
+        return self._said.read_text(encoding="utf-8")
 
     def run(self) -> None:
         """Start it unless it runs; returns when it is ready."""
         if self._process is not None:
             return
-        self._process = process = subprocess.Popen(self._spec.argv, env=self._spec.env, cwd=self._spec.cwd)
+        spec = self._spec
+        with self._said.open("wb") as said:
+            self._process = process = subprocess.Popen(spec.argv, env=spec.env, cwd=spec.cwd, stderr=said)
         until(lambda: process.poll() is not None or ready(self._spec))
         assert process.poll() is None, "the worker has ended"
 
@@ -119,10 +134,19 @@ def refusal(region: Region) -> str:
 
 
 def rebuild(region: Region, *arguments: str) -> subprocess.CompletedProcess[str]:
-    spec = services.hub_worker(region.stack, 0)
-    command = [*spec.argv[: list(spec.argv).index("hub")], "rebuild", *arguments]
+    return jisr(services.hub_worker(region.stack, 0), "rebuild", *arguments)
+
+
+def jisr(spec: ProcessSpec, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command, in the environment of a process of ours."""
+    own = next(place for place, word in enumerate(spec.argv) if word in ("hub", "connector"))
     return subprocess.run(
-        command, env={**os.environ, **spec.env}, capture_output=True, text=True, timeout=WITHIN_S, check=False
+        [*spec.argv[:own], *arguments],
+        env=spec.env,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
     )
 
 
@@ -198,9 +222,11 @@ def test_r18_the_drill_of_a_store_of_yesterday(region: Region, worker: Worker, s
     an_edit_flows(scene, known)
     at_rest(region)
     now = evidence(region)
-    worker.stop()
     put_back = (f"INSERT INTO {t} OVERRIDING SYSTEM VALUE TABLE yesterday.{t}" for t in TABLES)
     as_owner(region, f"TRUNCATE {', '.join(TABLES)}", *put_back, "DROP SCHEMA yesterday CASCADE")
+    # The worker runs on, until it notices that its positions went back.
+    repeated(region, topics.changes("ads", "person"))
+    assert "it was set back" in worker.end()
     assert "older than what it has published" in refusal(region)
     refused = rebuild(region, "--yes")
     name = make_url(region.stack.endpoints.store).database
@@ -211,6 +237,56 @@ def test_r18_the_drill_of_a_store_of_yesterday(region: Region, worker: Worker, s
     at_rest(region)
     assert differing(now, evidence(region)) == []
     an_edit_flows(scene, known)
+
+
+def repeated(region: Region, topic: str) -> None:
+    """The last message of a topic comes once more, which changes nothing."""
+    with closing(LogReader(region.bootstrap)) as log:
+        last = list(log.tails(log.places([topic])[0], 1))[-1]
+    producer = KafkaProducer(bootstrap_servers=region.bootstrap, acks="all")
+    producer.send(topic, key=last.key, value=last.value, partition=last.partition)
+    producer.flush(timeout=30)
+    producer.close()
+
+
+@pytest.mark.campaign
+def test_r25_the_drill_of_a_gap(region: Region, worker: Worker, scene: Scene) -> None:
+    worker.run()
+    known = received(scene, phone=scene.phone())
+    scene.find("ads", ADS_PHONE, id=known.ads)
+    at_rest(region)
+    worker.stop()
+    phone = scene.phone()
+    scene.edit("ads", SET_ADS_PHONE, phone=phone, id=known.ads)
+    topic = topics.changes("ads", "person")
+    lost(region, topic)
+    said = refusal(region)
+    assert f"{topic}[" in said
+    assert "`jisr connector resnapshot FILE`" in said
+    assert f"`jisr topics skip-gap {topic}`" in said
+    connector = services.connector(region.stack, AgencyDatabase("ads", AGENCY_DATABASES["ads"][0]))
+    again = jisr(connector, "connector", "resnapshot", str(connector.argv[-1]), "--yes")
+    assert again.returncode == 0, again.stderr
+    region.stack.restart(connector.name)
+    spec = services.hub_worker(region.stack, 0)
+    assert "nothing is changed" in jisr(spec, "topics", "skip-gap", topic).stdout
+    why = ("--yes", "--who", "Salma", "--why", "said again")
+    skipped = jisr(spec, "topics", "skip-gap", topic, *why)
+    assert "the lane begins at what is there" in skipped.stdout, skipped.stderr
+    worker.run()
+    scene.see("entraide", phone, ENTRAIDE_PHONE, id=known.entraide)
+    at_rest(region)
+    assert "has no gap" in jisr(spec, "topics", "skip-gap", topic).stdout
+
+
+def lost(region: Region, topic: str) -> None:
+    """What a retention that is too short does: the unread edit comes to the topic, and is gone."""
+    with closing(Quiet(region)) as quiet:
+        until(lambda: not quiet.all_read())
+    with closing(KafkaAdminClient(bootstrap_servers=region.bootstrap)) as admin:
+        with closing(LogReader(region.bootstrap)) as log:
+            ends = log.ends(log.places([topic])[0])
+        admin.delete_records({TopicPartition(*place): end for place, end in ends.items()})
 
 
 def an_edit_flows(scene: Scene, known: Known) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,15 +20,19 @@ from support.changes import said
 from hub.cli import jisr
 from hub.contracts import topics
 from hub.errors import Fatal
+from hub.lanes.converged import Converged
+from hub.lanes.publication import outbound, read_named, restated_records
 from hub.local.stack import Stack
 from hub.ops.behind import StoreBehind, StoreCheck
 from hub.ops.kept import ForeignKey
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
 from hub.ops.rebuild import Counts, Rebuild
+from hub.ops.reviews import Reviews
 from hub.ops.said import Interpreter, Said
 from hub.ops.situation import EMPTY, LEVEL, OLDER, Situation, Surroundings
 from hub.store.tables import metadata
+from hub.store.transaction import Transaction
 
 BORN = datetime.date(1990, 5, 1)
 TABLES = ", ".join(f'"{table}"' for table in metadata.tables)
@@ -83,12 +87,37 @@ def populated(hub: OpsHub) -> OpsHub:
             entraide("E2", "enrolment"), 21, "insert", number="INS-2026-000002", person="99", status="active"
         )
     )
+    # Two decisions of a steward: against what speaks for it, and for what speaks against it.
+    hub.take(said(ads("10"), 23, "insert", cin="SH3", birth_date=BORN, family_name_fr="Idrissi"))
+    hub.take(said(entraide("4"), 24, "insert", cin="SH3", birth_date=BORN, family_name_fr="Idrissi"))
+    hub.take(said(ads("11"), 25, "insert", family_name_fr="Fassi"))
+    hub.take(said(entraide("5"), 26, "insert", family_name_fr="Bennis"))
+    reviews = Reviews(hub.parts)
+    not_her: Any = {"same": False, "who": "S", "why": "her sister"}
+    her: Any = {"same": True, "who": "S", "why": "met her"}
+    reviews.decide(f"{hub.name('ads')}:10", f"{hub.name('entraide')}:4", "person", **not_her)
+    reviews.decide(f"{hub.name('ads')}:11", f"{hub.name('entraide')}:5", "person", **her)
+    leftover(hub)
     consent = {"person": "1", "purpose": "social-integration", "status": "given"}
     recipients = [hub.name("ads")]
     hub.take(said(entraide("C1", "consent"), 22, "insert", recipients=recipients, **consent))
     hub.settle_due()
     hub.publish()
     return hub
+
+
+def leftover(hub: OpsHub) -> None:
+    """Keep what a person's decision left to the workers to publish."""
+    rows = hub.rows("DELETE FROM publication RETURNING payload")
+    entities, records, raw = read_named(bytes(row.payload) for row in rows)
+    encoder = hub.parts.encoder()
+
+    def finish(tx: Transaction, done: Converged) -> None:
+        out, _ = outbound(encoder, done)
+        out.messages += [*raw, *restated_records(encoder, tx, records)]
+        hub.outs.append(out)
+
+    hub.parts.intake.restate(entities, finish)
 
 
 def lose(hub: OpsHub) -> None:
@@ -160,9 +189,9 @@ def rebuilt(hub: OpsHub, replace: str | None = None) -> Counts:
         return Rebuild(parts).run(found, replace)
 
 
-def run(hub: OpsHub, *arguments: str) -> Result:
-    """`jisr rebuild`, in this process."""
-    return CliRunner(env=hub.environment).invoke(jisr, ["rebuild", *arguments])
+def run(hub: OpsHub, *arguments: str, command: Sequence[str] = ("rebuild",)) -> Result:
+    """A command, by itself `jisr rebuild`, in this process."""
+    return CliRunner(env=hub.environment).invoke(jisr, [*command, *arguments])
 
 
 def contents(said: Mapping[tuple[str, bytes], tuple[int, bytes]]) -> dict[tuple[str, bytes], bytes]:
@@ -189,6 +218,19 @@ def test_r31_a_lost_store_comes_back_as_it_was(populated: OpsHub) -> None:
     assert state(hub) == before
     assert contents(told(hub)) == contents(said_before)
     assert epochs(hub) == {1}
+    # What a steward decided goes on to hold when the evidence is looked at again.
+    hub.take(said(hub.key("ads", "10"), 28, birth_date=BORN, given_name_fr="Zineb"))
+    hub.take(said(hub.key("ads", "11"), 28, cin="SH11"))
+    assert entity_of(hub, "ads", "10") != entity_of(hub, "entraide", "4")
+    assert entity_of(hub, "ads", "11") == entity_of(hub, "entraide", "5")
+    hub.publish()
+    hub.parts.store.close()
+
+
+def entity_of(hub: OpsHub, agency: str, local_id: str) -> bytes:
+    record = hub.parts.ids.record(*hub.key(agency, local_id))
+    with hub.parts.looking() as tx:
+        return tx.records({record}).entity_of[record]
 
 
 def test_r18_a_store_that_was_set_back_is_refused_and_comes_back(populated: OpsHub) -> None:
@@ -197,7 +239,7 @@ def test_r18_a_store_that_was_set_back_is_refused_and_comes_back(populated: OpsH
     hub.rows(AUDITED)
     with copied(hub) as restore:
         hub.take(said(hub.key("ads", "7"), 30, phone="+212699999999"))
-        hub.take(said(hub.key("entraide", "5"), 31, "insert", cin="SH5", birth_date=BORN))
+        hub.take(said(hub.key("entraide", "6"), 31, "insert", cin="SH5", birth_date=BORN))
         hub.settle_due()
         hub.publish()
         check(hub)
@@ -214,7 +256,7 @@ def test_r18_a_store_that_was_set_back_is_refused_and_comes_back(populated: OpsH
     built = rebuilt(hub, found.database)
     assert built.epoch > max(version >> 40 for version, _ in said_now.values())
     assert state(hub) == now
-    assert len(hub.rows("SELECT FROM audit")) == 1
+    assert len(hub.rows("SELECT FROM audit WHERE purpose = 'z'")) == 1
     start(hub)
     assert contents(told(hub)) == contents(said_now)
     assert epochs(hub) == {built.epoch}
@@ -270,6 +312,32 @@ def test_a_rebuild_that_broke_off_is_begun_again_by_the_same_command(populated: 
     assert (told["store"]["standing"], told["built"]["records"]) == ("broken_off", len(before["records"]))
     assert state(hub) == before
     start(hub)
+
+
+def test_r25_a_lane_that_stopped_at_a_gap_begins_at_what_is_there(populated: OpsHub) -> None:
+    hub, topic = populated, topics.changes(populated.name("ads"), "person")
+    with closing(KafkaAdminClient(bootstrap_servers=hub.bootstrap)) as admin:
+        now = str(admin.describe_topics([topic])[0]["topic_id"])
+    partitions = {0: (now, 7), 1: (now, 0), 2: ("of another topic of this name", 0)}
+    for partition, position in partitions.items():
+        hub.rows(
+            "INSERT INTO position VALUES ('intake', %s, %s, %s, %s) RETURNING 1", topic, partition, *position
+        )
+    shown = run(hub, topic, command=("topics", "skip-gap")).output
+    assert f"lane intake: {topic}[0]: 7 is next, 0 to 0 is there\n" in shown
+    assert f"lane intake: {topic}[2]: 0 is next, 0 to 0 is there; the topic was made anew\n" in shown
+    assert "nothing is changed" in shown
+    assert run(hub, topic, "--yes", command=("topics", "skip-gap")).exit_code == 2
+    done = run(hub, topic, "--yes", "--who", "S", "--why", "said again", command=("topics", "skip-gap"))
+    assert "the lane begins at what is there" in done.output
+    assert [row.partition for row in hub.rows("SELECT partition FROM position WHERE topic = %s", topic)] == [
+        1
+    ]
+    kept = hub.rows("SELECT subject, purpose, detail FROM audit WHERE action = 'gap_skipped' ORDER BY id")
+    assert kept[0] == (f"lane intake: {topic}[0]", "said again", "7 was next, 0 to 0 was there")
+    assert len(kept) == 2
+    hub.rows("DELETE FROM position WHERE topic = %s RETURNING 1", topic)
+    hub.parts.store.close()
 
 
 def test_a_store_in_use_is_not_replaced(populated: OpsHub) -> None:
