@@ -30,7 +30,8 @@ from hub.lanes.identify import LINK, find_block, link_block
 from hub.lanes.joins import JoinBrakes, MassJoin
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.errors import LockSetGrew
-from hub.store.transaction import Advance, Transaction
+from hub.store.loading import Advance
+from hub.store.transaction import Transaction
 
 LANE = "intake"
 # A lock set that grows this often in one batch means that something else is wrong.

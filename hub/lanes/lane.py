@@ -23,8 +23,8 @@ from hub.lanes.reading import Message
 from hub.lanes.turns import Fetched, Turns, onward
 from hub.store.engine import HubStore
 from hub.store.errors import Fenced
+from hub.store.loading import Advance
 from hub.store.positions import Position, load_positions, save_first_positions
-from hub.store.transaction import Advance
 
 # Batches grow under load up to this, and are as small as what is there when there is little.
 MAX_BATCH = 2_000

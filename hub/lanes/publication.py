@@ -16,7 +16,8 @@ from hub.core.settle import Delivery, Settled
 from hub.lanes.converged import Converged
 from hub.lanes.messages import Encoder, OutMessage
 from hub.lanes.refusals import refusals
-from hub.store.transaction import Advance, Transaction
+from hub.store.loading import Advance
+from hub.store.transaction import Transaction
 
 Raw = tuple[str, bytes, bytes | None, tuple[tuple[str, bytes], ...]]
 

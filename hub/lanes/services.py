@@ -30,6 +30,7 @@ from hub.lanes.publication import (
 )
 from hub.lanes.reading import DeadLetter, Message, Read, Reading
 from hub.store.history import forget
+from hub.store.loading import Advance
 from hub.store.positions import (
     Farewell,
     ReceiptException,
@@ -39,7 +40,7 @@ from hub.store.positions import (
     save_receipts,
     take_farewells,
 )
-from hub.store.transaction import Advance, Transaction
+from hub.store.transaction import Transaction
 
 # A publication older than this belongs to a worker that is gone, or it would have been removed.
 _ORPHAN_AGE_S = 15.0

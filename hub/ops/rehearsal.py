@@ -21,9 +21,10 @@ from hub.lanes.intake import Intake
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.ops.parts import Parts, today
 from hub.store.dead_letters import hold_states
+from hub.store.loading import Advance
 from hub.store.overlay import look_at_sharers
 from hub.store.stewardship import HELD
-from hub.store.transaction import Advance, Transaction
+from hub.store.transaction import Transaction
 
 
 class Onlooker(Transaction):

@@ -24,7 +24,7 @@ from hub.lanes.publication import named_payload, read_named
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
 from hub.ops.said import Interpreter, Said
-from hub.store.transaction import entity_of_row
+from hub.store.rows import entity_of_row
 
 # A message that should be there is not, or cannot be read; it says something else than the store; it is of a
 # later version than the store has; it tells an agency to hold what the store says that it does not hold.

@@ -19,16 +19,9 @@ from hub.core.matching import Review
 from hub.core.projection import UPSERT
 from hub.core.settle import Reference, Target
 from hub.core.step import Hold
-from hub.store.transaction import (
-    Advance,
-    Transaction,
-    columns_of,
-    entity_of_row,
-    look_at_entities,
-    read_records,
-    row_of_entity,
-    row_of_record,
-)
+from hub.store.loading import Advance, look_at_entities
+from hub.store.rows import columns_of, entity_of_row, read_records, row_of_entity, row_of_record
+from hub.store.transaction import Transaction
 
 _SHARERS = text("SELECT value, records FROM identity WHERE value = ANY(CAST(:values AS bytea[]))")
 

@@ -19,7 +19,7 @@ from hub.core.projection import DELETE, MERGED, RETRACT, UPSERT
 from hub.core.step import IDENTIFIER_CHANGED, INCARNATION_ENDED, STALE_FORM
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.errors import Fenced
-from hub.store.transaction import Advance
+from hub.store.loading import Advance
 
 BORN = datetime.date(1990, 1, 1)
 EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")

@@ -25,7 +25,8 @@ from hub.lanes.intake import Intake
 from hub.lanes.reading import Message, Read
 from hub.store.engine import HubStore
 from hub.store.errors import Fenced
-from hub.store.transaction import Advance, Transaction
+from hub.store.loading import Advance
+from hub.store.transaction import Transaction
 
 BORN = datetime.date(1990, 1, 1)
 EN, ADS, REGION = key("entraide", "1"), key("ads", "a"), key("region", "r")

@@ -20,7 +20,8 @@ from hub.core.settle import Reference, Target
 from hub.core.step import Hold
 from hub.errors import Retriable
 from hub.store.errors import Fenced, StoreAway
-from hub.store.transaction import Advance, Transaction
+from hub.store.loading import Advance
+from hub.store.transaction import Transaction
 from simulation.schedule import Schedule
 from simulation.statements import Statements, add_due
 from simulation.tables import MemoryTables, Session

@@ -18,6 +18,7 @@ from support.store_hub import StoreHub, empty, open_store
 from hub.lanes.intake import LANE
 from hub.lanes.joining import Joining
 from hub.store.errors import Fenced
+from hub.store.loading import Advance
 from hub.store.positions import (
     Farewell,
     Position,
@@ -29,7 +30,6 @@ from hub.store.positions import (
     save_receipts,
     take_farewells,
 )
-from hub.store.transaction import Advance
 from simulation.schedule import Schedule
 from simulation.store import MemoryStore
 

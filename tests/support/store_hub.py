@@ -20,9 +20,10 @@ from hub.lanes.intake import LANE, Intake
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.store.engine import HubStore
 from hub.store.errors import Fenced
+from hub.store.loading import Advance
 from hub.store.migrate import migrate
 from hub.store.positions import Position, load_positions, save_first_positions
-from hub.store.transaction import Advance, Transaction
+from hub.store.transaction import Transaction
 from support.contracts import CATALOGUE, IDS, TERMS, TODAY, TYPES
 from support.facts import Facts, facts
 
