@@ -48,6 +48,7 @@ from hub.store.transaction import Transaction
 
 JISR = [sys.executable, "-c", "from hub.cli import main; main()"]
 PURPOSE = "social-integration"
+RECORD_TYPES = ("centre", "consent", "enrolment", "person")
 # What ads may hold of a person: neither the pupil's code nor, without consent, the disability.
 NOT_FOR_ADS = ("massar_code", "disability")
 
@@ -224,6 +225,8 @@ def ops_hub(stack: Stack, folder: Path, joining: Sequence[str] = ()) -> Iterator
 def _copy_schemas(folder: Path, suffix: str) -> None:
     """The release's schemas, with the names of this hub's agencies where a field names who has a say."""
     for path in SCHEMAS.rglob("*.avsc"):
+        if path.parent.name == "records" and path.stem not in RECORD_TYPES:
+            continue
         copied = folder / path.relative_to(SCHEMAS)
         copied.parent.mkdir(parents=True, exist_ok=True)
         schema = json.loads(path.read_text(encoding="utf-8"))
