@@ -16,12 +16,13 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from hub.contracts import topics
+from hub.core.crosswalk import EPOCH_BITS
 from hub.core.tokens import Ids
 from hub.errors import Fatal
 from hub.ops.kept import ForeignKey, KeptTopics, Unreadable
 from hub.ops.log_reader import PEEK_BYTES, Found, LogReader
 from hub.ops.parts import Parts
-from hub.store.facts import KEY, REBUILDING, fact, put_fact
+from hub.store.facts import KEY, REBUILDING, epoch, fact, put_fact
 from hub.store.transaction import Transaction
 
 # What a store lost was published last by somebody: it ends at least one partition, and most often several.
@@ -125,7 +126,12 @@ def something_published(log: LogReader) -> bool:
 
 
 def compare(tx: Transaction, last: dict[bytes, int]) -> Behind:
-    """How many of these entities the store knows in a lower version, or not at all."""
+    """How many of these entities the store knows in a lower version, or not at all.
+
+    Versions of an earlier epoch are no evidence: the rebuild that raised it knew them (R18).
+    """
+    floor = epoch(tx) << EPOCH_BITS
+    last = {entity: version for entity, version in last.items() if version >= floor}
     behind = 0
     for page in _pages(sorted(last)):
         known = tx.versions(page)

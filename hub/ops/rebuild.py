@@ -94,8 +94,8 @@ class Rebuild:
             with self._parts.deciding() as tx:
                 highest = rebuilding.gather_entities(tx)
                 to = max(epoch(tx), highest >> EPOCH_BITS) + 1
-            entities = self._make_entities(to << EPOCH_BITS)
             self._read_states(log, read)
+            entities = self._make_entities(to << EPOCH_BITS)
             moved = self._mend_positions(log)
         return self._finish(found, read, to, entities, moved)
 

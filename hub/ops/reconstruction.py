@@ -46,8 +46,9 @@ class Reconstruction:
         for page in self._pages(CONSENT) if CONSENT in self._parts.types else ():
             self._consents(page)
         again = 0
+        finish = hand_over(self._parts.encoder())
         for record_type, records in (*doubtful, *self._sharers()):
-            self._identify(record_type, records)
+            self._parts.intake.reidentify(record_type, records, lambda _: True, finish)
             again += 1
             self._report("looked at again", again, again)
         return again
@@ -114,10 +115,6 @@ class Reconstruction:
             for _, record_type, those in rows:
                 if len(those) > 1 and len({entity_of[one] for one in those}) > 1:
                     yield record_type, those
-
-    def _identify(self, record_type: str, records: list[bytes]) -> None:
-        finish = hand_over(self._parts.encoder())
-        self._parts.intake.reidentify(record_type, records, lambda _: True, finish)
 
     def _consents(self, page: list[bytes]) -> None:
         """Make consents inputs of their persons' rows again, before anybody is settled (R17)."""

@@ -61,8 +61,13 @@ _GATHER_ENTITIES = text("""
 
 _HIGHEST = text("SELECT coalesce(max(version), 0) FROM rebuild_entity")
 
+# An entity whose founding record is not known here is found anew when its change is read again; a row for it
+# would be in the way of that.
 _ENTITIES = text("""
-    SELECT entity, record_type FROM rebuild_entity WHERE entity > :after ORDER BY entity LIMIT :limit
+    SELECT e.entity, e.record_type FROM rebuild_entity e
+    WHERE e.entity > :after AND (EXISTS (SELECT FROM record r WHERE r.id = e.entity)
+                                 OR EXISTS (SELECT FROM record r WHERE r.entity = e.entity))
+    ORDER BY e.entity LIMIT :limit
 """)
 
 _TOLD = text("""

@@ -212,6 +212,7 @@ def test_r31_the_drill_of_a_lost_store(region: Region, worker: Worker, scene: Sc
     an_edit_flows(scene, received(scene, phone=scene.phone()))
 
 
+@pytest.mark.campaign
 def test_r18_the_drill_of_a_store_of_yesterday(region: Region, worker: Worker, scene: Scene) -> None:
     worker.run()
     known = received(scene, phone=scene.phone())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from support.changes import said
 
 from hub.cli import jisr
 from hub.contracts import topics
+from hub.core.projection import UPSERT
 from hub.errors import Fatal
 from hub.lanes.converged import Converged
 from hub.lanes.publication import outbound, read_named, restated_records
@@ -27,7 +29,7 @@ from hub.ops.behind import StoreBehind, StoreCheck
 from hub.ops.kept import ForeignKey
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
-from hub.ops.rebuild import Counts, Rebuild
+from hub.ops.rebuild import Counts, Rebuild, Report
 from hub.ops.reviews import Reviews
 from hub.ops.said import Interpreter, Said
 from hub.ops.situation import EMPTY, LEVEL, OLDER, Situation, Surroundings
@@ -131,6 +133,13 @@ def state(hub: OpsHub) -> dict[str, Any]:
     """Everything that must be as it was."""
     with hub.parts.looking() as tx:
         world = tx.entities({bytes(row.id) for row in hub.rows("SELECT id FROM entity")})
+    counted = Counter(
+        (agency, e.record_type)
+        for e in world.entities.values()
+        for agency, held in e.held.items()
+        if held.operation == UPSERT
+    )
+    assert {(row[0], row[1]): row[2] for row in hub.rows(HOLDINGS)} == counted
     return {
         "records": sorted(
             tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in hub.rows(STATES)
@@ -182,11 +191,11 @@ def look(hub: OpsHub) -> Situation:
         return Surroundings(parts).look()
 
 
-def rebuilt(hub: OpsHub, replace: str | None = None) -> Counts:
+def rebuilt(hub: OpsHub, replace: str | None = None, report: Report = lambda *_: None) -> Counts:
     hub.parts.store.close()
     with closing(Parts(hub.parts.settings)) as parts:
         found = Surroundings(parts).look()
-        return Rebuild(parts).run(found, replace)
+        return Rebuild(parts, report).run(found, replace)
 
 
 def run(hub: OpsHub, *arguments: str, command: Sequence[str] = ("rebuild",)) -> Result:
@@ -263,6 +272,30 @@ def test_r18_a_store_that_was_set_back_is_refused_and_comes_back(populated: OpsH
     assert look(hub).standing == LEVEL
 
 
+def test_r16_what_a_worker_had_not_said_to_its_end_is_found_by_the_evidence(populated: OpsHub) -> None:
+    hub = populated
+    born = datetime.date(1975, 3, 2)
+    hub.take(said(hub.key("ads", "20"), 40, "insert", birth_date=born, family_name_fr="Chraibi"))
+    hub.take(said(hub.key("entraide", "20"), 41, "insert", birth_date=born, cin="SH20"))
+    hub.take(said(hub.key("ads", "21"), 42, "insert", birth_date=born, family_name_fr="Daoudi"))
+    hub.publish()
+    hub.take(said(hub.key("ads", "20"), 43, cin="SH20"))  # a merge
+    hub.take(said(hub.key("ads", "22"), 44, "insert", birth_date=born, family_name_fr="Ennaji"))  # a newcomer
+    now = state(hub)
+    for out in hub.outs:
+        out.messages = [message for message in out.messages if message.topic != topics.LINKS]
+    hub.publish()
+    lose(hub)
+    built = rebuilt(hub)
+    assert built.unlinked == 1
+    assert built.reviewed >= 1
+    assert entity_of(hub, "ads", "20") == entity_of(hub, "entraide", "20")
+    assert entity_of(hub, "ads", "21") != entity_of(hub, "ads", "20")
+    hub.take(said(hub.key("ads", "22"), 44, "insert", birth_date=born, family_name_fr="Ennaji"))  # read again
+    start(hub)
+    assert state(hub) == now
+
+
 @contextmanager
 def copied(hub: OpsHub) -> Iterator[Callable[[], None]]:
     """A copy of all tables, as a backup is; what it gives puts them back."""
@@ -303,8 +336,14 @@ def test_a_rebuild_that_broke_off_is_begun_again_by_the_same_command(populated: 
     assert "nothing speaks for a rebuild" in shown.output
     assert f"`jisr rebuild --yes --replace {look(hub).database}`" in shown.output
     assert state(hub) == before
-    hub.rows("DELETE FROM record RETURNING 1")
-    hub.rows("INSERT INTO setting VALUES ('rebuilding', '1') RETURNING 1")
+
+    def break_off(step: str, *_: int) -> None:
+        if step == "entities derived":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuilt(hub, look(hub).database, break_off)
+    assert hub.rows("SELECT FROM record")
     with pytest.raises(StoreBehind, match="again"):
         check(hub)
     hub.parts.store.close()
