@@ -7,26 +7,19 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from hub.console.access import Permission
+from hub.console.holds import REASONS
 from hub.console.languages import marked
 from hub.console.overview import Overview, overview, words_of_progress
 from hub.console.routing import API, Guarded, Section
 from hub.console.visit import Visit
 from hub.contracts.agreements import CONSENT, PUBLIC_MISSION, Agreement
 from hub.lanes.messages import hub_name
-from hub.ops.holds import HeldStory, Holds
+from hub.ops.holds import Holds
 from hub.ops.troubles import undelivered_at
-from hub.ops.veil import Veil
 
 # So many deliveries and holds are shown; there may be more.
 SHOWN = 100
 
-REASONS = {
-    "stale_form": marked("An outdated form was saved"),
-    "identifier_changed": marked("A strong identifier changed"),
-    "mass_delete": marked("Many deletions at once"),
-    "mass_update": marked("Many updates at once"),
-    "mass_join": marked("A joining agency's snapshot would change many records"),
-}
 STATES = {
     "refused": marked("Refused"),
     "waiting": marked("Waiting"),
@@ -183,32 +176,9 @@ def read(visit: Visit) -> Response:
     return visit.json(_read(visit))
 
 
-def _hold(visit: Visit, veil: Veil) -> HeldStory:
-    return Holds(visit.parts).show(int(visit.path("hold")), veil)
-
-
-def show_hold(visit: Visit) -> Response:
-    """One held change with its values covered."""
-    return _hold_page(visit, _hold(visit, visit.veil), revealed=False)
-
-
-def reveal_hold(visit: Visit) -> Response:
-    """The same with its values in full, once, for the purpose that the form states."""
-    key = _hold(visit, visit.veil).hold.change.key
-    subject = f"hold {visit.path('hold')}"
-    veil = visit.revealed(subject, agency=key.agency, record_type=key.record_type)
-    return _hold_page(visit, _hold(visit, veil), revealed=True)
-
-
-def _hold_page(visit: Visit, story: HeldStory, *, revealed: bool) -> Response:
-    return visit.page("hold.html", story=story, revealed=revealed, reasons=REASONS)
-
-
 SECTION = Section(
     (
         Guarded("/agencies/{agency}", show, Permission.SEE_PROGRESS),
-        Guarded("/holds/{hold:int}", show_hold, Permission.SEE_HOLDS),
-        Guarded("/holds/{hold:int}", reveal_hold, Permission.REVEAL, method="POST"),
         Guarded(
             f"{API}/agencies/{{agency}}",
             read,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hub.console import agency, audit, openapi, overview, signing_in
+from hub.console import agency, audit, holds, openapi, overview, signing_in
 from hub.console.routing import Section
 
 SECTIONS: tuple[Section, ...] = (
     overview.SECTION,
     agency.SECTION,
+    holds.SECTION,
     audit.SECTION,
     signing_in.SECTION,
     openapi.SECTION,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 100
-MIN_PURPOSE = 8
+# A purpose, a reason: so many characters at least, and at most.
+MIN_STATED, _STATED = 8, 500
 _SIGN_IN_TRIES, _REVEALS = (10, 300.0), (30, 600.0)
 
 
@@ -48,6 +50,7 @@ class Console:
     clock: Callable[[], float] = time.time
     sign_in_tries: RateLimit = field(init=False)
     reveals: RateLimit = field(init=False)
+    deciding: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.sign_in_tries = RateLimit(*_SIGN_IN_TRIES, clock=self.clock)
@@ -132,14 +135,19 @@ class Visit:
         """
         if self.request.method != "POST" or not self.may(Permission.REVEAL):
             raise Fault(403, marked("Your role does not allow values to be shown in full."))
-        purpose = " ".join(self.form.get("purpose", "").split())[:500]
-        if len(purpose) < MIN_PURPOSE:
-            raise Fault(400, marked("Say in a few words why the values must be seen."))
+        purpose = self.stated("purpose", marked("Say in a few words why the values must be seen."))
         self.limited(self.console.reveals, self.somebody.account)
         Audit(self.parts).reveal(
             self.somebody.person, subject, purpose, agency=agency, record_type=record_type
         )
         return Veil(reveal=True)
+
+    def stated(self, name: str, wanted: str) -> str:
+        """What a field of the form says in a few words, for the audit trail; raises 400 with `wanted`."""
+        said = " ".join(self.form.get(name, "").split())[:_STATED]
+        if len(said) < MIN_STATED:
+            raise Fault(400, wanted)
+        return said
 
     def limited(self, limit: RateLimit, key: str) -> None:
         """Count one attempt; raise 429 when there were too many."""

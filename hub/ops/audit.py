@@ -33,6 +33,11 @@ class Person:
             user = f"uid-{os.getuid()}"
         return cls(name or user, f"{user}@{socket.gethostname()}")
 
+    @classmethod
+    def named(cls, who: str | Person) -> Person:
+        """Somebody who is known already, or the person at this keyboard by the name given."""
+        return who if isinstance(who, Person) else cls.at_keyboard(who)
+
     def entry(
         self,
         action: str,

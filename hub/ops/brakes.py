@@ -87,7 +87,7 @@ class Brakes:
             for entity in world.entity_of.values()
         )
 
-    def release(self, number: int, who: str, why: str) -> int:
+    def release(self, number: int, who: str | Person, why: str) -> int:
         """Apply what is held, as if it came only now; returns how many changes that were.
 
         More of the kind passes for the length of the window, so that an import that is still running is not
@@ -95,11 +95,13 @@ class Brakes:
         """
         return self._carry_out(number, RELEASED, who, why, self._parts.intake.apply)
 
-    def reject(self, number: int, who: str, why: str) -> int:
+    def reject(self, number: int, who: str | Person, why: str) -> int:
         """Never apply what is held; the agency gets the agreed values again. Raises `NotFound`, `Fatal`."""
         return self._carry_out(number, REJECTED, who, why, self._parts.intake.reject)
 
-    def _carry_out(self, number: int, state: str, who: str, why: str, act: Callable[..., object]) -> int:
+    def _carry_out(
+        self, number: int, state: str, who: str | Person, why: str, act: Callable[..., object]
+    ) -> int:
         # Asked for beforehand: the registry must not be waited for while rows are locked.
         finish = hand_over(self._parts.encoder())
         done = 0
@@ -118,7 +120,7 @@ class Brakes:
             if taken < CHUNK:
                 return done
 
-    def _decide(self, tx: Transaction, number: int, state: str, who: str, why: str) -> None:
+    def _decide(self, tx: Transaction, number: int, state: str, who: str | Person, why: str) -> None:
         before = store.lock_brake(tx, number)
         if before is None:
             raise NotFound(f"no brake B{number}: `jisr hold list --all` shows all")
@@ -127,10 +129,10 @@ class Brakes:
         if before == HELD:
             window_ms = self._parts.settings.brake_window_min * 60_000
             until = int(self._clock() * 1000) + window_ms if state == RELEASED else None
-            store.decide_brake(tx, number, state, who, why, until)
+            person = Person.named(who)
+            store.decide_brake(tx, number, state, person.name, why, until)
             brake = _known(tx, number)
             action = "release" if state == RELEASED else "reject"
-            person = Person.at_keyboard(who)
             detail = f"{brake.kind}, {brake.held} changes"
             note(
                 tx,

@@ -76,13 +76,14 @@ class Holds:
         )
         return HeldStory(hold, hub_name(entity), stamp_time(hold.change.stamp), fields)
 
-    def release(self, hold_id: int, who: str, why: str) -> bool:
+    def release(self, hold_id: int, who: str | Person, why: str) -> bool:
         """Apply what is held as confirmed; False if it had been released before. Raises `NotFound`, `Fatal`.
 
         A changed identifier is applied with its own stamp: whatever the record has said since stands. A
         stale form's values are asserted anew, above all that stands: somebody has just confirmed them.
         """
         released = False
+        person = Person.named(who)
 
         def take(tx: Transaction) -> Sequence[Change]:
             nonlocal released
@@ -91,8 +92,8 @@ class Holds:
             if not released:
                 return ()
             change = self._confirmed(tx, hold)
-            decide_hold(tx, hold_id, RELEASED, who, why)
-            note(tx, [_deed(hold, RELEASE, who, why)])
+            decide_hold(tx, hold_id, RELEASED, person.name, why)
+            note(tx, [_deed(hold, RELEASE, person, why)])
             return (change,)
 
         # Asked for beforehand: the registry must not be waited for while rows are locked.
@@ -100,8 +101,9 @@ class Holds:
         self._parts.intake.apply(take, finish)
         return released
 
-    def reject(self, hold_id: int, who: str, why: str) -> bool:
+    def reject(self, hold_id: int, who: str | Person, why: str) -> bool:
         """Drop what is held; False if it had been rejected before. Raises `NotFound`, `Fatal` if released."""
+        person = Person.named(who)
         with self._parts.deciding() as tx:
             hold = _known(lock_hold(tx, hold_id), hold_id)
             if hold.state == RELEASED:
@@ -109,8 +111,8 @@ class Holds:
                     f"hold {hold_id} was released by {hold.who}: it is applied, and cannot be rejected"
                 )
             if hold.state == HELD:
-                decide_hold(tx, hold_id, REJECTED, who, why)
-                note(tx, [_deed(hold, REJECT, who, why)])
+                decide_hold(tx, hold_id, REJECTED, person.name, why)
+                note(tx, [_deed(hold, REJECT, person, why)])
             return hold.state == HELD
 
     def _confirmed(self, tx: Transaction, hold: HeldChange) -> Change:
@@ -164,10 +166,9 @@ def _held_values(hold: HeldChange) -> dict[str, bytes | None]:
     return hold.change.stale if hold.reason == STALE_FORM else hold.change.values
 
 
-def _deed(hold: HeldChange, action: str, who: str, why: str) -> Entry:
+def _deed(hold: HeldChange, action: str, person: Person, why: str) -> Entry:
     key = hold.change.key
     subject = f"hold {hold.id}"
-    person = Person.at_keyboard(who)
     return person.entry(
         action, subject, why, agency=key.agency, record_type=key.record_type, detail=hold.reason
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from braked_worker import Worker
 from ops_hub import OpsHub, ops_hub
 from support.changes import said
 
@@ -15,19 +16,23 @@ from hub.ops.audit import Audit, Person
 
 BORN = datetime.date(1990, 5, 1)
 PHONE, OLD_PHONE = "+212622222222", "+212611111111"
-LOCAL_ID = "CASE-77"
+LOCAL_ID, OTHER_ID = "CASE-77", "CASE-78"
 DEEDS = 60
+MASS = 30
 
 
 @contextmanager
 def console_hub(stack: Stack, folder: Path) -> Iterator[OpsHub]:
-    """The hub, with a person whose stale form is held, and more deeds than fit on a page of the trail."""
+    """The hub, with two persons whose stale forms are held, a mass of deletions that a brake holds, and more
+    deeds than fit on a page of the trail."""
     with ops_hub(stack, folder, joining=["region"]) as hub:
-        ads, entraide = hub.key("ads", LOCAL_ID), hub.key("entraide", LOCAL_ID)
-        known = {"cin": "SH1", "birth_date": BORN}
-        hub.take(said(ads, 1, "insert", phone=OLD_PHONE, family_name_fr="Alaoui", **known))
-        hub.take(said(entraide, 2, "insert", phone=PHONE, **known))
-        hub.take(said(ads, 4, given_name_fr="Zineb", stale={"phone": OLD_PHONE}))
+        for number, local_id in enumerate((LOCAL_ID, OTHER_ID)):
+            ads, entraide = hub.key("ads", local_id), hub.key("entraide", local_id)
+            known = {"cin": f"SH{number}", "birth_date": BORN}
+            hub.take(said(ads, 1, "insert", phone=OLD_PHONE, family_name_fr="Alaoui", **known))
+            hub.take(said(entraide, 2, "insert", phone=PHONE, **known))
+            hub.take(said(ads, 4, given_name_fr="Zineb", stale={"phone": OLD_PHONE}))
+        _delete_a_mass(hub)
         hub.publish()
         hub.rows(
             "INSERT INTO undelivered SELECT %s, entity, 'person', 1, 'refused', '23514', 'telephone', 1000"
@@ -38,3 +43,11 @@ def console_hub(stack: Stack, folder: Path) -> Iterator[OpsHub]:
         for number in range(DEEDS):
             Audit(hub.parts).reveal(person, f"hold {number}", "a call of the centre", agency=hub.name("ads"))
         yield hub
+
+
+def _delete_a_mass(hub: OpsHub) -> None:
+    """All persons that health has told of, deleted at once; a few pass."""
+    keys = [hub.key("health", f"ZAOUIA-{number}") for number in range(MASS)]
+    worker = Worker(hub)
+    worker.take([said(key, 1, "insert", cin=f"ZZ{n}", birth_date=BORN) for n, key in enumerate(keys)])
+    worker.take([said(key, 2, "delete") for key in keys], 2)

@@ -18,8 +18,11 @@ from hub.console import overview
 from hub.console.visit import Console, Visit
 from hub.local.stack import Stack
 from hub.ops.audit import Audit
+from hub.ops.brakes import Brakes
 from hub.ops.holds import Holds
+from hub.ops.veil import Veil
 from hub.store.audit import Search
+from hub.store.brakes import Brake
 
 Enter = Callable[..., Visitor]
 
@@ -54,6 +57,10 @@ def hold_of(hub: OpsHub) -> int:
     return Holds(hub.parts).list()[0].id
 
 
+def mass_of(hub: OpsHub) -> Brake:
+    return Brakes(hub.parts).list()[0]
+
+
 def reveals(hub: OpsHub) -> list[tuple[str, str, str]]:
     """Who saw what and why, of those who came by the console."""
     found = Audit(hub.parts).search(Search(action="reveal"), 1_000)
@@ -82,10 +89,15 @@ def test_the_same_is_there_for_programs(hub: OpsHub, enter: Enter) -> None:
         for one in found["standings"]
         if (one["agency"], one["record_type"]) == (hub.name("ads"), "person")
     )
-    assert (ads["entitled"], ads["refused"], ads["held"]) == (1, 1, 1)
+    assert (ads["refused"], ads["held"]) == (1, 2)
+    assert ads["entitled"] > ads["converged"]
     assert ads["pending"] > 0
     assert found["joining"] == [hub.name("region")]
-    assert {one["kind"]: one["mover"] for one in found["matters"]} == {"refused": "agency", "held": "steward"}
+    assert [(one["kind"], one["mover"], one["count"]) for one in found["matters"]] == [
+        ("mass_held", "steward", mass_of(hub).undone),
+        ("refused", "agency", 1),
+        ("held", "steward", 2),
+    ]
 
 
 def test_an_agency_sees_no_other(hub: OpsHub, enter: Enter) -> None:
@@ -162,6 +174,55 @@ def test_revealing_is_limited(hub: OpsHub, console: Console, enter: Enter) -> No
     answer = visitor.post(path, page=path, purpose="once more, and again")
     assert answer.status_code == 429
     assert PHONE not in answer.text
+
+
+def test_a_decision_needs_a_word_and_a_reason(hub: OpsHub, enter: Enter) -> None:
+    visitor, path = enter("steward"), f"/holds/{hold_of(hub)}"
+    for fields in ({"why": "the centre has confirmed it"}, {"decision": "release", "why": " no "}):
+        assert visitor.post(f"{path}/decision", page=path, **fields).status_code == 400
+    assert len(Holds(hub.parts).list()) == 2
+    for role in ("operator", "auditor"):
+        assert 'name="decision"' not in enter(role).get(path).text
+
+
+def test_a_steward_releases_a_hold_in_their_own_name(hub: OpsHub, enter: Enter) -> None:
+    number = Holds(hub.parts).list()[1].id
+    path, why = f"/holds/{number}", "the centre has confirmed it"
+    page = enter("steward").post(f"{path}/decision", page=path, decision="release", why=why)
+    assert page.url.path == path
+    assert "Released" in page.text
+    assert why in page.text
+    assert 'name="decision"' not in page.text, "it is decided"
+    story = Holds(hub.parts).show(number, Veil(reveal=True))
+    assert [one.golden for one in story.fields] == [OLD_PHONE], "what was held is asserted anew"
+    kept = Audit(hub.parts).search(Search(action="release"), 10)
+    assert [(one.entry.who, one.entry.account, one.entry.subject, one.entry.purpose) for one in kept] == [
+        ("Souad", "Souad@local-login", f"hold {number}", why)
+    ]
+    again = enter("steward").post(f"{path}/decision", page="/", decision="reject", why="on second thoughts")
+    assert again.status_code == 409
+
+
+def test_a_mass_is_shown_and_rejected(hub: OpsHub, enter: Enter) -> None:
+    brake = mass_of(hub)
+    path = f"/masses/{brake.id}"
+    assert f'href="{path}"' in enter("operator").get(f"/agencies/{brake.agency}").text
+    shown = enter("operator").get(path).text
+    assert "Many deletions at once" in shown
+    assert f"{brake.held} changes" in shown
+    assert "ZAOUIA" not in shown
+    assert "Z•••" in shown
+    assert 'name="decision"' not in shown
+    answer = enter("steward").post(
+        f"{path}/decision", page=path, decision="reject", why="an import that went wrong"
+    )
+    assert "Rejected" in answer.text
+    assert Brakes(hub.parts).list() == []
+    kept = Audit(hub.parts).search(Search(action="reject"), 10)
+    assert [(one.entry.account, one.entry.subject) for one in kept] == [
+        ("Souad@local-login", f"hold B{brake.id}")
+    ]
+    assert enter("operator").get("/masses/999").status_code == 404
 
 
 def test_the_audit_trail_is_read_page_by_page_and_searched(hub: OpsHub, enter: Enter) -> None:
