@@ -14,8 +14,10 @@ from hub.ops.parts import Parts
 from hub.ops.status import Status, StatusReader
 from hub.store.brakes import Brake
 
-# What is older than this is looked at again, when somebody asks.
+# What is older than this is looked at again, when somebody asks; and not before ten times as long as the last
+# look took, since with millions of records it costs the store a second or two.
 FRESH_S = 2.0
+_PATIENCE = 10
 # For so long after a look in vain nobody tries again: each try takes seconds, and readers queue behind it.
 AWAY_S = 5.0
 
@@ -45,20 +47,23 @@ class LiveStatus:
         self._log: LogReader | None = None
         self._last: tuple[float, Snapshot] | None = None
         self._away: tuple[float, str] | None = None
+        self._fresh_s = FRESH_S
 
     def snapshot(self) -> Snapshot:
-        """Not older than `FRESH_S`. Raises `Retriable` while the store or Kafka is away."""
+        """Some seconds old at most. Raises `Retriable` while the store or Kafka is away."""
         with self._lock:
-            if self._last is not None and self._clock() - self._last[0] <= FRESH_S:
+            if self._last is not None and self._clock() - self._last[0] <= self._fresh_s:
                 return self._last[1]
             if self._away is not None and self._clock() - self._away[0] <= AWAY_S:
                 raise Retriable(self._away[1])
+            begun = self._clock()
             try:
                 found = self._look()
             except Retriable as error:
                 self._away = self._clock(), str(error)
                 raise
             self._last = self._clock(), found
+            self._fresh_s = max(FRESH_S, _PATIENCE * (self._last[0] - begun))
             return found
 
     def _look(self) -> Snapshot:
