@@ -21,6 +21,15 @@ RECORD_TYPES = {
     "centre": marked("Centres"),
     "enrolment": marked("Enrolments"),
     "consent": marked("Consents"),
+    "assessment": marked("Assessments"),
+    "association": marked("Associations"),
+    "module": marked("Modules and workshops"),
+    "module_result": marked("Results of modules"),
+    "pathway": marked("Pathways"),
+    "project": marked("Projects"),
+    "referral": marked("Referrals"),
+    "service": marked("Services"),
+    "support_plan": marked("Support plans"),
 }
 
 
@@ -52,7 +61,9 @@ class Wording:
         return format_timedelta(span, threshold=1.5, format="short", locale=self._language.locale)
 
     def listed(self, words: list[str]) -> str:
-        return format_list(words, locale=self._language.locale) if words else ""
+        # Each isolated, as <bdi> does: what is written from the left must not turn its neighbours about.
+        isolated = [f"\u2068{word}\u2069" for word in words]
+        return format_list(isolated, locale=self._language.locale) if words else ""
 
     def agency(self, agency: str) -> str:
         """An agency by the name of its agreement."""

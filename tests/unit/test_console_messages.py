@@ -12,8 +12,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from hub.console.languages import FOLDER, chosen, load_languages
+from hub.console.wording import RECORD_TYPES
+from hub.contracts.records import Catalogue
 
 CONSOLE = FOLDER.parent
+ROOT = CONSOLE.parents[1]
 KEYWORDS = {"_": None, "marked": None, "gettext": None, "ngettext": (1, 2)}
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 OPTIONS = {"**.html": {"newstyle_gettext": "true", "silent": "false"}}
@@ -71,6 +74,10 @@ def test_plurals_have_every_form_and_places_are_kept(language: str, forms: int) 
 def test_a_message_in_two_files_says_the_same(language: str) -> None:
     for found in catalogued(language).values():
         assert len({message.string for message in found}) == 1, found[0].id
+
+
+def test_every_record_type_of_the_release_has_a_heading() -> None:
+    assert set(RECORD_TYPES) == set(Catalogue.load(ROOT / "schemas" / "records").records)
 
 
 def test_an_untranslated_template_would_be_found(tmp_path: Path) -> None:
