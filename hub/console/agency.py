@@ -13,7 +13,6 @@ from hub.console.overview import Overview, overview, words_of_progress
 from hub.console.routing import API, Guarded, Section
 from hub.console.visit import Visit
 from hub.contracts.agreements import CONSENT, PUBLIC_MISSION, Agreement
-from hub.lanes.messages import hub_name
 from hub.ops.holds import Holds
 from hub.ops.troubles import undelivered_at
 
@@ -32,7 +31,8 @@ GROUNDS = {
 
 @dataclass(frozen=True)
 class Undelivered:
-    """A delivery that the agency's side could not apply. `entity`: hub id; `since_ms`: Unix milliseconds."""
+    """A delivery that the agency's side could not apply. `entity`: hub id, and to an agency its own name of
+    it, as in its inbox; `since_ms`: Unix milliseconds."""
 
     entity: str
     record_type: str
@@ -120,7 +120,7 @@ def _read(visit: Visit) -> AgencyView:
         progress=overview(snapshot, visit.somebody, agency),
         undelivered=tuple(
             Undelivered(
-                hub_name(one.entity),
+                visit.entity(one.entity),
                 one.record_type,
                 one.why.state,
                 one.why.code,

@@ -22,6 +22,7 @@ from hub.console.languages import COOKIE, Language, Languages, chosen, marked
 from hub.console.limits import RateLimit
 from hub.console.rendering import language_view
 from hub.console.wording import Wording
+from hub.lanes.messages import hub_name
 from hub.ops.audit import Audit
 from hub.ops.parts import Parts
 from hub.ops.veil import COVER, Veil
@@ -126,6 +127,12 @@ class Visit:
         """A local id, covered for all but the agency whose it is: it may be anything, even a national id."""
         own = self.user is not None and self.user.agency == agency
         return local_id if own else f"{local_id[:1]}{COVER}"
+
+    def entity(self, entity: bytes) -> str:
+        """An entity by its hub id; for an agency by its own name of it, as in its inbox: it never learns the
+        hub's ids, which would let agencies compare what they hold (R4)."""
+        agency = self.user and self.user.agency
+        return self.parts.ids.pairwise(agency).name(entity) if agency else hub_name(entity)
 
     def revealed(self, subject: str, *, agency: str | None = None, record_type: str | None = None) -> Veil:
         """A veil that shows values in full, for the purpose that the form states; written down first.

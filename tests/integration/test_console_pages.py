@@ -16,6 +16,7 @@ from support.console import Visitor, console_of, visiting
 
 from hub.console import overview
 from hub.console.visit import Console, Visit
+from hub.lanes.messages import hub_name
 from hub.local.stack import Stack
 from hub.ops.audit import Audit
 from hub.ops.brakes import Brakes
@@ -110,6 +111,17 @@ def test_an_agency_sees_no_other(hub: OpsHub, enter: Enter) -> None:
         assert visitor.get(path + hub.name("ads")).status_code == 200
         assert visitor.get(path + hub.name("entraide")).status_code == 404
     assert visitor.get(f"/holds/{hold_of(hub)}").status_code == 403
+
+
+def test_an_agency_never_learns_the_hubs_ids(hub: OpsHub, enter: Enter) -> None:
+    entity = bytes(hub.rows("SELECT entity FROM undelivered")[0].entity)
+    path = f"/agencies/{hub.name('ads')}"
+    own, hubs = hub.parts.ids.pairwise(hub.name("ads")).name(entity), hub_name(entity)
+    for one in (path, f"/api/v1{path}"):
+        to_agency, to_operator = enter("agency", "ads").get(one).text, enter("operator").get(one).text
+        assert own in to_agency
+        assert hubs not in to_agency
+        assert hubs in to_operator
 
 
 def test_an_agencys_page_has_reasons_and_its_agreement(hub: OpsHub, enter: Enter) -> None:
