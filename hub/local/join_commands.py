@@ -133,6 +133,9 @@ def _claim(html: Path) -> None:
     """Make the file beforehand, for its owner alone: what it will tell is not everybody's."""
     try:
         html.touch(mode=0o600)
+        if html.is_file():
+            # It may have been there, and open to others.
+            html.chmod(0o600)
     except OSError as error:
         raise ConfigurationError(f"--html {html}: cannot be written: {error.strerror}") from error
 

@@ -23,9 +23,10 @@ from hub.ops.rulings import AGREES, WINS, Said, outcome
 from hub.ops.veil import COVER, Veil
 from hub.store.transaction import Transaction
 
-# Rules beside those of `hub.ops.rulings`: nobody had spoken; the same word now speaks of other fields, since
-# records of others have become one, or what is referred to is there; elements were added or taken away.
-GAP, IDENTITY, UNION = "gap", "identity", "union"
+# Rules beside those of `hub.ops.rulings`: nobody had spoken; others' records have become one, or are so no
+# longer; elements of a list were added or taken away; the same value was there, and the receiver may hold it
+# now, or may no longer.
+GAP, IDENTITY, UNION, ENTITLED = "gap", "identity", "union", "entitled"
 # Why a reference waits: nobody has heard of such a record.
 NOWHERE = "nowhere"
 
@@ -102,8 +103,7 @@ class Comparison:
             if x == y or self._same_target(name, before, after):
                 continue
             word = FILLED if x is None else EMPTIED if y is None else REPLACED
-            rule = self._rule(name, before.golden.get(name), after)
-            yield FieldChange(name, word, rule)
+            yield FieldChange(name, word, self._rule(name, before.golden.get(name), after))
 
     def _same_target(self, name: str, before: Settled, after: Settled) -> bool:
         """Whether a reference leads to the same as before, of which only the name has changed."""
@@ -111,6 +111,11 @@ class Comparison:
         return x is not None and y is not None and self.now(x) == y
 
     def _rule(self, name: str, was: Winner | None, after: Settled) -> str:
+        won = after.golden.get(name)
+        if was is None and won is not None and won.elements is None and won.key.agency != self.agency:
+            return IDENTITY
+        if was is not None and won is not None and (was.value, was.elements) == (won.value, won.elements):
+            return ENTITLED
         policy = self.parts.types[after.entity.record_type]
         return rule_against(policy, name, was, self.after.world, after)
 

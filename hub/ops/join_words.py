@@ -192,6 +192,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "tie": {"ar": "تعادل محسوم بالترتيب", "fr": "égalité tranchée par l'ordre", "en": "tie, by order"},
     "union": {"ar": "عناصر مجمّعة", "fr": "éléments réunis", "en": "elements of all"},
     "identity": {"ar": "تغيّر من هو من", "fr": "identité revue", "en": "who is who changed"},
+    "entitled": {
+        "ar": "تغيّر ما يحق لها الاطلاع عليه",
+        "fr": "ce qu'elle peut connaître a changé",
+        "en": "what it may know changed",
+    },
     "unreadable": {
         "ar": "القيمة الحالية غير مقروءة",
         "fr": "valeur actuelle illisible",

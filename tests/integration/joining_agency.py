@@ -35,7 +35,8 @@ from hub.store.transaction import Transaction
 TABLES = """
 CREATE TABLE person (
     id varchar(250) PRIMARY KEY, cin text, nom text, prenom text, naissance text, sexe text, commune text,
-    tel text, langues text, maj MOMENT);
+    tel text, langues text, massar text, maj MOMENT);
+CREATE TABLE accord (id varchar(20) PRIMARY KEY, qui varchar(250), objet text, pour text, etat text);
 CREATE TABLE inscription (id varchar(20) PRIMARY KEY, numero text, qui varchar(250), statut text);
 """
 MAPPING = """
@@ -60,6 +61,16 @@ records:
           commune: commune
           phone: tel
           languages: {column: langues, separator: ","}
+          massar_code: massar
+  consent:
+    tables:
+      - table: accord
+        key: id
+        fields:
+          person: qui
+          purpose: {column: objet, codes: {I: social-integration}}
+          recipients: {column: pour, separator: ","}
+          status: {column: etat, codes: {D: given, R: withdrawn}}
 """
 MOMENTS = {"postgresql": "timestamptz", "sqlite": "text"}
 
@@ -131,7 +142,7 @@ class JoiningAgency:
                 "INSERT INTO setting (name, value) VALUES (%s, 'snapshot') ON CONFLICT DO NOTHING",
                 (f"joined:{self.name}",),
             )
-            for kind in ("person", "enrolment"):
+            for kind in ("person", "consent", "enrolment"):
                 tx.connection.exec_driver_sql(
                     "INSERT INTO due (entity, day) SELECT id, 0 FROM entity WHERE record_type = %s", (kind,)
                 )
@@ -214,6 +225,8 @@ def values_changed(
     """(entity, (field, what became of it)) for what an agency held before and holds still."""
     for entity, was in before.items():
         now = after.get(entity, was)
+        if now.content.merged_into is not None:
+            now = after[now.content.merged_into]
         for name in {*was.content.fields, *now.content.fields}:
             x, y = was.content.values.get(name), now.content.values.get(name)
             if x != y:

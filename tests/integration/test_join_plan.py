@@ -54,6 +54,7 @@ def hub(made: OpsHub) -> OpsHub:
             for n in range(1, 9)
         ),
         said(made.key("health", "h1"), 1, "insert", cin="AB1", birth_date=BORN, disability="none"),
+        said(made.key("health", "h7"), 1, "insert", massar_code="M123456789", birth_date=BORN, phone=OLD),
         said(made.key("ads", "x1", "enrolment"), 1, "insert", number="INS-2026-000001", person="a1"),
     )
     made.settle_due()
@@ -82,10 +83,12 @@ def fill(one: JoiningAgency) -> None:
     one.add("person", id="p4", cin="AB4", tel=NEW, maj=LATE)
     one.add("person", id="p5", cin="AB5", tel=NEW, naissance=born, maj=EARLY)
     one.add("person", id="p6", cin="AB6", tel=NEW, nom="Bennani", prenom="Zineb", naissance=born)
+    one.add("person", id="p7", cin="AB7", massar="M123456789", naissance=born, maj=EARLY)
     one.add("person", id="n1", cin="ZZ1", nom="Idrissi", naissance=born, sexe="?", maj=LATE)
     one.add("person", id="n2", cin="ZZ1", nom="Idrissi", naissance=born, maj=LATE)
     one.add("person", id="n3", nom="Tazi", langues="ar,fr", naissance="01/02/1980", maj=LATE)
     one.add("person", id="x" * 201, cin="ZZ9", maj=LATE)
+    one.add("accord", id="c1", qui="p1", objet="I", pour=one.hub.name("ads"), etat="D")
     one.add("inscription", id="e1", numero="INS-2026-000001", qui="p1", statut="A")
     one.add("inscription", id="e2", numero="INS-2026-000002", qui="nobody", statut="A")
     one.add("inscription", id="e3", numero="INS-2026-000003", qui="p5", statut="P")
@@ -102,9 +105,11 @@ def outcomes(fields: dict[str, Any]) -> dict[tuple[str, str], int]:
 def test_every_row_is_told_by_what_becomes_of_it(agency: JoiningAgency) -> None:
     found = agency.plan()
     person, enrolment = found.types["person"], found.types["enrolment"]
-    assert list(found.types) == ["person", "enrolment"]
-    assert person.rows == 10
-    assert person.matched == {"identifier_and_birth_date": 3, "identifier_and_name": 1}
+    assert list(found.types) == ["person", "consent", "enrolment"]
+    assert person.rows == 11
+    assert person.matched == {"identifier_and_birth_date": 4, "identifier_and_name": 1}
+    # The pupil of health and the person of ads are one, says p7.
+    assert person.merged == 1
     assert person.uncertain == {"contradiction": 1, "identifier_alone": 1}
     assert (person.new, person.duplicates, person.known, person.silent) == (2, 1, 0, 0)
     assert numbers(person.refused) == {("invalid_value", "local_id", "local_id"): 1}
@@ -135,14 +140,16 @@ def test_the_values_that_would_change_are_told_with_the_rule(agency: JoiningAgen
     assert (there["commune"].outcomes, there["commune"].rules) == ({"filled": 1}, {"gap": 1})
     # A family name is the agency's to say, whoever said it before.
     assert (there["family_name_fr"].outcomes, there["family_name_fr"].rules) == (
-        {"replaced": 2},
-        {"outranked": 2},
+        {"replaced": 2, "filled": 1},
+        {"outranked": 2, "identity": 1},
     )
     assert (person.here["phone"].outcomes, person.here["phone"].rules) == (
-        {"replaced": 2, "filled": 1},
-        {"older": 2, "gap": 1},
+        {"replaced": 2, "filled": 2},
+        {"older": 2, "gap": 2},
     )
     assert person.here["birth_date"].outcomes == {"filled": 1}
+    # With the consent that the agency brings, ads may know it.
+    assert (there["disability"].outcomes, there["disability"].rules) == ({"filled": 1}, {"entitled": 1})
 
 
 @on_both
@@ -165,12 +172,20 @@ def test_what_was_planned_comes_about(agency: JoiningAgency) -> None:
         assert changed == {
             (kind, *key): n for kind, one in there.items() for key, n in outcomes(one.fields).items()
         }, other
-        made = Counter(one.record_type for entity, one in now.items() if entity not in was)
+        # What one had is gone on with under another name, where two have become one.
+        had = was.keys() | {now[entity].content.merged_into for entity in was}
+        made = Counter(one.record_type for entity, one in now.items() if entity not in had)
         assert made == Counter({kind: one.created for kind, one in there.items() if one.created})
     agency.apply()
     after = agency.rows("person")
     columns = {"tel": "phone", "naissance": "birth_date", "commune": "commune", "nom": "family_name_fr"}
-    columns |= {"prenom": "given_name_fr", "langues": "languages", "sexe": "sex", "cin": "cin"}
+    columns |= {
+        "massar": "massar_code",
+        "prenom": "given_name_fr",
+        "langues": "languages",
+        "sexe": "sex",
+        "cin": "cin",
+    }
     written = Counter(
         (columns[column], "filled" if row[column] is None else "replaced")
         for key, row in before.items()
@@ -199,10 +214,11 @@ def test_nothing_is_written_anywhere(agency: JoiningAgency) -> None:
     def hubs() -> dict[str, Any]:
         return {name: agency.hub.rows(f'SELECT * FROM "{name}"') for name in metadata.tables}
 
-    here = agency.objects(), agency.rows("person"), agency.rows("inscription")
+    tables = ("person", "accord", "inscription")
+    here = agency.objects(), [agency.rows(table) for table in tables]
     there = hubs()
     agency.plan()
-    assert (agency.objects(), agency.rows("person"), agency.rows("inscription")) == here
+    assert (agency.objects(), [agency.rows(table) for table in tables]) == here
     assert hubs() == there
 
 
@@ -210,7 +226,7 @@ def test_after_the_join_all_is_known_and_nothing_changes(agency: JoiningAgency) 
     agency.join(brake_limits(agency.hub.parts.settings))
     agency.apply()
     person = agency.plan().types["person"]
-    assert person.known == 9 - person.silent
+    assert person.known == 10 - person.silent
     assert (person.matched, person.new, person.here_rows) == ({}, 0, 0)
     assert all(not there.fields and not there.created for there in person.elsewhere.values())
 
@@ -220,6 +236,7 @@ def test_some_rows_only_and_what_is_beyond_them(agency: JoiningAgency) -> None:
     assert found.sampled
     assert {name: (one.rows, one.more) for name, one in found.types.items()} == {
         "person": (2, True),
+        "consent": (1, False),
         "enrolment": (2, True),
     }
     # By the order of keys the people n1 and n2 were read: p1 is there, only not among them.
@@ -258,7 +275,7 @@ def test_the_command_tells_people_programs_and_writes_a_page(agency: JoiningAgen
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     assert (found["kind"], found["agency"], found["sampled"]) == ("plan", agency.name, False)
-    assert found["records"]["person"]["matched"] == {"identifier_and_birth_date": 3, "identifier_and_name": 1}
+    assert found["records"]["person"]["matched"] == {"identifier_and_birth_date": 4, "identifier_and_name": 1}
     assert '<html lang="ar" dir="rtl">' in page.read_text(encoding="utf-8")
     assert page.stat().st_mode & 0o077 == 0
     assert NEW not in told.stdout + told.stderr + page.read_text(encoding="utf-8")
@@ -313,7 +330,7 @@ def test_a_connection_to_read_is_one_that_cannot_write(agency: JoiningAgency) ->
     for statement in ("DELETE FROM person", "CREATE TABLE more (a text)"):
         with pytest.raises(JisrError):
             db.execute(statement)
-    assert db.query("SELECT count(*) FROM person") == [(10,)]
+    assert db.query("SELECT count(*) FROM person") == [(11,)]
     db.close()
     agency.people.close()
     files = {path.name for path in agency.file.parent.iterdir()}
@@ -350,6 +367,8 @@ def comparable(one: TypeCounts) -> dict[str, Any]:
 
 
 def test_the_report_is_what_was_planned(agency: JoiningAgency) -> None:
+    # That two have become one is not taken apart again.
+    agency.people.execute("DELETE FROM person WHERE id = 'p7'")
     planned = agency.plan()
     agency.join(brake_limits(agency.hub.parts.settings))
     for _ in range(2):
@@ -398,6 +417,6 @@ def test_the_command_reports_in_words_and_for_programs(agency: JoiningAgency, tm
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     assert found["kind"] == "report"
-    assert found["records"]["person"]["matched"] == {"identifier_and_birth_date": 3, "identifier_and_name": 1}
+    assert found["records"]["person"]["matched"] == {"identifier_and_birth_date": 4, "identifier_and_name": 1}
     assert "Bilan du raccordement" in page.read_text(encoding="utf-8")
     assert NEW not in told.stdout + page.read_text(encoding="utf-8")

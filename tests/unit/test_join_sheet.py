@@ -92,7 +92,13 @@ def test_every_word_is_there_in_three_languages_with_the_same_places(name: str) 
 
 
 def test_every_rule_has_its_words() -> None:
-    rules = {join_effects.GAP, join_effects.IDENTITY, join_effects.UNION, *join_identity.BY.values()}
+    rules = {
+        join_effects.GAP,
+        join_effects.IDENTITY,
+        join_effects.UNION,
+        join_effects.ENTITLED,
+        *join_identity.BY.values(),
+    }
     rules |= {join_identity.NATURAL_KEY, join_identity.CREATED_FOR, join_identity.THROUGH_OTHERS}
     rules |= {answers.NO_AUTHORITY, answers.OLDER, answers.OUTRANKED, "immutable", "max", "tie"}
     reasons = set(re.findall(r'Review\([^"]*"(\w+)"', Path(matching.__file__).read_text(encoding="utf-8")))
