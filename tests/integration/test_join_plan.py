@@ -283,11 +283,13 @@ def test_the_command_tells_people_programs_and_writes_a_page(agency: JoiningAgen
 
 
 def test_what_is_revealed_is_kept_first(agency: JoiningAgency) -> None:
-    wish = ["connector", "plan", str(agency.file), "--database", agency.url, "--record-type", "person"]
-    refused = agency.hub.run(*wish, "--reveal")
-    assert refused.returncode == 2
-    assert "--purpose" in refused.stderr
-    shown = agency.hub.run(*wish, "--reveal", "--who", "Salma", "--purpose", "the join of this agency")
+    wish = [str(agency.file), "--database", agency.url, "--record-type", "person", "--reveal"]
+    refused = CliRunner().invoke(plan, wish)
+    assert refused.exit_code == 2
+    assert "--purpose" in refused.output
+    shown = agency.hub.run(
+        "connector", "plan", *wish, "--who", "Salma", "--purpose", "the join of this agency"
+    )
     assert NEW in shown.stdout
     assert agency.hub.rows("SELECT who, action, agency, purpose FROM audit") == [
         ("Salma", "reveal", agency.name, "the join of this agency")
