@@ -21,6 +21,7 @@ PAGE = 50
 
 ACTIONS = {
     "reveal": marked("saw values in full"),
+    "find": marked("looked for a record"),
     "release": marked("released"),
     "reject": marked("rejected"),
     "same": marked("said: the same person"),
@@ -68,11 +69,12 @@ def _read(visit: Visit, given: Callable[[str], str | None]) -> AuditPage:
         before=_number(given("before")),
     )
     found = Audit(visit.parts).search(search, PAGE + 1)[::-1]
-    deeds = tuple(_deed(one) for one in found[:PAGE])
+    deeds = tuple(deed(one) for one in found[:PAGE])
     return AuditPage(deeds, deeds[-1].id if len(found) > PAGE else None)
 
 
-def _deed(kept: KeptEntry) -> Deed:
+def deed(kept: KeptEntry) -> Deed:
+    """An entry as pages and programs see it."""
     return Deed(kept.id, int(kept.at.timestamp() * 1000), **kept.entry._asdict())
 
 
@@ -135,7 +137,7 @@ SECTION = Section(
             returns=AuditPage,
             about="Who saw values in full or decided something, the newest first.",
             asks=(
-                ("action", "Only this: reveal, release, reject, same, different, redrive, discard."),
+                ("action", "Only this: reveal, find, release, reject, same, different, redrive, discard."),
                 ("agency", "Only what concerned a record of this agency."),
                 ("since", "From this day on, in Morocco: 2026-01-31."),
                 ("until", "To this day, included."),

@@ -47,7 +47,7 @@ def _operation(route: Guarded, schema: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.about,
         "description": f"Needs the permission `{route.permission}`.",
-        "parameters": [*_places(route), *_questions(route)],
+        "parameters": [*_places(route), *(_questions(route) if route.method == "GET" else ())],
         "responses": {
             "200": {"description": "As asked.", "content": {"application/json": {"schema": schema}}},
             "401": {"description": "Not signed in.", **problem},
@@ -56,6 +56,8 @@ def _operation(route: Guarded, schema: dict[str, Any]) -> dict[str, Any]:
             "503": {"description": "The store or Kafka is away.", **problem},
         },
     }
+    if route.method == "POST":
+        operation["requestBody"] = _form(route)
     if route.permission is Permission.ANYONE:
         operation["security"] = []
     return operation
@@ -71,6 +73,14 @@ def _questions(route: Guarded) -> list[dict[str, Any]]:
         {"name": name, "in": "query", "description": about, "schema": {"type": "string"}}
         for name, about in route.asks
     ]
+
+
+def _form(route: Guarded) -> dict[str, Any]:
+    """What is posted: a form, as pages send it, with the token that this session's forms hold."""
+    asked = (("csrf", "The token that any form of a page holds."), *route.asks)
+    fields = {name: {"type": "string", "description": about} for name, about in asked}
+    schema = {"type": "object", "properties": fields, "required": ["csrf"]}
+    return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}
 
 
 def read(visit: Visit) -> Response:

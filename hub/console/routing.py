@@ -34,7 +34,7 @@ class Guarded:
     """A route: `path` as Starlette has it, and who may pass.
 
     For a path of the API: `returns`, the dataclass that is encoded, and `about`, a sentence, make its
-    documentation; `asks` names the query parameters with a sentence each.
+    documentation; `asks` names the query parameters, or a form's fields, with a sentence each.
     """
 
     path: str

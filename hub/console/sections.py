@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hub.console import agency, audit, holds, openapi, overview, signing_in
+from hub.console import agency, audit, holds, openapi, overview, record_search, signing_in
 from hub.console.routing import Section
 
 SECTIONS: tuple[Section, ...] = (
     overview.SECTION,
     agency.SECTION,
     holds.SECTION,
+    record_search.SECTION,
     audit.SECTION,
     signing_in.SECTION,
     openapi.SECTION,

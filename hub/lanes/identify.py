@@ -63,7 +63,7 @@ def find_block(
     block = Block()
     identities = {state.id: identity_values(policy, state) for state in states}
     claims = {
-        (_identity_key(policy.name, *identity), record)
+        (identity_key(policy.name, *identity), record)
         for record, those in identities.items()
         for identity in those
     }
@@ -166,13 +166,14 @@ def _joined(tx: Transaction, world: World, joining: Collection[bytes]) -> list[M
 def claims_of(policy: TypePolicy, states: Iterable[RecordState]) -> set[Claim]:
     """By which values these records can meet others: (hash of the value, record)."""
     return {
-        (_identity_key(policy.name, *identity), state.id)
+        (identity_key(policy.name, *identity), state.id)
         for state in states
         for identity in identity_values(policy, state)
     }
 
 
-def _identity_key(record_type: str, name: str, value: bytes) -> bytes:
+def identity_key(record_type: str, name: str, value: bytes) -> bytes:
+    """Under what the store keeps who shares this value; `name` and `value` as `identity_values` has them."""
     return hashlib.blake2b(f"{record_type}\0{name}\0".encode() + value, digest_size=16).digest()
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hub.ops.parts import Parts
-from hub.store.audit import Entry, KeptEntry, Search, entries, note
+from hub.store.audit import Entry, KeptEntry, Search, entries, entries_about, note
 
-REVEAL = "reveal"
+REVEAL, FIND = "reveal", "find"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,25 @@ class Audit:
         """Write down that values are about to be shown; call it before they are, as it may fail."""
         with self._parts.deciding() as tx:
             note(tx, [who.entry(REVEAL, subject, purpose, agency=agency, record_type=record_type)])
+
+    def find(self, who: Person, subjects: Collection[str], record_type: str, detail: str) -> None:
+        """Write down that a record was looked for by what it is called outside the hub.
+
+        `subjects`: whom that led to, none if to nobody; `detail`: by which kind of name, never the name.
+        """
+        with self._parts.deciding() as tx:
+            note(
+                tx,
+                [
+                    who.entry(FIND, subject, "", record_type=record_type, detail=detail)
+                    for subject in subjects or ("nobody",)
+                ],
+            )
+
+    def about(self, subjects: Collection[str], limit: int) -> list[KeptEntry]:
+        """The newest entries about any of these, the newest first."""
+        with self._parts.looking() as tx:
+            return entries_about(tx, subjects, limit)
 
     def search(self, search: Search, limit: int) -> list[KeptEntry]:
         """The newest entries that match, in the order of their making."""

@@ -67,8 +67,10 @@ class _Stored:
 class CaseReader:
     """Puts cases together. Blocks; goes on without what does not answer, and says so."""
 
-    def __init__(self, parts: Parts, veil: Veil) -> None:
+    def __init__(self, parts: Parts, veil: Veil, *, notices: bool = True) -> None:
+        """`notices`: whether they are looked for, which takes long where an agency got many."""
         self._parts = parts
+        self._notices = notices
         self._veil = veil
         self._problems: list[str] = []
 
@@ -119,6 +121,8 @@ class CaseReader:
             for one in explanation.agencies:
                 sent = traces.last_sent(one.agency, explanation.record_type, one.name)
                 deliveries[one.agency] = _delivery(stored, one.agency, sent)
+                if not self._notices:
+                    continue
                 pairwise = self._parts.ids.pairwise(one.agency)
                 names = {pairwise.name(entity) for entity in entities}
                 notices += traces.notices(one.agency, names, _NOTICES)

@@ -16,12 +16,13 @@ from hub.core.assertions import RecordState
 from hub.core.crosswalk import EPOCH_BITS, Entity, World
 from hub.core.merge import Claim, Golden, golden_record
 from hub.core.policy import FieldPolicy, TypePolicy
-from hub.core.projection import UPSERT, primary
+from hub.core.projection import UPSERT, Consent, consented, primary
 from hub.core.settle import Reference, Settled, reference_of
 from hub.lanes.messages import hub_name
 from hub.ops.finding import Sought
-from hub.ops.parts import Parts, stamp_time
+from hub.ops.parts import Parts, stamp_ms, stamp_time
 from hub.ops.permissions import Situation, ground
+from hub.ops.phrases import Phrase
 from hub.ops.rulings import AGREES, WINS, Said, mentions, outcome, rule, sayings
 from hub.ops.veil import Veil
 from hub.store.transaction import Transaction
@@ -32,7 +33,8 @@ class Member:
     """One local record's life that stands for the entity.
 
     `linked`: the agency's side says that it was created for the entity, or was told of it by a projection.
-    `primary`: it receives the golden values. Times are local, of the agency's own stamps.
+    `primary`: it receives the golden values. Times are local, of the agency's own stamps; `_ms` in Unix
+    milliseconds, None where it is undated.
     """
 
     agency: str
@@ -46,11 +48,16 @@ class Member:
     first: str
     last: str
     ended: str | None
+    last_ms: int | None = None
+    ended_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class Saying:
-    """What one record says of a field, and what became of it. `outcome` is a word for programs."""
+    """What one record says of a field, and what became of it. `outcome` is a word for programs.
+
+    `when_ms`: Unix milliseconds, None where it is undated.
+    """
 
     agency: str
     local_id: str
@@ -58,7 +65,8 @@ class Saying:
     value: str
     when: str
     outcome: str
-    why: str
+    why: Phrase
+    when_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class FieldStory:
     merge: str
     authority: tuple[str, ...]
     value: str
-    rule: str
+    rule: Phrase
     sayings: tuple[Saying, ...]
     disputed_at: tuple[str, ...]
 
@@ -88,15 +96,18 @@ class AgencyStory:
     agency: str
     name: str
     may_hold: bool
-    fields: dict[str, str]
-    withheld: dict[str, str]
-    why_not: str
-    told: str
+    fields: dict[str, Phrase]
+    withheld: dict[str, Phrase]
+    why_not: Phrase
+    told: Phrase
 
 
 @dataclass(frozen=True)
 class ConsentStory:
-    """One consent of a person, by which grants on consent are in force or not. Days are dates."""
+    """One consent of a person, by which grants on consent are in force or not. Days are counted from 1970.
+
+    `in_force`: those of its recipients for whom it holds today.
+    """
 
     about: str
     purpose: str
@@ -104,6 +115,7 @@ class ConsentStory:
     given: bool
     from_day: int | None
     until_day: int | None
+    in_force: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,16 +160,23 @@ def explain(parts: Parts, tx: Transaction, sought: Sought, veil: Veil) -> Explan
         ),
         agencies=tuple(_agency(parts, situation, settled, entity, name) for name in parts.agreements),
         consents=tuple(
-            ConsentStory(
-                f"{one.about_agency}:{one.about_local_id}",
-                one.purpose,
-                one.recipients,
-                one.given,
-                one.from_day,
-                one.until_day,
-            )
+            _consent(one, list(entity.consents.values()), situation.rules.day)
             for _, one in sorted(entity.consents.items())
         ),
+    )
+
+
+def _consent(one: Consent, others: Sequence[Consent], day: int) -> ConsentStory:
+    # None but this one and what takes it back: whether this one holds, not whether some other does.
+    those = [one, *(other for other in others if not other.given)]
+    return ConsentStory(
+        f"{one.about_agency}:{one.about_local_id}",
+        one.purpose,
+        one.recipients,
+        one.given,
+        one.from_day,
+        one.until_day,
+        tuple(agency for agency in one.recipients if consented(those, agency, one.purpose, day)),
     )
 
 
@@ -186,6 +205,8 @@ def _member(state: RecordState, members: Sequence[RecordState]) -> Member:
         first=stamp_time(state.born),
         last=stamp_time(state.seen),
         ended=stamp_time(state.ended) if state.ended else None,
+        last_ms=stamp_ms(state.seen),
+        ended_ms=stamp_ms(state.ended) if state.ended else None,
     )
 
 
@@ -197,7 +218,7 @@ class _Told(NamedTuple):
     """A field's value in words, the rule, and what was said of it."""
 
     value: str
-    rule: str
+    rule: Phrase
     sayings: list[Saying]
 
 
@@ -233,7 +254,7 @@ def _single(
     ]
     won = golden.get(spec.name)
     if won is None:
-        return _Told("", "nobody who has spoken has a say", says)
+        return _Told("", Phrase("nobody who has spoken has a say"), says)
     why = rule(policy.fields[spec.name], said, Claim(won.rank, won.stamp, won.key, won.value))
     return _Told(veil.value(spec, won.value), why, says)
 
@@ -250,33 +271,36 @@ def _union(
         for order, (said, is_there) in enumerate(those)
     ]
     value = ", ".join(veil.value(spec, element) for element in found if element in present)
-    return _Told(value, "union: of each element, the strongest who mentions it decides", says)
+    return _Told(value, Phrase("union: of each element, the strongest who mentions it decides"), says)
 
 
-def _saying(said: Said, value: str, word: str, why: str) -> Saying:
+def _saying(said: Said, value: str, word: str, why: Phrase) -> Saying:
     key = said.state.key
-    return Saying(key.agency, key.local_id, key.incarnation, value, stamp_time(said.stamp), word, why)
+    when = stamp_time(said.stamp)
+    return Saying(key.agency, key.local_id, key.incarnation, value, when, word, why, stamp_ms(said.stamp))
 
 
 def _mention(said: Said, there: bool, strongest: bool, present: bool, element: str) -> Saying:
     """One record's word on one element; `present`: what stands."""
     value = f"{'+' if there else '-'} {element}"
     if said.claim is None:
-        return _saying(said, value, "no_say", "deleted, or without authority: does not count")
+        return _saying(said, value, "no_say", Phrase("deleted, or without authority: does not count"))
     if strongest:
-        return _saying(said, value, WINS, "the strongest word on this element")
-    return _saying(said, value, AGREES if there == present else "older", "a stronger word stands")
+        return _saying(said, value, WINS, Phrase("the strongest word on this element"))
+    why = Phrase("a stronger word stands")
+    return _saying(said, value, AGREES if there == present else "older", why)
 
 
 def _agency(parts: Parts, situation: Situation, settled: Settled, entity: Entity, agency: str) -> AgencyStory:
     found = ground(situation, settled, agency)
     held, content = entity.held.get(agency), found.content
     if content is None:
-        told = f"told ({held.operation})" if held else "never told anything"
+        told = Phrase("told (%(word)s)", word=held.operation) if held else Phrase("never told anything")
     elif held is not None and held.digest == content.digest():
-        told = "told" if content.operation == UPSERT else f"told ({content.operation})"
+        gone = Phrase("told (%(word)s)", word=content.operation)
+        told = Phrase("told") if content.operation == UPSERT else gone
     else:
-        told = "not told yet: it is due"
+        told = Phrase("not told yet: it is due")
     return AgencyStory(
         agency=agency,
         name=parts.ids.pairwise(agency).name(entity.id),

@@ -88,8 +88,8 @@ def _agency(one: AgencyStory, delivery: Delivery) -> Iterator[str]:
         by_ground: dict[str, list[str]] = {}
         for name, ground in one.fields.items():
             by_ground.setdefault(ground, []).append(name)
-        for ground, names in by_ground.items():
-            yield f"      may hold, by {ground}: {', '.join(names)}"
+        for basis, names in by_ground.items():
+            yield f"      may hold, by {basis}: {', '.join(names)}"
         for name, why in one.withheld.items():
             yield f"      may not hold {name}: {why}"
     else:

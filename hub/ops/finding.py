@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from hub.contracts.records import RecordType
+from hub.contracts.values import encode
 from hub.core.policy import STEWARD
 from hub.errors import Fatal
+from hub.lanes.identify import identity_key
 from hub.lanes.messages import hub_id
 from hub.ops.parts import Parts
 from hub.store.transaction import Transaction
@@ -23,6 +26,10 @@ _BY_LOCAL_ID = text("""
 _BY_ID = text("""
     SELECT e.id, coalesce(r.entity, e.id) FROM entity e LEFT JOIN record r ON r.id = e.id
     WHERE e.id = ANY(CAST(:ids AS bytea[]))
+""")
+
+_BY_IDENTITY = text("""
+    SELECT r.id, r.entity FROM identity i JOIN record r ON r.id = ANY(i.records) WHERE i.value = :value
 """)
 
 
@@ -64,6 +71,47 @@ def find(parts: Parts, tx: Transaction, name: str, agency: str | None, record_ty
         f"{name!r} is not known as {tried}: give a hub id, agency:local_id, or a local id with --agency "
         "(and --record-type for what is no person)"
     )
+
+
+def find_entity(tx: Transaction, name: str) -> Sought:
+    """Find by hub id alone: no local id, and no agency's name of an entity. Raises `NotFound`."""
+    try:
+        meant = hub_id(name)
+    except ValueError:
+        raise NotFound("this is no hub id: it has 22 letters, digits, - and _") from None
+    row = tx.connection.execute(_BY_ID, {"ids": [meant]}).one_or_none()
+    if row is None:
+        raise NotFound("nobody has this hub id")
+    now = bytes(row[1])
+    return Sought(now, f"hub id {name}", merged=meant if now != meant else None)
+
+
+def identifying_fields(record: RecordType) -> tuple[str, ...]:
+    """The fields by one of which a record can be found: strong identifiers, or a natural key of one field."""
+    keys = record.natural_keys
+    found = keys if len(keys) == 1 else () if keys else record.identifiers
+    return tuple(spec.name for spec in found)
+
+
+def find_by_identifier(
+    parts: Parts, tx: Transaction, record_type: str, field: str, value: str
+) -> list[bytes]:
+    """The entities of which some record says exactly this identifier now; `field` is an identifying one.
+
+    Raises `InvalidValue` where the contract knows no such value; its text does not repeat it.
+    """
+    raw = encode(parts.catalogue.records[record_type].by_name[field], value)
+    if raw is None:
+        return []
+    rows = tx.connection.execute(_BY_IDENTITY, {"value": identity_key(record_type, field, raw)})
+    entity_of = {bytes(row.id): bytes(row.entity) for row in rows}
+    # Who said it once is kept there, too.
+    saying = [
+        state.id
+        for state in tx.records(entity_of).records.values()
+        if state.asserts.values.get(field, (0, None))[1] == raw
+    ]
+    return sorted({entity_of[record] for record in saying})
 
 
 def _by_local_id(tx: Transaction, agency: str, record_type: str, local_id: str) -> Sought | None:

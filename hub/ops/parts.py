@@ -148,6 +148,11 @@ def local_time(ms: int) -> str:
     return moment.isoformat(sep=" ", timespec="milliseconds")
 
 
+def stamp_ms(stamp: int) -> int | None:
+    """A stamp in Unix milliseconds; None for what is undated."""
+    return None if stamp == stamps.LOWEST else stamps.milliseconds(stamp)
+
+
 def stamp_time(stamp: int) -> str:
     """A stamp as local time; its counter follows where it says more than the milliseconds."""
     if stamp == stamps.LOWEST:

@@ -17,6 +17,7 @@ from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
 from hub.core.projection import UPSERT, Consent, Content, Grant, Terms, grants_in_force
 from hub.core.settle import Reference, Rules, Settled, Target, reference_of, reference_targets, settle
+from hub.ops.phrases import UNSAID, Phrase, all_of
 
 _NEVER_DAY = 2**31
 
@@ -76,9 +77,9 @@ class Ground(NamedTuple):
     """What one agency may hold: its content, field → ground, field it may not hold → why, or why nothing."""
 
     content: Content | None
-    fields: Mapping[str, str]
-    withheld: Mapping[str, str]
-    why_not: str
+    fields: Mapping[str, Phrase]
+    withheld: Mapping[str, Phrase]
+    why_not: Phrase
 
 
 def ground(situation: Situation, settled: Settled, agency: str) -> Ground:
@@ -87,7 +88,8 @@ def ground(situation: Situation, settled: Settled, agency: str) -> Ground:
     content = contents.get(agency)
     terms = situation.terms(agency)
     if terms is None or not terms.grants:
-        return Ground(content, {}, {}, f"its agreement lets it receive no {situation.record_type}")
+        why = Phrase("its agreement lets it receive no %(record_type)s", record_type=situation.record_type)
+        return Ground(content, {}, {}, why)
     in_force = grants_in_force(terms, _consents(situation, settled), situation.rules.day)
     if content is None or content.operation != UPSERT:
         return Ground(content, {}, {}, _why_not(situation, settled, agency))
@@ -95,7 +97,7 @@ def ground(situation: Situation, settled: Settled, agency: str) -> Ground:
     withheld = {
         name: _why_withheld(name, terms, in_force) for name in settled.golden if name not in content.fields
     }
-    return Ground(content, fields, withheld, "")
+    return Ground(content, fields, withheld, UNSAID)
 
 
 def _consents(situation: Situation, settled: Settled) -> list[Consent]:
@@ -105,32 +107,37 @@ def _consents(situation: Situation, settled: Settled) -> list[Consent]:
     return [*entity.consents.values(), *others]
 
 
-def _basis(grants: Iterator[Grant]) -> str:
-    return " and ".join(
-        f"{grant.purpose} ({'consent' if grant.needs_consent else 'public mission'})" for grant in grants
+def _basis(grants: Iterator[Grant]) -> Phrase:
+    return all_of(
+        Phrase("%(purpose)s (consent)", purpose=grant.purpose)
+        if grant.needs_consent
+        else Phrase("%(purpose)s (public mission)", purpose=grant.purpose)
+        for grant in grants
     )
 
 
-def _why_withheld(name: str, terms: Terms, in_force: Sequence[Grant]) -> str:
+def _why_withheld(name: str, terms: Terms, in_force: Sequence[Grant]) -> Phrase:
     if any(name in grant.fields for grant in in_force):
-        return "disputed: the hub stopped rewriting it there"
+        return Phrase("disputed: the hub stopped rewriting it there")
     granting = [grant for grant in terms.grants if name in grant.fields]
     if not granting:
-        return "not in its agreement"
+        return Phrase("not in its agreement")
     if any(grant.needs_consent for grant in granting):
-        return "no consent in force covers it"
-    return "the grant has ended"
+        return Phrase("no consent in force covers it")
+    return Phrase("the grant has ended")
 
+
+_ABSENT = Phrase("what it refers to is not there")
 
 # Obstacles, in the order in which they are tried: each with its words, and the situation without it.
 _Remove = Callable[[Situation, str], Situation]
 
 
-def _why_not(situation: Situation, settled: Settled, agency: str) -> str:
+def _why_not(situation: Situation, settled: Settled, agency: str) -> Phrase:
     if settled.merged_into is not None:
-        return "merged: another entity stands for it now"
+        return Phrase("merged: another entity stands for it now")
     if not settled.live:
-        return "no agency's record supports it any more"
+        return Phrase("no agency's record supports it any more")
     for size in range(1, len(_OBSTACLES) + 1):
         for obstacles in combinations(_OBSTACLES, size):
             without = situation
@@ -139,18 +146,21 @@ def _why_not(situation: Situation, settled: Settled, agency: str) -> str:
             content = without.contents().get(agency)
             if content is not None and content.operation == UPSERT:
                 unknown = _unprojected(situation, settled, agency)
-                return "; ".join(words.format(references=unknown) for words, _ in obstacles)
-    return "nothing of what is known is in its agreement"
+                return all_of(unknown if words is _ABSENT else words for words, _ in obstacles)
+    return Phrase("nothing of what is known is in its agreement")
 
 
-def _unprojected(situation: Situation, settled: Settled, agency: str) -> str:
+def _unprojected(situation: Situation, settled: Settled, agency: str) -> Phrase:
     """The reference fields that keep it back, each with what is wrong with its target."""
     led_to = reference_targets(situation.policy, settled.golden, situation.targets)
-    return ", ".join(
-        f"{name} ({'not known yet' if target is None else 'not projected to it'})"
+    found = [
+        Phrase("what it refers to is not there: %(field)s (not known yet)", field=name)
+        if target is None
+        else Phrase("what it refers to is not there: %(field)s (not projected to it)", field=name)
         for name, target in led_to.items()
         if target is None or agency not in target.holders
-    )
+    ]
+    return all_of(found) if found else _ABSENT
 
 
 def _in_agreement_for_ever(situation: Situation, agency: str) -> Situation:
@@ -208,12 +218,12 @@ def _undisputed(situation: Situation, agency: str) -> Situation:
     return situation.with_records(settle_disputes)
 
 
-_OBSTACLES: tuple[tuple[str, _Remove], ...] = (
-    ("it is still joining: nothing is created there before its snapshot is taken in", _joined),
-    ("what it refers to is not there: {references}", _all_projected),
-    ("no consent in force covers it", _without_consent),
-    ("it deleted its record, and gets it back only by entering it again", _never_deleted),
-    ("its agreement has it hold only those whom it already has", _creating),
-    ("its agreement, or the grant in it, has ended", _in_agreement_for_ever),
-    ("every field is disputed there", _undisputed),
+_OBSTACLES: tuple[tuple[Phrase, _Remove], ...] = (
+    (Phrase("it is still joining: nothing is created there before its snapshot is taken in"), _joined),
+    (_ABSENT, _all_projected),
+    (Phrase("no consent in force covers it"), _without_consent),
+    (Phrase("it deleted its record, and gets it back only by entering it again"), _never_deleted),
+    (Phrase("its agreement has it hold only those whom it already has"), _creating),
+    (Phrase("its agreement, or the grant in it, has ended"), _in_agreement_for_ever),
+    (Phrase("every field is disputed there"), _undisputed),
 )

@@ -9,18 +9,25 @@ from hub.core.answers import NO_AUTHORITY, OLDER, OUTRANKED, lost_fields
 from hub.core.assertions import Change, RecordState
 from hub.core.merge import Claim, Golden, strength, winner
 from hub.core.policy import STEWARD, FieldPolicy, TypePolicy
+from hub.ops.phrases import UNSAID, Phrase
 
 WINS, AGREES, ENDED = "wins", "agrees", "ended"
 
 # The places of `strength`'s tuple, after authority and stamp.
-_TIES = ("the source's name", "the local id", "the incarnation", "the value itself", "the value itself")
+_TIES = (
+    Phrase("the source's name"),
+    Phrase("the local id"),
+    Phrase("the incarnation"),
+    Phrase("the value itself"),
+    Phrase("the value itself"),
+)
 _STAMP = 1
 
 _LOST = {
-    NO_AUTHORITY: "has no authority over this field, so no say",
-    OUTRANKED: "a source with higher authority has spoken",
-    "immutable": "another was first, and the first word stays",
-    "max": "another value is higher",
+    NO_AUTHORITY: Phrase("has no authority over this field, so no say"),
+    OUTRANKED: Phrase("a source with higher authority has spoken"),
+    "immutable": Phrase("another was first, and the first word stays"),
+    "max": Phrase("another value is higher"),
 }
 
 
@@ -68,19 +75,19 @@ def _weight(said: Said) -> tuple[object, ...]:
     return (False, said.stamp, said.state.key) if claim is None else (True, *strength(claim))
 
 
-def outcome(policy: TypePolicy, name: str, said: Said, golden: Golden) -> tuple[str, str]:
+def outcome(policy: TypePolicy, name: str, said: Said, golden: Golden) -> tuple[str, Phrase]:
     """What became of one saying: a word for programs, and the reason in words."""
     won = golden.get(name)
     if not said.state.live:
-        return ENDED, "the record was deleted: what it said is kept as evidence of who it was"
+        return ENDED, Phrase("the record was deleted: what it said is kept as evidence of who it was")
     if said.claim is None:
         return NO_AUTHORITY, _LOST[NO_AUTHORITY]
     if won is None:
-        return NO_AUTHORITY, "nothing supports the entity any more"
+        return NO_AUTHORITY, Phrase("nothing supports the entity any more")
     if won.key == said.state.key:
-        return WINS, ""
+        return WINS, UNSAID
     if won.value == said.value:
-        return AGREES, "says the same"
+        return AGREES, Phrase("says the same")
     # Asked as intake asks when it answers an edit: as if the record had just said this.
     edit = Change(
         key=said.state.key,
@@ -94,30 +101,36 @@ def outcome(policy: TypePolicy, name: str, said: Said, golden: Golden) -> tuple[
         return reason, _LOST[reason]
     place = _first_difference(Claim(won.rank, won.stamp, won.key, won.value), said.claim)
     if place == _STAMP:
-        return OLDER, "the other was said later"
-    return "tie", f"said at the same moment with the same authority: {_TIES[place - 2]} decides"
+        return OLDER, Phrase("the other was said later")
+    return "tie", Phrase(
+        "said at the same moment with the same authority: %(tie)s decides", tie=_TIES[place - 2]
+    )
 
 
-def rule(field: FieldPolicy, said: Sequence[Said], won: Claim) -> str:
+def rule(field: FieldPolicy, said: Sequence[Said], won: Claim) -> Phrase:
     """The rule by which `won` is the golden value, in words."""
     others = [claim for one in said if (claim := one.claim) is not None and claim.key != won.key]
     if won.key.agency == STEWARD:
-        return "a steward decided: that stands above every agency"
+        return Phrase("a steward decided: that stands above every agency")
     if not others:
-        return "the only one with a say"
+        return Phrase("the only one with a say")
     rival = winner(field, others)
     if rival.value == won.value and all(claim.value == won.value for claim in others):
-        return "all who have a say agree"
+        return Phrase("all who have a say agree")
     if field.merge == "max" and rival.value != won.value:
-        return "the highest value stands (max)"
+        return Phrase("the highest value stands (max)")
     if rival.rank != won.rank:
-        return f"highest authority: {won.key.agency} stands above {rival.key.agency} for this field"
+        return Phrase(
+            "highest authority: %(agency)s stands above %(other)s for this field",
+            agency=won.key.agency,
+            other=rival.key.agency,
+        )
     if field.merge == "immutable":
-        return "immutable: the first dated word stays"
+        return Phrase("immutable: the first dated word stays")
     place = _first_difference(won, rival)
     if place == _STAMP:
-        return "the latest word among those with the highest authority"
-    return f"same authority and same moment: {_TIES[place - 2]} decides"
+        return Phrase("the latest word among those with the highest authority")
+    return Phrase("same authority and same moment: %(tie)s decides", tie=_TIES[place - 2])
 
 
 def _first_difference(a: Claim, b: Claim) -> int:

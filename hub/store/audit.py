@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -27,6 +27,11 @@ _ENTRIES = text("""
           AND (CAST(:before AS bigint) IS NULL OR id < :before)
         ORDER BY id DESC LIMIT :limit) AS newest
     ORDER BY id
+""")
+
+_ABOUT = text("""
+    SELECT who, account, action, subject, agency, record_type, purpose, detail, id, at FROM audit
+    WHERE subject = ANY(CAST(:subjects AS text[])) ORDER BY id DESC LIMIT :limit
 """)
 
 
@@ -75,4 +80,10 @@ def note(tx: Transaction, entries: Sequence[Entry]) -> None:
 def entries(tx: Transaction, search: Search, limit: int = 1_000) -> list[KeptEntry]:
     """The newest entries that match, in the order of their making."""
     rows = tx.connection.execute(_ENTRIES, {**search._asdict(), "limit": limit})
+    return [KeptEntry(Entry(*row[:8]), row.id, row.at) for row in rows]
+
+
+def entries_about(tx: Transaction, subjects: Collection[str], limit: int) -> list[KeptEntry]:
+    """The newest entries about any of these subjects, the newest first."""
+    rows = tx.connection.execute(_ABOUT, {"subjects": sorted(subjects), "limit": limit})
     return [KeptEntry(Entry(*row[:8]), row.id, row.at) for row in rows]

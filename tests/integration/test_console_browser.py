@@ -19,6 +19,7 @@ from ops_hub import OpsHub, running, wait_until
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from support.console import CODE
 
+from hub.lanes.messages import hub_name
 from hub.local.ports import LOOPBACK, assign
 from hub.local.stack import Stack
 from hub.ops.brakes import Brakes
@@ -119,6 +120,8 @@ def pages(hub: OpsHub) -> list[tuple[str, str]]:
         (f"/agencies/{hub.name('ads')}", "steward"),
         (f"/holds/{Holds(hub.parts).list()[0].id}", "steward"),
         (f"/masses/{Brakes(hub.parts).list()[0].id}", "steward"),
+        ("/records", "steward"),
+        (f"/records/{hub_name(hub.rows('SELECT entity FROM record LIMIT 1')[0][0])}", "auditor"),
         ("/audit", "auditor"),
         ("/nowhere", "auditor"),
     ]

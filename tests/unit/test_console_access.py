@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,6 +88,7 @@ def test_every_route_is_closed_to_whom_it_is_not_for(visitor: Visitor) -> None:
             if route.path == "/live" and role:
                 continue  # it would not end; what it tells is tried where there is something to tell
             path = route.path.replace("{agency}", "ads").replace("{hold:int}", "1").replace("{mass:int}", "1")
+            path = re.sub(r"{(entity|a|b)}", "AAAAAAAAAAAAAAAAAAAAAA", path)
             ask = visitor.client.get if route.method == "GET" else visitor.client.post
             headers = {"content-type": "application/x-www-form-urlencoded"}
             status = ask(path, headers=headers, follow_redirects=False).status_code

@@ -17,6 +17,7 @@ from hub.contracts.records import Catalogue
 
 CONSOLE = FOLDER.parent
 ROOT = CONSOLE.parents[1]
+OPS = CONSOLE.parent / "ops"
 KEYWORDS = {"_": None, "marked": None, "gettext": None, "ngettext": (1, 2)}
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 OPTIONS = {"**.html": {"newstyle_gettext": "true", "silent": "false"}}
@@ -28,6 +29,8 @@ def used() -> dict[object, str]:
     found: dict[object, str] = {}
     for name, line, message, _, _ in extract_from_dir(CONSOLE, METHODS, OPTIONS, KEYWORDS):
         found.setdefault(message, f"hub/console/{name}:{line}")
+    for name, line, message, _, _ in extract_from_dir(OPS, [("**.py", "python")], {}, {"Phrase": None}):
+        found.setdefault(message, f"hub/ops/{name}:{line}")
     return found
 
 
