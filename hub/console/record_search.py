@@ -90,12 +90,15 @@ def _form_page(visit: Visit, found: Found | None) -> Response:
         given=visit.form,
         agencies=list(visit.parts.agreements),
         record_types=list(visit.parts.catalogue.records),
-        identifiers=[
-            (kind, name)
-            for kind, record in visit.parts.catalogue.records.items()
-            for name in identifying_fields(record)
-        ],
+        identifiers=_identifiers(visit),
     )
+
+
+def _identifiers(visit: Visit) -> list[tuple[str, str]]:
+    """(Record type, field) by which something is found; persons are looked for most."""
+    records = visit.parts.catalogue.records
+    kinds = sorted(records, key=lambda kind: kind != "person")
+    return [(kind, name) for kind in kinds for name in identifying_fields(records[kind])]
 
 
 def _search(visit: Visit) -> Found:

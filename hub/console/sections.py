@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.console import agency, audit, holds, openapi, overview, record_search, signing_in
+from hub.console import agency, audit, holds, openapi, overview, record_search, reviews, signing_in
 from hub.console.routing import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -10,6 +10,7 @@ SECTIONS: tuple[Section, ...] = (
     agency.SECTION,
     holds.SECTION,
     record_search.SECTION,
+    reviews.SECTION,
     audit.SECTION,
     signing_in.SECTION,
     openapi.SECTION,

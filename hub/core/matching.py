@@ -11,6 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
@@ -183,6 +184,47 @@ def agreed_on(policy: TypePolicy, a: RecordState, b: RecordState) -> str:
         for script in ("ar", "fr")
     )
     return "name" if alike else ""
+
+
+class Likeness(StrEnum):
+    """What two records' words on one field are to each other, as matching takes them."""
+
+    AGREES = "agrees"
+    CONTRADICTS = "contradicts"
+    DIFFERS = "differs"
+    ONE_SIDED = "one_sided"
+
+
+def compare(policy: TypePolicy, a: RecordState, b: RecordState) -> dict[str, Likeness]:
+    """Each field with one value of which either says something → what the two are to each other.
+
+    Names agree as `agreement` has them: spelled alike, or family and given name exchanged.
+    """
+    against = contradictions(policy, a, b)
+    found = {}
+    for name, field_policy in policy.fields.items():
+        x, y = _value(a, name), _value(b, name)
+        if x is None and y is None:
+            continue
+        if x is None or y is None:
+            found[name] = Likeness.ONE_SIDED
+        elif x == y or _same_name(policy, field_policy.match, a, b):
+            found[name] = Likeness.AGREES
+        else:
+            found[name] = Likeness.CONTRADICTS if name in against else Likeness.DIFFERS
+    return found
+
+
+def _same_name(policy: TypePolicy, role: str | None, a: RecordState, b: RecordState) -> bool:
+    """Whether `role` is a part of a name, and that part or the whole name is the same at both."""
+    script = (role or "").removeprefix("name_")[:2]
+    if role not in (f"name_{script}_family", f"name_{script}_given"):
+        return False
+    matched = policy.matched
+    x, y = _value(a, matched.get(role)), _value(b, matched.get(role))
+    if x is not None and y is not None and _folded(x) == _folded(y):
+        return True
+    return (whole := _name(a, matched, script)) is not None and whole == _name(b, matched, script)
 
 
 def _name(state: RecordState, matched: Mapping[str, str], script: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hub.core import stamps
@@ -19,6 +19,7 @@ from hub.store.audit import note
 from hub.store.stewardship import (
     Decided,
     Pair,
+    PairIds,
     lock_decision,
     reviews,
     save_decision,
@@ -51,17 +52,24 @@ class Reviews:
         self._parts = parts
         self._clock = clock
 
+    def page(self, after: PairIds | None, limit: int) -> Sequence[Pair]:
+        """Open reviews that come after `after`, oldest first."""
+        with self._parts.looking() as tx:
+            return reviews(tx, state="open", after=after, limit=limit)
+
     def list(self, *, all_states: bool = False) -> list[Pair]:
         """Reviews that are open, or all, oldest first."""
         with self._parts.looking() as tx:
             return reviews(tx, state=None if all_states else "open")
 
-    def decide(self, a: str, b: str, record_type: str, *, same: bool, who: str, why: str) -> Verdict:
+    def decide(self, a: str, b: str, record_type: str, *, same: bool, who: str | Person, why: str) -> Verdict:
         """Decide that records `a` and `b` are the same, or not; each named by hub name or agency:local_id.
 
+        `who`: a person, or the name of whoever is at this machine's keyboard.
         They need no open review: a steward may know better than any rule. The latest decision on a pair
         counts. Raises `NotFound`, or `Fatal` for a pair that is none.
         """
+        person = who if isinstance(who, Person) else Person.at_keyboard(who)
         pair = self._pair(a, b, record_type)
         ids = [one.id for one in pair]
         decided = False
@@ -72,9 +80,9 @@ class Reviews:
             decided = before is None or before.same != same
             if decided:
                 stamp = stamps.capture(int(self._clock() * 1000), before.stamp if before else 0)
-                save_decision(tx, ids, Decided(same, stamp, who, why))
+                save_decision(tx, ids, Decided(same, stamp, person.name, why))
                 subject = f"review {hub_name(pair[0].id)} {hub_name(pair[1].id)}"
-                deed = Person.at_keyboard(who).entry(
+                deed = person.entry(
                     SAME if same else DIFFERENT, subject, why, record_type=pair[0].key.record_type
                 )
                 note(tx, [deed])

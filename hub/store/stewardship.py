@@ -42,7 +42,19 @@ _REVIEWS = text("""
     LEFT JOIN decision d ON d.a = least(v.a, v.b) AND d.b = greatest(v.a, v.b)
     WHERE (CAST(:state AS text) IS NULL OR v.state = :state)
       AND (CAST(:records AS bytea[]) IS NULL OR v.a = ANY(:records) OR v.b = ANY(:records))
+      AND (CAST(:a AS bytea) IS NULL OR (v.a = :a AND v.b = :b))
+      AND (CAST(:after_a AS bytea) IS NULL OR (v.created_at, v.a, v.b) >
+           (SELECT created_at, a, b FROM review WHERE a = :after_a AND b = :after_b))
     ORDER BY v.created_at, v.a, v.b LIMIT :limit
+""")
+
+_PLACE = text("""
+    SELECT place, total, before_a, before_b, next_a, next_b FROM (
+        SELECT a, b, row_number() OVER queue AS place, count(*) OVER () AS total,
+               lag(a) OVER queue AS before_a, lag(b) OVER queue AS before_b,
+               lead(a) OVER queue AS next_a, lead(b) OVER queue AS next_b
+        FROM review WHERE state = 'open' WINDOW queue AS (ORDER BY created_at, a, b)) AS queued
+    WHERE a = :a AND b = :b
 """)
 
 _DECISION = text("SELECT same, stamp, who, why FROM decision WHERE a = :a AND b = :b FOR UPDATE")
@@ -72,6 +84,9 @@ _LEAVE_PUBLICATION = text("""
     INSERT INTO publication (worker, payload, created_at)
     VALUES ('steward', :payload, now() - interval '1 day')
 """)
+
+# The two records of a review, in the review's own order.
+PairIds = tuple[bytes, bytes]
 
 
 class HeldChange(NamedTuple):
@@ -104,6 +119,15 @@ class Pair(NamedTuple):
     same: bool | None
     who: str | None
     why: str | None
+
+
+class Place(NamedTuple):
+    """Where a review stands among the `total` open ones, 1 the oldest; its neighbours, None at an end."""
+
+    place: int
+    total: int
+    before: PairIds | None
+    next: PairIds | None
 
 
 class Decided(NamedTuple):
@@ -165,10 +189,25 @@ def reviews(
     *,
     state: str | None = None,
     records: Collection[bytes] | None = None,
+    pair: PairIds | None = None,
+    after: PairIds | None = None,
     limit: int = 1_000,
 ) -> list[Pair]:
-    """Pairs of records to be looked at, oldest first; each condition that is None lets all pass."""
-    where = {"state": state, "records": None if records is None else sorted(records), "limit": limit}
+    """Pairs of records to be looked at, oldest first; each condition that is None lets all pass.
+
+    `pair`: that one alone; `after`: those that come after that one.
+    """
+    a, b = pair or (None, None)
+    after_a, after_b = after or (None, None)
+    where = {
+        "state": state,
+        "records": None if records is None else sorted(records),
+        "a": a,
+        "b": b,
+        "after_a": after_a,
+        "after_b": after_b,
+        "limit": limit,
+    }
     return [
         Pair(
             a=bytes(row.a),
@@ -185,6 +224,18 @@ def reviews(
         )
         for row in tx.connection.execute(_REVIEWS, where)
     ]
+
+
+def place_in_queue(tx: Transaction, pair: PairIds) -> Place | None:
+    """Where an open review stands among those that are open; None for one that is not."""
+    row = tx.connection.execute(_PLACE, {"a": pair[0], "b": pair[1]}).one_or_none()
+    if row is None:
+        return None
+    return Place(row.place, row.total, _ids(row.before_a, row.before_b), _ids(row.next_a, row.next_b))
+
+
+def _ids(a: bytes | None, b: bytes | None) -> PairIds | None:
+    return None if a is None or b is None else (bytes(a), bytes(b))
 
 
 def lock_decision(tx: Transaction, pair: Sequence[bytes]) -> Decided | None:

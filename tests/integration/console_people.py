@@ -37,3 +37,15 @@ def entity(hub: OpsHub, record: RecordKey) -> str:
     identity = hub.parts.ids.record(*record)
     with hub.parts.looking() as tx:
         return hub_name(tx.records({identity}).entity_of[identity])
+
+
+def pairs(hub: OpsHub, count: int = 3) -> list[tuple[RecordKey, RecordKey]]:
+    """Pairs that share an identifier; a birth date contradicts the first, nothing confirms the others."""
+    found = []
+    for number in range(count):
+        entraide, ads = hub.key("entraide", f"PAIR-E{number}"), hub.key("ads", f"PAIR-A{number}")
+        hub.take(said(entraide, 1, "insert", cin=f"PA{number}", birth_date=BORN, given_name_fr="Zineb"))
+        more: dict[str, Any] = {"birth_date": BORN.replace(year=1991)} if number == 0 else {}
+        hub.take(said(ads, 2, "insert", cin=f"PA{number}", given_name_fr="ZINEB", **more))
+        found.append((entraide, ads))
+    return found

@@ -1,0 +1,322 @@
+"""Reviews: pairs of records that may be one, their evidence side by side, what would follow, the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from hub.console.access import Permission
+from hub.console.faults import Fault
+from hub.console.languages import marked
+from hub.console.routing import API, Guarded, Section
+from hub.console.sentences import value_in_words
+from hub.console.visit import Visit
+from hub.core.assertions import RecordKey
+from hub.core.matching import Likeness
+from hub.lanes.messages import hub_id, hub_name
+from hub.ops.finding import NotFound
+from hub.ops.review_story import Consequence, FieldPair, Informed, ReviewStory, review_story
+from hub.ops.reviews import DIFFERENT, SAME, Reviews
+from hub.ops.veil import Veil
+from hub.store.stewardship import Pair, PairIds
+
+PAGE = 50
+_MIN_WHY, _MAX_WHY = 3, 500
+
+REASONS = {
+    "identifier_alone": marked("They share an identifier, and nothing else confirms it"),
+    "contradiction": marked("They share an identifier, and something contradicts"),
+    "too_many_share": marked("Very many records share this identifier"),
+}
+LIKENESSES = {
+    Likeness.AGREES: marked("agrees"),
+    Likeness.CONTRADICTS: marked("contradicts"),
+    Likeness.DIFFERS: marked("differs"),
+    Likeness.ONE_SIDED: marked("one alone says it"),
+}
+INFORMED = {
+    "upsert": marked("gets what then stands"),
+    "merged": marked("is told which two are one"),
+    "retract": marked("has to give up what it may hold no longer"),
+    "delete": marked("is told that it is deleted"),
+}
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A pair in the queue; `a` and `b` are the hub names of its records. `since_ms`: Unix milliseconds."""
+
+    a: str
+    b: str
+    agencies: tuple[str, str]
+    record_type: str
+    reason: str
+    fields: tuple[str, ...]
+    since_ms: int
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Open reviews, oldest first. `more`: give it as `after` to read on, if not null."""
+
+    pairs: tuple[Queued, ...]
+    more: str | None
+
+
+@dataclass(frozen=True)
+class ReviewSide:
+    """One of the two records; `local_id` is covered unless revealed, `entity` is whom it stands for now."""
+
+    record: str
+    agency: str
+    local_id: str
+    entity: str
+
+
+@dataclass(frozen=True)
+class ReviewOutcome:
+    """What a decision would lead to. `moving`: agencies whose records would come to stand for another.
+
+    `together`: both would stand for one; `joined`: how many records that of the first would have.
+    """
+
+    together: bool
+    joined: int
+    moving: tuple[str, ...]
+    informed: tuple[Informed, ...]
+
+
+@dataclass(frozen=True)
+class ReviewView:
+    """One review. `place` of `total` in the queue, null once decided; `earlier` and `later`: `a.b` of others.
+
+    `state`: open, same, different, or settled by another decision; `who` and `why`: of a decision.
+    """
+
+    a: ReviewSide
+    b: ReviewSide
+    record_type: str
+    reason: str
+    shared: tuple[str, ...]
+    state: str
+    since_ms: int
+    who: str | None
+    why: str | None
+    revealed: bool
+    fields: tuple[FieldPair, ...]
+    same: ReviewOutcome
+    different: ReviewOutcome
+    place: int | None
+    total: int
+    earlier: str | None
+    later: str | None
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """What a decision came to: whether it is new, and whether both stand for one now."""
+
+    new: bool
+    together: bool
+
+
+def show_queue(visit: Visit) -> Response:
+    return visit.page("reviews.html", queue=_queue(visit), reasons=REASONS, decided=_decided(visit))
+
+
+def read_queue(visit: Visit) -> Response:
+    return visit.json(_queue(visit))
+
+
+def _queue(visit: Visit) -> Queue:
+    after = visit.asked("after")
+    found = Reviews(visit.parts).page(None if after is None else _ids(*_halves(after)), PAGE + 1)
+    pairs = tuple(_queued(one) for one in found[:PAGE])
+    return Queue(pairs, f"{pairs[-1].a}.{pairs[-1].b}" if len(found) > PAGE else None)
+
+
+def _queued(one: Pair) -> Queued:
+    return Queued(
+        a=hub_name(one.a),
+        b=hub_name(one.b),
+        agencies=(one.a_key.agency, one.b_key.agency),
+        record_type=one.a_key.record_type,
+        reason=one.reason,
+        fields=one.fields,
+        since_ms=_ms(one),
+    )
+
+
+def _ms(one: Pair) -> int:
+    return int(one.created_at.timestamp() * 1000)
+
+
+def _halves(joined: str) -> tuple[str, str]:
+    a, _, b = joined.partition(".")
+    return a, b
+
+
+def _ids(a: str, b: str) -> PairIds:
+    try:
+        return hub_id(a), hub_id(b)
+    except ValueError:
+        raise NotFound("no hub names of two records") from None
+
+
+def _pair(visit: Visit) -> PairIds:
+    return _ids(visit.path("a"), visit.path("b"))
+
+
+def show(visit: Visit) -> Response:
+    """One review with its values covered."""
+    return _page(visit, _view(visit, visit.veil))
+
+
+def reveal(visit: Visit) -> Response:
+    """The same with values in full, once, for the purpose that the form states."""
+    pair = review_story(visit.parts, _pair(visit), visit.veil).pair
+    subject = f"review {hub_name(pair.a)} {hub_name(pair.b)}"
+    veil = visit.revealed(subject, record_type=pair.a_key.record_type)
+    return _page(visit, _view(visit, veil))
+
+
+def read(visit: Visit) -> Response:
+    return visit.json(_view(visit, visit.veil))
+
+
+def _page(visit: Visit, view: ReviewView) -> Response:
+    specs = visit.parts.catalogue.records[view.record_type].by_name
+    return visit.page(
+        "review.html",
+        view=view,
+        worded=lambda name, text: value_in_words(visit, specs[name], text),
+        names=lambda agencies: [visit.wording.agency(one) for one in agencies],
+        reasons=REASONS,
+        likenesses=LIKENESSES,
+        informed=INFORMED,
+        decided=_decided(visit),
+        min_why=_MIN_WHY,
+        max_why=_MAX_WHY,
+    )
+
+
+def _decided(visit: Visit) -> str | None:
+    """What was decided a moment ago, on the pair before."""
+    found = visit.asked("decided")
+    return found if found in (SAME, DIFFERENT) else None
+
+
+def _view(visit: Visit, veil: Veil) -> ReviewView:
+    story = review_story(visit.parts, _pair(visit), veil)
+    pair, place = story.pair, story.place
+    return ReviewView(
+        a=_side(visit, veil, pair.a, pair.a_key, story.entities[0]),
+        b=_side(visit, veil, pair.b, pair.b_key, story.entities[1]),
+        record_type=pair.a_key.record_type,
+        reason=pair.reason,
+        shared=pair.fields,
+        state=pair.state,
+        since_ms=_ms(pair),
+        who=pair.who,
+        why=pair.why,
+        revealed=veil.reveal,
+        fields=story.fields,
+        same=_outcome(story.same),
+        different=_outcome(story.different),
+        place=place.place if place else None,
+        total=place.total if place else 0,
+        earlier=_joined(place.before) if place else None,
+        later=_joined(place.next) if place else None,
+    )
+
+
+def _side(visit: Visit, veil: Veil, record: bytes, key: RecordKey, entity: str) -> ReviewSide:
+    local_id = key.local_id if veil.reveal else visit.local_id(key.agency, key.local_id)
+    return ReviewSide(hub_name(record), key.agency, local_id, entity)
+
+
+def _outcome(one: Consequence) -> ReviewOutcome:
+    return ReviewOutcome(one.together, one.joined, tuple(key.agency for key in one.moving), one.informed)
+
+
+def _joined(pair: PairIds | None) -> str | None:
+    return None if pair is None else f"{hub_name(pair[0])}.{hub_name(pair[1])}"
+
+
+def decide(visit: Visit) -> Response:
+    """Take the decision, then show the next pair, or the queue where there is none."""
+    later = _later(review_story(visit.parts, _pair(visit), visit.veil))
+    word = SAME if _ruling(visit) else DIFFERENT
+    _rule(visit)
+    return visit.go(f"/reviews{later}?decided={word}")
+
+
+def decide_for_programs(visit: Visit) -> Response:
+    return visit.json(_rule(visit))
+
+
+def _later(story: ReviewStory) -> str:
+    following = story.place and (story.place.next or story.place.before)
+    return f"/{hub_name(following[0])}/{hub_name(following[1])}" if following else ""
+
+
+def _ruling(visit: Visit) -> bool:
+    ruling = visit.form.get("decision")
+    if ruling not in (SAME, DIFFERENT):
+        raise Fault(400, marked("Choose whether the two are the same or different."))
+    return ruling == SAME
+
+
+def _rule(visit: Visit) -> Ruled:
+    a, b = _pair(visit)
+    same = _ruling(visit)
+    why = " ".join(visit.form.get("why", "").split())[:_MAX_WHY]
+    if len(why) < _MIN_WHY:
+        raise Fault(400, marked("Say in a few words why you decide so."))
+    verdict = Reviews(visit.parts, visit.console.clock).decide(
+        hub_name(a), hub_name(b), "", same=same, who=visit.somebody.person, why=why
+    )
+    return Ruled(verdict.new, verdict.together)
+
+
+_ONE = "/reviews/{a}/{b}"
+_DECISION_FIELDS = (
+    ("decision", "`same` or `different`."),
+    ("why", "Why, in a few words; kept with the decision."),
+)
+
+SECTION = Section(
+    title=marked("Reviews"),
+    path="/reviews",
+    routes=(
+        Guarded("/reviews", show_queue, Permission.SEE_RECORDS),
+        Guarded(_ONE, show, Permission.SEE_RECORDS),
+        Guarded(_ONE, reveal, Permission.REVEAL, method="POST"),
+        Guarded(f"{_ONE}/decision", decide, Permission.DECIDE, method="POST"),
+        Guarded(
+            f"{API}/reviews",
+            read_queue,
+            Permission.SEE_RECORDS,
+            returns=Queue,
+            about="Pairs of records that may be one, and wait for somebody, oldest first.",
+            asks=(("after", "Only pairs after this one: `more` of the page before."),),
+        ),
+        Guarded(
+            f"{API}{_ONE}",
+            read,
+            Permission.SEE_RECORDS,
+            returns=ReviewView,
+            about="One pair: the evidence side by side, values covered, and what would follow.",
+        ),
+        Guarded(
+            f"{API}{_ONE}/decision",
+            decide_for_programs,
+            Permission.DECIDE,
+            method="POST",
+            returns=Ruled,
+            about="Decide that the two are the same, or different. The latest decision counts.",
+            asks=_DECISION_FIELDS,
+        ),
+    ),
+)
