@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from hub.console.access import Permission
+from hub.console.asking import day, end_of_day
 from hub.console.faults import Fault
 from hub.console.languages import marked
 from hub.console.routing import API, Guarded, Section
 from hub.console.visit import Visit
 from hub.ops.audit import Audit
-from hub.ops.parts import MOROCCO
 from hub.store.audit import KeptEntry, Search
 
 PAGE = 50
@@ -58,14 +57,13 @@ class AuditPage:
 
 
 def _read(visit: Visit, given: Callable[[str], str | None]) -> AuditPage:
-    until = _day(given("until"))
     search = Search(
         who=given("who"),
         action=given("action"),
         subject=given("subject"),
         agency=given("agency"),
-        since=_day(given("since")),
-        until=until + datetime.timedelta(days=1) if until else None,
+        since=day(given("since")),
+        until=end_of_day(given("until")),
         before=_number(given("before")),
     )
     found = Audit(visit.parts).search(search, PAGE + 1)[::-1]
@@ -76,16 +74,6 @@ def _read(visit: Visit, given: Callable[[str], str | None]) -> AuditPage:
 def deed(kept: KeptEntry) -> Deed:
     """An entry as pages and programs see it."""
     return Deed(kept.id, int(kept.at.timestamp() * 1000), **kept.entry._asdict())
-
-
-def _day(given: str | None) -> datetime.datetime | None:
-    """The beginning of a day in Morocco; raises 400 where it is none."""
-    if given is None:
-        return None
-    try:
-        return datetime.datetime.combine(datetime.date.fromisoformat(given), datetime.time(), MOROCCO)
-    except ValueError as error:
-        raise Fault(400, marked("Give days like 2026-01-31.")) from error
 
 
 def _number(given: str | None) -> int | None:

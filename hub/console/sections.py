@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from hub.console import agency, audit, holds, openapi, overview, record_search, reviews, signing_in
+from hub.console import (
+    agency,
+    audit,
+    dead_letter_decisions,
+    dead_letters,
+    holds,
+    openapi,
+    overview,
+    record_search,
+    reviews,
+    signing_in,
+)
 from hub.console.routing import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -11,6 +22,8 @@ SECTIONS: tuple[Section, ...] = (
     holds.SECTION,
     record_search.SECTION,
     reviews.SECTION,
+    dead_letters.SECTION,
+    dead_letter_decisions.SECTION,
     audit.SECTION,
     signing_in.SECTION,
     openapi.SECTION,

@@ -162,12 +162,19 @@ class _Walk:
         self.parts.append(Part(self.path, FRAME_BYTES + self.start, end, kind, raw, symbol))
 
 
+def payload(part: Part) -> bytes:
+    """The bytes that a part of the kind `bytes` holds."""
+    return part.raw[decode_long(part.raw, 0)[1] :]
+
+
 def plain_text(part: Part) -> str:
     """The value of a part, whatever it is, for a part that is nobody's secret."""
     if part.symbol:
         return part.symbol
     if part.kind in _NUMBERS:
         return str(decode_long(part.raw, 0)[0])
+    if part.kind == "boolean":
+        return "true" if part.raw == b"\x01" else "false"
     if part.kind == "string":
         start = decode_long(part.raw, 0)[1]
         return part.raw[start:].decode(errors="replace")

@@ -59,11 +59,14 @@ class DeadLetters:
         self._readers: dict[str, ChangeReader] = {}
         self.problem = ""
 
-    def search(self, wanted: Wanted, limit: int, *, superseded_only: bool = False) -> list[Letter]:
-        """Up to `limit` dead letters, the oldest first."""
+    def search(
+        self, wanted: Wanted, limit: int, *, superseded_only: bool = False, after: int = 0
+    ) -> list[Letter]:
+        """Up to `limit` dead letters, the oldest first, beginning behind the number `after`."""
         found: list[Letter] = []
         with self._parts.looking() as tx:
-            for page in self._pages(tx, wanted, _PAGE if superseded_only else min(_PAGE, limit)):
+            size = _PAGE if superseded_only else min(_PAGE, limit)
+            for page in self._pages(tx, wanted, size, after):
                 opened = self.open(tx, page)
                 found += [one for one in opened if one.superseded or not superseded_only]
                 if len(found) >= limit:
@@ -125,8 +128,9 @@ class DeadLetters:
             note(tx, [deed(who, DISCARD, row, why) for row in rows])
         return discarded
 
-    def _pages(self, tx: Transaction, wanted: Wanted, size: int) -> Iterator[Sequence[DeadLetterRow]]:
-        after = 0
+    def _pages(
+        self, tx: Transaction, wanted: Wanted, size: int, after: int = 0
+    ) -> Iterator[Sequence[DeadLetterRow]]:
         while page := dead_letters(tx, wanted, after=after, limit=size):
             yield page
             after = page[-1].id

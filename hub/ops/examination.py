@@ -7,7 +7,7 @@ anything anywhere, so what could not be read, and the key, are covered as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,11 +21,11 @@ from hub.store.dead_letters import DeadLetterRow
 
 # Parts of a change that say nothing of a person: who wrote it, when, and of which fields.
 # The names in masks, and the keys of `removed`, are fields' names.
-_ENVELOPE = frozenset(
+ENVELOPE = frozenset(
     {"event_id", "local_id", "incarnation", "operation", "stamp", "asserted", "entity"}
     | {"changed", "stale", "removed"}
 )
-_STRUCTURE = frozenset({"branch", "count", "null"})
+STRUCTURE = frozenset({"branch", "count", "null"})
 _RECORD = "record."
 _REMOVED = "removed."
 
@@ -78,17 +78,20 @@ def examine(
     change: Contract | None,
     schema_of: Callable[[int], Any],
     veil: Veil,
+    covered: Set[str] = frozenset(),
 ) -> Examined:
     """Examine one dead letter; raises `Retriable` if the registry is needed and away.
 
-    `change`: what its topic takes, None if that is unknown by now.
+    `change`: what its topic takes, None if that is unknown by now. `covered`: paths outside of the record
+    that are not for this reader either, such as `local_id`.
     """
     anatomy = dissect(row.value, schema_of)
     # In another schema a field of the same name may be a person's.
     specs = change.specs if change is not None and anatomy.schema == change.schema else None
-    seen = tuple(_see(part, specs, veil) for part in anatomy.parts if part.kind not in _STRUCTURE)
+    public = ENVELOPE - covered
+    seen = tuple(see(part, specs, veil, public) for part in anatomy.parts if part.kind not in STRUCTURE)
     at, path = _broken(row, anatomy, seen)
-    shown = _shown(anatomy, specs, veil)
+    shown = _shown(anatomy, specs, veil, public)
     return Examined(
         size=anatomy.size,
         schema_id=anatomy.schema_id,
@@ -102,11 +105,14 @@ def examine(
     )
 
 
-def _see(part: Part, specs: Specs | None, veil: Veil) -> Seen:
+def see(part: Part, specs: Specs | None, veil: Veil, public: Set[str]) -> Seen:
+    """One value as `veil` shows it: of a record's field by its privacy, of what surrounds the record only
+    what `public` names. `specs`: the fields; None where the schema is not the one that is known."""
     spec = _spec(part.path, specs)
     place = (part.path, part.start, part.end)
     if spec is None:
-        return Seen(*place, plain_text(part) if veil.reveal or _is_public(part.path, specs) else COVER)
+        open_to_all = veil.reveal or _is_public(part.path, specs, public)
+        return Seen(*place, plain_text(part) if open_to_all else COVER)
     try:
         value = decode(spec, part.raw)
     except SkipRecord as error:
@@ -127,9 +133,9 @@ def _spec(path: str, specs: Specs | None) -> FieldSpec | None:
     return None
 
 
-def _is_public(path: str, specs: Specs | None) -> bool:
+def _is_public(path: str, specs: Specs | None, public: Set[str]) -> bool:
     """Whether what stands there, outside of the record, says nothing of a person."""
-    return specs is not None and re.sub(r"\[\d+\]$", "", path) in _ENVELOPE
+    return specs is not None and re.sub(r"\[\d+\]", "", path) in public
 
 
 def _broken(row: DeadLetterRow, anatomy: Anatomy, seen: Sequence[Seen]) -> tuple[int | None, str]:
@@ -143,7 +149,7 @@ def _broken(row: DeadLetterRow, anatomy: Anatomy, seen: Sequence[Seen]) -> tuple
     return (None, row.path) if found is None else (found.start, found.path)
 
 
-def _shown(anatomy: Anatomy, specs: Specs | None, veil: Veil) -> bytearray:
+def _shown(anatomy: Anatomy, specs: Specs | None, veil: Veil, public: Set[str]) -> bytearray:
     """For each byte whether it may be shown."""
     if veil.reveal:
         return bytearray(b"\x01" * anatomy.size)
@@ -151,8 +157,8 @@ def _shown(anatomy: Anatomy, specs: Specs | None, veil: Veil) -> bytearray:
     shown[: min(FRAME_BYTES, anatomy.size)] = b"\x01" * min(FRAME_BYTES, anatomy.size)
     for part in anatomy.parts:
         spec = _spec(part.path, specs)
-        public = spec.privacy == "none" if spec else _is_public(part.path, specs)
-        if part.kind in _STRUCTURE or public:
+        open_to_all = spec.privacy == "none" if spec else _is_public(part.path, specs, public)
+        if part.kind in STRUCTURE or open_to_all:
             shown[part.start : part.end] = b"\x01" * (part.end - part.start)
     if anatomy.schema_id is None:
         # Not even a frame: its first bytes are as much a secret as the rest.

@@ -87,7 +87,7 @@ def test_every_route_is_closed_to_whom_it_is_not_for(visitor: Visitor) -> None:
         for route in routes:
             if route.path == "/live" and role:
                 continue  # it would not end; what it tells is tried where there is something to tell
-            path = route.path.replace("{agency}", "ads").replace("{hold:int}", "1").replace("{mass:int}", "1")
+            path = re.sub(r"{\w+:int}", "1", route.path.replace("{agency}", "ads"))
             path = re.sub(r"{(entity|a|b)}", "AAAAAAAAAAAAAAAAAAAAAA", path)
             ask = visitor.client.get if route.method == "GET" else visitor.client.post
             headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -313,7 +313,7 @@ def test_the_description_of_the_api_has_every_route_of_it(visitor: Visitor) -> N
     described = visitor.get("/api/v1/openapi.json").json()
     assert described["openapi"] == "3.1.0"
     routes = {one.path for section in SECTIONS for one in section.routes if one.path.startswith("/api/")}
-    assert set(described["paths"]) == routes
+    assert set(described["paths"]) == {path.replace(":int}", "}") for path in routes}
     assert len(routes) >= 4
     standing = described["components"]["schemas"]["Standing"]
     assert "converged" in standing["properties"]
