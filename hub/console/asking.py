@@ -6,6 +6,7 @@ import datetime
 
 from hub.console.faults import Fault
 from hub.console.languages import marked
+from hub.ops.moments import milliseconds
 from hub.ops.parts import MOROCCO
 
 _DAY = datetime.timedelta(days=1)
@@ -28,6 +29,17 @@ def end_of_day(given: str | None) -> datetime.datetime | None:
         return begun + _DAY if begun else None
     except OverflowError as error:
         raise Fault(400, marked("Give days like 2026-01-31.")) from error
+
+
+def moment(given: str | None) -> int | None:
+    """A day or a time in Morocco, in Unix milliseconds; raises 400 where it is none."""
+    if given is None:
+        return None
+    try:
+        found = datetime.datetime.fromisoformat(given)
+        return milliseconds(found if found.tzinfo else found.replace(tzinfo=MOROCCO))
+    except (ValueError, OverflowError) as error:
+        raise Fault(400, marked("Give times like 2026-01-31T14:05.")) from error
 
 
 def number(given: str | None) -> int | None:

@@ -66,6 +66,10 @@ class LiveStatus:
             self._fresh_s = max(FRESH_S, _PATIENCE * (self._last[0] - begun))
             return found
 
+    def reader(self) -> LogReader:
+        """A reader of Kafka of one's own; close it. Raises `Retriable` while Kafka is away."""
+        return self._open_log()
+
     def _look(self) -> Snapshot:
         if self._log is None:
             # Not at the start: the console is there to say so while Kafka is away.

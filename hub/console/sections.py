@@ -12,7 +12,9 @@ from hub.console import (
     overview,
     record_search,
     reviews,
+    schemas,
     signing_in,
+    topics,
 )
 from hub.console.routing import Section
 
@@ -24,6 +26,8 @@ SECTIONS: tuple[Section, ...] = (
     reviews.SECTION,
     dead_letters.SECTION,
     dead_letter_decisions.SECTION,
+    topics.SECTION,
+    schemas.SECTION,
     audit.SECTION,
     signing_in.SECTION,
     openapi.SECTION,

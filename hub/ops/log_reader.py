@@ -92,6 +92,41 @@ class LogReader:
                 found.setdefault((message.topic, message.partition), message.timestamp_ms)
         return found
 
+    def at_time(self, places: Collection[Place], ms: int) -> dict[Place, int]:
+        """The offset of the first message that was appended at or after a moment (Unix ms), for partitions
+        that have one."""
+        if not places:
+            return {}
+        with self._translated():
+            found = self._consumer.offsets_for_times(dict.fromkeys(_partitions(places), ms))
+        return {(at.topic, at.partition): one.offset for at, one in found.items() if one is not None}
+
+    def onwards(self, offsets: Mapping[Place, int], count: int) -> list[Found]:
+        """The first messages at or after each offset, at most `count` of each partition, in their order."""
+        found: dict[Place, list[Found]] = {place: [] for place in offsets}
+        ends = self.ends(offsets)
+        wanted = {place: offset for place, offset in offsets.items() if offset < ends[place]}
+
+        def done(place: Place) -> bool:
+            return len(found[place]) >= count or self._position(place) >= ends[place]
+
+        for records in self._read(wanted, done) if wanted else ():
+            for one in records:
+                found[one.topic, one.partition].append(one)
+        return [one for messages in found.values() for one in messages[:count]]
+
+    def latest(self, place: Place, count: int) -> list[Found]:
+        """The last messages of one partition, newest first, at most `count`."""
+        found: list[Found] = []
+        first, end = self.beginnings([place])[place], self.ends([place])[place]
+        window = count
+        while end > first and len(found) < count:
+            start = max(first, end - window)
+            found = (found + self._between(place, start, end, None))[:count]
+            # Compaction leaves gaps: what it took away is stepped over in growing steps.
+            end, window = start, min(window * 4, _LARGEST_WINDOW)
+        return found
+
     def newest(
         self, place: Place, keys: Collection[bytes], count: int = 1, depth: int | None = None
     ) -> list[Found]:
@@ -133,12 +168,12 @@ class LogReader:
         with contextlib.suppress(KafkaError, OSError):
             self._consumer.close(autocommit=False, timeout_ms=1_000)
 
-    def _between(self, place: Place, start: int, end: int, keys: Collection[bytes]) -> list[Found]:
+    def _between(self, place: Place, start: int, end: int, keys: Collection[bytes] | None) -> list[Found]:
         matching = [
             message
             for records in self._read({place: start}, lambda _: self._position(place) >= end)
             for message in records
-            if message.offset < end and message.key in keys
+            if message.offset < end and (keys is None or message.key in keys)
         ]
         return matching[::-1]
 

@@ -5,6 +5,7 @@ Nothing here deletes a topic, or changes how many partitions it has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,11 @@ from hub.errors import Fatal, Retriable
 _TIMEOUT_MS = 30_000
 _ALREADY_EXISTS: int = TopicAlreadyExistsError.errno
 
+_OURS = re.compile(
+    r"hub\.links|hub\.[a-z_]+\.(golden|assertions)"
+    r"|[a-z][a-z0-9-]+\.(dlq|notices|receipts|[a-z_]+\.(changes|inbox))"
+)
+
 Settings = dict[str, dict[str, str]]  # topic → setting → value
 
 
@@ -35,12 +41,14 @@ class Standing:
     """One topic as it is, beside what it must be.
 
     `partitions`: how many it has, None if there is no such topic; `settings`: those that differ from the
-    specification, as they are (None where Kafka knows no such setting).
+    specification, as they are (None where Kafka knows no such setting). `found`: all that the specification
+    speaks of, as they are.
     """
 
     spec: TopicSpec
     partitions: int | None
     settings: Mapping[str, str | None] = field(default_factory=dict)
+    found: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def missing(self) -> bool:
@@ -104,6 +112,11 @@ def provision_topics(
     return [name for name in wanted if name in created]
 
 
+def is_ours(topic: str) -> bool:
+    """Whether a topic is called as ours are; others on the same cluster are nobody's business here."""
+    return _OURS.fullmatch(topic) is not None
+
+
 def misdivision(standing: Standing) -> str:
     """What is wrong with a topic of another number of partitions, and what can be done."""
     spec = standing.spec
@@ -142,11 +155,16 @@ def _compare(
     counts = {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(names)}
     settings = _settings(client, names)
     return [
-        Standing(spec, counts[spec.name], _differing(spec, settings[spec.name]))
+        _standing(spec, counts[spec.name], settings[spec.name])
         if spec.name in existing
         else Standing(spec, None)
         for spec in specs
     ]
+
+
+def _standing(spec: TopicSpec, partitions: int, settings: Mapping[str, str]) -> Standing:
+    found = {key: settings.get(key) for key in spec.config}
+    return Standing(spec, partitions, _differing(spec, settings), found)
 
 
 def _differing(spec: TopicSpec, found: Mapping[str, str]) -> dict[str, str | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,14 +16,9 @@ from hub.contracts.records import Catalogue
 from hub.contracts.topics import TopicSpec
 from hub.ops.commands import as_json, opened
 from hub.ops.gaps import Gap, gaps, skip
-from hub.ops.provision import Standing, compare_topics, misdivision, provision_topics, release_topics
+from hub.ops.provision import Standing, compare_topics, is_ours, misdivision, provision_topics, release_topics
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-# How topics of ours are called; others on the same cluster are nobody's business here.
-_OURS = re.compile(
-    r"hub\.links|hub\.[a-z_]+\.(golden|assertions)"
-    r"|[a-z][a-z0-9-]+\.(dlq|notices|receipts|[a-z_]+\.(changes|inbox))"
-)
 
 _bootstrap = click.option(
     "--bootstrap", required=True, envvar="JISR_BOOTSTRAP", metavar="HOST:PORT", help="Kafka's servers."
@@ -89,7 +83,7 @@ def check_topics(needed: Sequence[TopicSpec], bootstrap: str, as_json: bool) -> 
     """
     standings, others = compare_topics(bootstrap, needed)
     wrong = [one for one in standings if not one.in_order]
-    unneeded = [name for name in others if _OURS.fullmatch(name)]
+    unneeded = [name for name in others if is_ours(name)]
     if as_json:
         click.echo(json.dumps({"topics": [_standing(one) for one in standings], "unneeded": unneeded}))
     else:

@@ -273,18 +273,18 @@ def _write_agreements(folder: Path, suffix: str, joining: Sequence[str]) -> None
 
 
 def _register(parts: Parts, url: str) -> None:
-    client = RegistryClient(url, token=_TOKEN)
+    client = RegistryClient(url, token=REGISTRY_TOKEN)
     for subject, schema in event_subjects(parts.catalogue, parts.events, parts.agreements).items():
         client.register(subject, schema)
     client.close()
 
 
-_TOKEN = "a token of the tests, which nobody else knows"
+REGISTRY_TOKEN = "a token of the tests, which nobody else knows"
 
 
 @contextmanager
 def _registry(database: str, folder: Path) -> Iterator[str]:
-    (folder / "token").write_text(_TOKEN)
+    (folder / "token").write_text(REGISTRY_TOKEN)
     port = assign(["registry"], {})["registry"]
     arguments = ["registry", "serve", "--port", str(port), "--database", database]
     with running([*arguments, "--token-file", str(folder / "token")], {}, folder) as process:
