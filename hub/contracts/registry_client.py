@@ -124,10 +124,6 @@ class RegistryClient:
         answers = [self._call("GET", f"{_versions(subject)}/{n}") for n in sorted(numbers)[::-1]]
         return [(int(a["version"]), read_schema(a["schema"])) for a in answers if a]
 
-    def subjects(self) -> list[str]:
-        """All subjects that have versions."""
-        return [str(subject) for subject in self._call("GET", "/subjects") or []]
-
     def set_compatibility(self, subject: str, level: str) -> None:
         """Set the level that the subject's next versions are held to; needs the token."""
         self._call("PUT", f"/config/{quote(subject, safe='')}", {"compatibility": level})
