@@ -20,7 +20,7 @@ from hub.console.dead_letters import FILTERS, wanted_of
 from hub.console.faults import Fault
 from hub.console.languages import marked
 from hub.console.routing import Guarded, Section
-from hub.console.visit import MIN_PURPOSE, Visit
+from hub.console.visit import MAX_STATED, MIN_STATED, Visit
 from hub.errors import JisrError
 from hub.ops.dead_letters import DeadLetters
 from hub.ops.effects import DEAD
@@ -31,7 +31,6 @@ from hub.store.dead_letters import OPEN, Wanted
 AT_ONCE = 1_000
 # Each preview is a rehearsal of some ten milliseconds.
 PREVIEWED = 50
-_MAX_WHY = 500
 _SHOWN_DEAD = 50
 
 
@@ -61,8 +60,8 @@ def _decide(visit: Visit, deed: Deed) -> Response:
     if visit.form["seal"] != seal(chosen):
         problem = marked("Meanwhile others than you were shown are chosen. Look again, then confirm.")
         return _ask(visit, deed, chosen, more, problem, status=409)
-    why = " ".join(visit.form.get("why", "").split())[:_MAX_WHY]
-    if len(why) < MIN_PURPOSE:
+    why = " ".join(visit.form.get("why", "").split())[:MAX_STATED]
+    if len(why) < MIN_STATED:
         return _ask(visit, deed, chosen, more, marked("Say in a few words why."), status=400)
     return (
         _redriven(visit, chosen, more, why) if deed is Deed.REDRIVE else _discarded(visit, chosen, more, why)
@@ -113,8 +112,10 @@ def _redriven(visit: Visit, chosen: Sequence[int], more: int, why: str) -> Respo
     done: list[Redriven] = []
     problem = ""
     try:
-        for one in Redrive(visit.parts).redrive(chosen, visit.somebody.person, why):
-            done.append(one)
+        # One at a time: intake is not made for several threads.
+        with visit.console.deciding:
+            for one in Redrive(visit.parts).redrive(chosen, visit.somebody.person, why):
+                done.append(one)
     except JisrError:
         if not done:
             raise

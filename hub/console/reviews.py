@@ -11,7 +11,7 @@ from hub.console.faults import Fault
 from hub.console.languages import marked
 from hub.console.routing import API, Guarded, Section
 from hub.console.sentences import value_in_words
-from hub.console.visit import Visit
+from hub.console.visit import MAX_STATED, MIN_STATED, Visit
 from hub.core.assertions import RecordKey
 from hub.core.matching import Likeness
 from hub.lanes.messages import hub_id, hub_name
@@ -22,7 +22,6 @@ from hub.ops.veil import Veil
 from hub.store.stewardship import Pair, PairIds
 
 PAGE = 50
-_MIN_WHY, _MAX_WHY = 3, 500
 
 REASONS = {
     "identifier_alone": marked("They share an identifier, and nothing else confirms it"),
@@ -196,8 +195,8 @@ def _page(visit: Visit, view: ReviewView) -> Response:
         likenesses=LIKENESSES,
         informed=INFORMED,
         decided=_decided(visit),
-        min_why=_MIN_WHY,
-        max_why=_MAX_WHY,
+        min_why=MIN_STATED,
+        max_why=MAX_STATED,
     )
 
 
@@ -271,12 +270,12 @@ def _ruling(visit: Visit) -> bool:
 def _rule(visit: Visit) -> Ruled:
     a, b = _pair(visit)
     same = _ruling(visit)
-    why = " ".join(visit.form.get("why", "").split())[:_MAX_WHY]
-    if len(why) < _MIN_WHY:
-        raise Fault(400, marked("Say in a few words why you decide so."))
-    verdict = Reviews(visit.parts, visit.console.clock).decide(
-        hub_name(a), hub_name(b), "", same=same, who=visit.somebody.person, why=why
-    )
+    why = visit.stated("why", marked("Say in a few words why you decide so."))
+    # One at a time: intake is not made for several threads.
+    with visit.console.deciding:
+        verdict = Reviews(visit.parts, visit.console.clock).decide(
+            hub_name(a), hub_name(b), "", same=same, who=visit.somebody.person, why=why
+        )
     return Ruled(verdict.new, verdict.together)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 100
 # A purpose, a reason: so many characters at least, and at most.
-MIN_STATED, _STATED = 8, 500
+MIN_STATED, MAX_STATED = 8, 500
 _SIGN_IN_TRIES, _REVEALS = (10, 300.0), (30, 600.0)
 
 
@@ -151,7 +151,7 @@ class Visit:
 
     def stated(self, name: str, wanted: str) -> str:
         """What a field of the form says in a few words, for the audit trail; raises 400 with `wanted`."""
-        said = " ".join(self.form.get(name, "").split())[:_STATED]
+        said = " ".join(self.form.get(name, "").split())[:MAX_STATED]
         if len(said) < MIN_STATED:
             raise Fault(400, wanted)
         return said

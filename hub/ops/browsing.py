@@ -97,7 +97,8 @@ class Topics:
 
     def since(self, topic: str, partition: int | None, ms: int, veil: Veil) -> Page:
         """Messages that were appended from a moment (Unix ms) on, the oldest first."""
-        offsets = self._log.at_time(self._places(topic, partition), ms)
+        # Kafka takes what is before 1970 for a word of its own.
+        offsets = self._log.at_time(self._places(topic, partition), max(ms, 0))
         found = self._log.onwards(offsets, PAGE)
         found.sort(key=lambda one: (one.timestamp_ms, one.partition, one.offset))
         return self._page(topic, found[:PAGE], veil)
@@ -124,7 +125,7 @@ class Topics:
         return MessageReader(self._parts, topic).read(found[0], veil)
 
     def _needed(self) -> list[TopicSpec]:
-        return release_topics(self._parts.catalogue.records.keys(), self._parts.agreements.values())
+        return release_topics(self._parts.catalogue.partitions, self._parts.agreements.values())
 
     def _places(self, topic: str, partition: int | None) -> list[Place]:
         """Its partitions, or this one; raises `NotFound` where there is none, or no such topic."""

@@ -122,6 +122,9 @@ def pages(hub: OpsHub) -> list[tuple[str, str]]:
         (f"/masses/{Brakes(hub.parts).list()[0].id}", "steward"),
         ("/records", "steward"),
         (f"/records/{hub_name(hub.rows('SELECT entity FROM record LIMIT 1')[0][0])}", "auditor"),
+        ("/dead-letters?state=all", "steward"),
+        ("/topics/hub.person.golden", "auditor"),
+        ("/schemas/hub.person.golden-payload", "auditor"),
         ("/audit", "auditor"),
         ("/nowhere", "auditor"),
     ]

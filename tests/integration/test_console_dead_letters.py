@@ -127,6 +127,15 @@ def test_a_filter_that_makes_no_sense_is_refused(enter: Enter, query: str) -> No
         assert enter("operator").get(f"{path}?{query}").status_code == 400
 
 
+def test_the_overview_leads_to_them(hub: OpsHub, enter: Enter) -> None:
+    refused_phone(hub)
+    visitor = enter("operator")
+    leads = f"{LIST}?agency={hub.name('ads')}&amp;record_type=person"
+    assert f'href="{leads}"' in visitor.get("/").text
+    assert "One by one" in visitor.get(leads.replace("&amp;", "&")).text
+    assert leads not in enter("auditor").get("/").text
+
+
 # One
 
 

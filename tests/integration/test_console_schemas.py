@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -89,8 +90,9 @@ def test_a_version_is_readable_and_the_newest_comes_first(enter: Enter) -> None:
 )
 def test_the_difference_is_told_in_words(enter: Enter, language: str, words: tuple[str, ...]) -> None:
     page = enter("operator", language=language).get(f"/schemas/{PERSON}?compare=1").text
+    text = re.sub(r"<[^>]+>", "", page)
     for one in words:
-        assert one in page
+        assert one in text
     found = enter("operator").get(f"/api/v1/schemas/{PERSON}?compare=1").json()
     assert {(one["path"], one["what"]) for one in found["changes"]} == {
         ("phone", "privacy"),

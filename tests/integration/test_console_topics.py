@@ -39,7 +39,8 @@ def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
 
 
 def _say(hub: OpsHub) -> None:
-    """Changes of ads in partition 2, the last one rubbish; in partition 3 one of 100 thousand bytes."""
+    """Changes of ads in partition 2, the last one rubbish; in partition 3 one of 100 thousand bytes. A
+    person's change astray among the enrolments."""
     ads = hub.key("ads", LOCAL_ID)
     with closing(KafkaProducer(bootstrap_servers=hub.bootstrap, acks="all")) as producer:
         for number in range(SAID - 1):
@@ -47,6 +48,8 @@ def _say(hub: OpsHub) -> None:
             producer.send(changes(hub), key=b"token-1", value=value, partition=2)
         producer.send(changes(hub), key=b"token-2", value=b"rubbish of Zineb", partition=2)
         producer.send(changes(hub), key=b"token-3", value=b"\0" * 100_000, partition=3)
+        astray = hub.say(ads, minute(1), cin=CIN, education_level="primary")
+        producer.send(topics.changes(hub.name("ads"), "enrolment"), key=b"token-1", value=astray, partition=0)
         producer.flush(30)
 
 
@@ -110,6 +113,7 @@ def test_messages_are_found_from_a_time_on(hub: OpsHub, enter: Enter) -> None:
     then = datetime.datetime.fromtimestamp(first / 1000, tz=datetime.UTC).isoformat().replace("+", "%2B")
     assert offsets(visitor.get(f"{path}?partition=2&since={then}").json())[0] == (2, 0)
     assert offsets(visitor.get(f"{path}?since=2001-01-31T14:05").json())[0] == (2, 0)
+    assert offsets(visitor.get(f"{path}?since=0002-01-31").json())[0] == (2, 0)
     assert offsets(visitor.get(f"{path}?since=2999-01-31").json()) == []
 
 
@@ -146,6 +150,13 @@ def test_what_the_hub_wrote_is_taken_out_of_its_envelope(hub: OpsHub, enter: Ent
     assert mine["golden"]["record.given_name_fr"] == "Z••• (5)"
     assert mine["golden"]["live"] == "true"
     assert mine["assertions"]["local_id"] == mine["assertions"]["state"] == "•••"
+
+
+def test_a_message_that_is_not_what_its_topic_takes_is_covered_whole(hub: OpsHub, enter: Enter) -> None:
+    path = f"/api/v1/topics/{topics.changes(hub.name('ads'), 'enrolment')}/0/0"
+    found = enter("operator").get(path).json()
+    assert "record.education_level" in {part["path"] for part in found["parts"]}
+    assert {part["value"] for part in found["parts"]} == {"•••"}
 
 
 def test_rubbish_and_what_is_too_large_is_said(hub: OpsHub, enter: Enter) -> None:
