@@ -12,7 +12,7 @@ from hub.console.access import Permission
 from hub.console.asking import moment, number
 from hub.console.faults import Fault
 from hub.console.languages import marked
-from hub.console.routing import API, Guarded, Section
+from hub.console.routing import API, Guarded, Section, denied
 from hub.console.visit import Visit
 from hub.ops.browsing import KEY_DEPTH, PAGE, Page, Topics, TopicState
 from hub.ops.message_view import Message, kind_of
@@ -69,9 +69,17 @@ def read_all(visit: Visit) -> Response:
     return visit.json(_list(visit))
 
 
+def _topic(visit: Visit) -> str:
+    """The topic of the address; raises 403 for dead letters that this reader may not see elsewhere either."""
+    topic = visit.path("topic")
+    if topic.endswith(".dlq") and not visit.may(Permission.SEE_DEAD_LETTERS):
+        raise denied(visit)
+    return topic
+
+
 def _browse(visit: Visit) -> Page:
     """What the address asks for: from an offset on, from a moment on, else the newest."""
-    topic, partition = visit.path("topic"), number(visit.asked("partition"))
+    topic, partition = _topic(visit), number(visit.asked("partition"))
     offset, since = number(visit.asked("offset")), moment(visit.asked("since"))
     if offset is not None and partition is None:
         raise Fault(400, marked("An offset is of one partition: say of which."))
@@ -98,7 +106,7 @@ def find(visit: Visit) -> Response:
         raise Fault(400, marked("Give a key of 1 to 200 characters."))
     with _topics(visit) as topics:
         partition = number(visit.form.get("partition") or None)
-        page = topics.with_key(visit.path("topic"), partition, key.encode(), visit.veil)
+        page = topics.with_key(_topic(visit), partition, key.encode(), visit.veil)
     return _topic_page(visit, page, key=key)
 
 
@@ -123,7 +131,7 @@ def _topic_page(visit: Visit, page: Page, key: str = "") -> Response:
 def _one(visit: Visit, veil: Veil) -> Message:
     partition, offset = number(visit.path("partition")) or 0, number(visit.path("offset")) or 0
     with _topics(visit) as topics:
-        return topics.one(visit.path("topic"), partition, offset, veil)
+        return topics.one(_topic(visit), partition, offset, veil)
 
 
 def show_message(visit: Visit) -> Response:

@@ -159,6 +159,14 @@ def test_a_message_that_is_not_what_its_topic_takes_is_covered_whole(hub: OpsHub
     assert {part["value"] for part in found["parts"]} == {"•••"}
 
 
+def test_who_may_not_see_dead_letters_sees_none_in_their_topic(hub: OpsHub, enter: Enter) -> None:
+    path = f"/topics/{topics.dead_letters(hub.name('ads'))}"
+    for ask in (path, f"/api/v1{path}", f"{path}/0/0"):
+        assert enter("auditor").get(ask).status_code == 403
+    assert enter("auditor").post(path, page="/topics", key="x").status_code == 403
+    assert enter("operator").get(path).status_code == 200
+
+
 def test_rubbish_and_what_is_too_large_is_said(hub: OpsHub, enter: Enter) -> None:
     visitor = enter("operator")
     rubbish = visitor.get(f"/api/v1/topics/{changes(hub)}/2/{SAID - 1}").json()
