@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from hub.cli import jisr
 from hub.contracts import topics
 from hub.contracts.agreements import load_agreements
 from hub.contracts.records import Catalogue
@@ -66,3 +68,19 @@ def test_policy_changes(change: dict[str, Any], may_weaken: bool, found: list[bo
 def test_merge_left_out_is_latest() -> None:
     bare = {key: value for key, value in OLD.items() if key != "merge"}
     assert list(_field_changes("person", OLD, bare, False)) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("ar", "housing, income, education, employability, family, health:\n  critical    حرج\n"),
+        ("fr", "assessor_role:\n  social_worker    Assistant social\n"),
+        ("en", "  chronic_illness  Chronic illness\n"),
+    ],
+)
+def test_a_record_type_is_shown_with_the_names_of_its_codes(language: str, told: str) -> None:
+    shown = CliRunner().invoke(
+        jisr, ["schema", "show", "assessment", "--schemas", str(ROOT / "schemas"), "--lang", language]
+    )
+    assert shown.exit_code == 0, shown.output
+    assert told in shown.output

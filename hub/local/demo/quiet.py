@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement
+from hub.errors import Fatal
 from hub.local.demo.desk import Desk
 
 _POLL_S = 0.1
@@ -117,13 +118,16 @@ class Quiet:
         }
 
     def _partitions(self, name: Callable[[str, str], str], agencies: Iterable[str]) -> list[TopicPartition]:
-        topics_of = [
-            name(agency, record_type)
+        return [
+            place
             for agency in agencies
             for record_type in self._region.agreements[agency].record_types
+            for place in self._partitions_of(name(agency, record_type))
         ]
-        return [
-            TopicPartition(topic, number)
-            for topic in topics_of
-            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
-        ]
+
+    def _partitions_of(self, topic: str) -> list[TopicPartition]:
+        numbers = self._consumer.partitions_for_topic(topic)
+        if not numbers:
+            # Unwatched it would always seem to be at rest.
+            raise Fatal(f"Kafka has no topic {topic}: are the release's topics made (`jisr topics check`)?")
+        return [TopicPartition(topic, number) for number in sorted(numbers)]
