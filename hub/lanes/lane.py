@@ -224,7 +224,7 @@ class Lane(Service):  # type: ignore[misc]
         for partition in partitions:
             position = known[partition.topic, partition.partition]
             self._check(partition, position, earliest[partition], latest[partition])
-            self._check_forward(partition, position)
+            self._check_forward(partition, position, self._positions.get(partition))
             self._consumer.seek(partition, position.next_offset)
             self._positions[partition] = position.next_offset
         self.moved()
@@ -257,16 +257,27 @@ class Lane(Service):  # type: ignore[misc]
                 f"{mend}"
             )
 
-    def _check_forward(self, partition: TopicPartition, position: Position) -> None:
+    def _check_forward(self, partition: TopicPartition, position: Position | None, ours: int | None) -> None:
         """A position only ever moves on; whoever sees it go back reads a store that was set back (R31)."""
-        ours = self._positions.get(partition)
-        if ours is not None and position.next_offset < ours:
+        stored = None if position is None else position.next_offset
+        if ours is not None and (stored is None or stored < ours):
             raise StoreSetBack(
-                f"lane {self.name}: {partition.topic}[{partition.partition}]: the store says that "
-                f"{position.next_offset} is next, and this worker had come to {ours}: it was set back. Stop "
-                "all workers, then run `jisr rebuild`; see docs/operations.md, 'The hub's store was lost, or "
-                "restored'"
+                f"lane {self.name}: {partition.topic}[{partition.partition}]: the store says that {stored} "
+                f"is next, and this worker had come to {ours}: it was set back. Stop all workers, then run "
+                "`jisr rebuild`; see docs/operations.md, 'The hub's store was lost, or restored'"
             )
+
+    async def look_back(self) -> None:
+        """Raise `StoreSetBack` if the store has forgotten how far this worker had come: now and then."""
+        # Before the store is asked: whatever it says is not older than these.
+        ours = dict(self._positions)
+        known = await self.in_thread(self._stored_positions, {partition.topic for partition in ours})
+        for partition, at in ours.items():
+            self._check_forward(partition, known.get((partition.topic, partition.partition)), at)
+
+    def _stored_positions(self, topics: set[str]) -> dict[tuple[str, int], Position]:
+        with self._store.begin() as tx:
+            return load_positions(tx, self.name, topics)
 
 
 class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -113,6 +113,7 @@ class IntakeLane(Lane):
     async def _between_batches(self) -> None:
         """What must be done now and then, also under a steady stream of changes."""
         if time.monotonic() - self._swept > _SWEEP_S:
+            await self.look_back()
             await self._sweep(own=False)
             await self.in_thread(self._bury)
             self._due = True
