@@ -76,9 +76,9 @@ class Worker:
 
     def end(self) -> str:
         """Wait until it ends by itself; what it said."""
-        process, self._process = self._process, None
-        assert process is not None
-        process.wait(WITHIN_S)
+        assert self._process is not None
+        self._process.wait(WITHIN_S)
+        self._process = None
         return self._said.read_text(encoding="utf-8")
 
     def run(self) -> None:
