@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.contracts.notices import TEXTS, field_label, text
+from hub.contracts.notices import TEXTS, label, text
 from hub.contracts.records import LANGUAGES, Catalogue
 from hub.core import answers, step
 from hub.lanes.reading import DeadLetter, Message
@@ -70,5 +70,5 @@ def test_a_batch_without_dead_letters_tells_nothing() -> None:
 
 
 def test_a_label_ends_at_a_stop_and_not_within_a_word() -> None:
-    assert field_label(PERSON, "phone", "fr") == "Numéro de téléphone au format international (E.164)"
-    assert field_label(PERSON, "unheard_of", "fr") == "unheard_of"
+    assert label(PERSON, "phone", "fr") == "Numéro de téléphone au format international (E.164)"
+    assert label(PERSON, "unheard_of", "fr") == "unheard_of"
