@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from hub.contracts.agreements import load_agreements
+from hub.contracts.records import Catalogue
 from hub.local.stack import PROJECT, Stack, StackOptions
 
 
@@ -50,9 +52,12 @@ def agencies(hub: Stack, client: ModuleType) -> Iterator[tuple[Any, Any]]:
         client.Agency(name, hub.endpoints.bootstrap, hub.endpoints.registry, key)
         for name, key in (("entraide", b"e" * 32), ("ads", b"a" * 32))
     )
-    types = {"entraide": ["person", "centre", "enrolment", "consent"]}
+    agreements = load_agreements(
+        PROJECT / "deploy" / "agreements", Catalogue.load(PROJECT / "schemas" / "records")
+    )
     for agency in both:
-        agency.join(types["entraide"])
+        # Of every record type that it may speak of: until then the hub waits for what it had before.
+        agency.join(list(agreements[agency.name].publishes))
     yield both
     for agency in both:
         agency.close()
