@@ -25,6 +25,7 @@ from hub.console.wording import Wording
 from hub.lanes.messages import hub_name
 from hub.ops.audit import Audit
 from hub.ops.parts import Parts
+from hub.ops.phrases import Phrase
 from hub.ops.veil import COVER, Veil
 
 if TYPE_CHECKING:
@@ -185,11 +186,19 @@ class Visit:
 
     def json(self, value: Any, status: int = 200) -> Response:
         """A dataclass as JSON."""
-        return Response(msgspec.json.encode(value), status, media_type="application/json")
+        content = msgspec.json.encode(value, enc_hook=_encoded)
+        return Response(content, status, media_type="application/json")
 
     def go(self, path: str) -> Response:
         """After a form: see another page. `path` is of this console."""
         return RedirectResponse(own_path(path), status_code=303)
+
+
+def _encoded(value: object) -> str:
+    """A phrase is its text; anything else that JSON does not know is a fault of ours."""
+    if isinstance(value, Phrase):
+        return str(value)
+    raise NotImplementedError
 
 
 def own_path(path: str) -> str:
