@@ -33,13 +33,14 @@ from hub.contracts.subjects import event_subjects
 from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.intake import Intake
+from hub.lanes.intake_lane import IntakeLane
 from hub.lanes.joining import Joining
 from hub.lanes.joins import JoinBrakes
 from hub.lanes.lane import Lane
 from hub.lanes.log import LogWriter, make_producer
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
-from hub.lanes.services import IntakeLane, ReceiptsLane
+from hub.lanes.receipts import ReceiptsLane
 from hub.ops.behind import StoreCheck
 from hub.ops.brakes import brake_limits
 from hub.ops.counting import Counting

@@ -14,7 +14,7 @@ from hub.core.undo import Span, Withdrawn, withdraw
 from hub.lanes.consents import CONSENT
 from hub.lanes.converged import Converged, Note
 from hub.lanes.identify import Block, find_block_around, link_block
-from hub.lanes.intake import Finish
+from hub.lanes.settling import Finish
 from hub.lanes.stewards import StewardsIntake
 from hub.store.errors import LockSetGrew
 from hub.store.history import forget_words, kept

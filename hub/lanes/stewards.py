@@ -11,8 +11,9 @@ from hub.core.matching import Decision
 from hub.core.step import Absorbed
 from hub.lanes.converged import Converged
 from hub.lanes.identify import find_block_around, link_block
-from hub.lanes.intake import Finish, Intake
+from hub.lanes.intake import Intake
 from hub.lanes.reading import Message
+from hub.lanes.settling import Finish
 from hub.store.errors import LockSetGrew
 from hub.store.transaction import Transaction
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hub.errors import Fatal
 from hub.lanes.converged import Converged
-from hub.lanes.intake import Finish
 from hub.lanes.messages import Encoder
 from hub.lanes.publication import outbound
+from hub.lanes.settling import Finish
 from hub.store.stewardship import leave_publication
 from hub.store.transaction import Transaction
 

@@ -16,7 +16,7 @@ from hub.core.merge import Winner
 from hub.core.policy import TypePolicy
 from hub.core.projection import UPSERT, Content
 from hub.core.settle import Reference, Settled
-from hub.lanes.intake import references_of
+from hub.lanes.references import references_of
 from hub.ops.join_counts import EMPTIED, FILLED, REPLACED, Example, TypeCounts
 from hub.ops.parts import Parts
 from hub.ops.rulings import AGREES, WINS, Said, outcome

@@ -18,9 +18,10 @@ from hub.core.policy import TypePolicy
 from hub.core.settle import Rules, Settled, settle
 from hub.lanes.brakes import Said
 from hub.lanes.converged import Converged, Note
-from hub.lanes.intake import Intake, references_in
+from hub.lanes.intake import Intake
 from hub.lanes.joins import JoinBrakes, MassJoin
 from hub.lanes.reading import Message, Read, Reading
+from hub.lanes.references import references_in
 from hub.ops.brakes import brake_limits
 from hub.ops.join_counts import Brake
 from hub.ops.parts import Parts, today

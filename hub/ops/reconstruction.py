@@ -20,7 +20,7 @@ from hub.core.projection import Consent
 from hub.core.settle import reference_of
 from hub.lanes.consents import CONSENT, PERSON, consent_said
 from hub.lanes.identify import claims_of
-from hub.lanes.intake import references_of
+from hub.lanes.references import references_of
 from hub.ops.handing_over import hand_over
 from hub.ops.parts import Parts
 from hub.store import rebuilding

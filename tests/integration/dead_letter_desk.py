@@ -23,8 +23,8 @@ from hub.core.assertions import RecordKey
 from hub.core.merge import golden_record
 from hub.errors import JisrError
 from hub.lanes.converged import Converged
+from hub.lanes.intake_lane import dead_row
 from hub.lanes.reading import DeadLetter, Message
-from hub.lanes.services import _dead_row
 from hub.ops.audit import Person
 from hub.ops.dead_letters import DeadLetters, Letter
 from hub.ops.parts import Parts
@@ -49,7 +49,7 @@ def arrive(hub: OpsHub, record: RecordKey, value: bytes | None, *, at: float = 1
 
     def finish(tx: Transaction, done: Converged) -> None:
         dead.extend(done.dead)
-        tx.save_dead_letters([_dead_row(one) for one in done.dead])
+        tx.save_dead_letters([dead_row(one) for one in done.dead])
 
     hub.parts.intake.converge(hub.parts.reading.read([message]), [], finish)
     if not dead:

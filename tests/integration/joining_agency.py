@@ -23,9 +23,9 @@ from hub.core.brakes import Limits
 from hub.core.settle import Delivery
 from hub.lanes.converged import Converged
 from hub.lanes.corrections import CorrectingIntake
+from hub.lanes.intake_lane import dead_row
 from hub.lanes.joins import JoinBrakes
 from hub.lanes.reading import DeadLetter, Message, Read
-from hub.lanes.services import _dead_row
 from hub.local.join_plan import JoinPlanner, Wish
 from hub.ops.join_counts import JoinCounts
 from hub.ops.parts import today
@@ -205,7 +205,7 @@ class JoiningAgency:
         source.close()
 
     def _note(self, tx: Transaction, done: Converged) -> None:
-        tx.save_dead_letters([_dead_row(one) for one in done.dead])
+        tx.save_dead_letters([dead_row(one) for one in done.dead])
         self.dead += done.dead
         self.told += [one for settled in done.settled for one in settled.deliveries]
 

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from hub.core import assertions, matching, merge, projection, settle, stamps, step
-from hub.lanes import intake, services
+from hub.lanes import intake, intake_lane, settling
 from hub.lanes.intake import Intake
+from hub.lanes.intake_lane import IntakeLane
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
-from hub.lanes.services import IntakeLane
 from simulation.plants import Change, plant
 
 
@@ -118,13 +118,13 @@ def _() -> list[Change]:
 
 @plant("R17", "a withdrawn consent still holds", 9, often=("consent", "withdraw", "diagnose"))
 def _() -> list[Change]:
-    consent_of = intake.consent_of
+    consent_of = settling.consent_of
 
     def always_given(record: Any, settled: Any) -> Any:
         consent = consent_of(record, settled)
         return consent and msgspec.structs.replace(consent, given=True, withdrawn=False)
 
-    return [(intake, "consent_of", always_given)]
+    return [(settling, "consent_of", always_given)]
 
 
 @plant("R19", "who loses is not answered", 18)
@@ -167,7 +167,7 @@ def _() -> list[Change]:
 
 @plant("R26", "nobody looks whether another worker moved on meanwhile", 100)
 def _() -> list[Change]:
-    return [(services, "behind", lambda _tx, _out: {})]
+    return [(intake_lane, "behind", lambda _tx, _out: {})]
 
 
 @plant("R29", "a tombstone is written before the agency has read what stood there", 68)
@@ -178,7 +178,7 @@ def _() -> list[Change]:
             tx.session.delete("farewell", key)
         return [row for _key, row in taken]
 
-    return [(services, "take_farewells", take_all)]
+    return [(intake_lane, "take_farewells", take_all)]
 
 
 @plant("R31", "an assertion is kept without what it says")

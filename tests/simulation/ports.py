@@ -14,8 +14,9 @@ from connectors import loops
 from connectors.loops import LONGEST_IDLE_S
 from connectors.sql import sink, sqlite_capture
 from hub import crash
-from hub.lanes import lane, log, services
-from hub.lanes.services import IntakeLane, ReceiptsLane
+from hub.lanes import intake_lane, lane, log
+from hub.lanes.intake_lane import IntakeLane
+from hub.lanes.receipts import ReceiptsLane
 from simulation import broker as kafka
 from simulation.broker import Broker
 from simulation.schedule import START_MS, Schedule
@@ -120,8 +121,8 @@ def ports(schedule: Schedule, broker: Broker, passage: Callable[[str], None]) ->
         mock.patch.object(
             lane, "AIOKafkaConsumer", lambda group_id, **_: kafka.LaneConsumer(broker, group_id)
         ),
-        mock.patch.object(services, "time", clock),
-        mock.patch.object(services, "asyncio", SimpleNamespace(run_coroutine_threadsafe=_threadsafe)),
+        mock.patch.object(intake_lane, "time", clock),
+        mock.patch.object(intake_lane, "asyncio", SimpleNamespace(run_coroutine_threadsafe=_threadsafe)),
         mock.patch.object(log, "asyncio", SimpleNamespace(gather=kafka.gather)),
         mock.patch.object(uuid, "uuid4", partial(_uuid, schedule)),
     ]

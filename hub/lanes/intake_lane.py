@@ -1,18 +1,15 @@
-"""The two lanes of a hub worker: intake with publication, and receipts."""
+"""The lane of a hub worker that takes changes in and publishes what follows (R25, R26)."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from hub.contracts import topics as names
-from hub.contracts.wire import read as read_avro
-from hub.contracts.wire import unframe
-from hub.core.tokens import Ids
 from hub.crash import crash_point
-from hub.errors import Retriable, SkipRecord
+from hub.errors import Retriable
 from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
@@ -33,11 +30,9 @@ from hub.store.history import forget
 from hub.store.loading import Advance
 from hub.store.positions import (
     Farewell,
-    ReceiptException,
     leftover_publications,
     load_positions,
     save_farewells,
-    save_receipts,
     take_farewells,
 )
 from hub.store.transaction import Transaction
@@ -137,7 +132,7 @@ class IntakeLane(Lane):
             nonlocal out
             out, payload = outbound(self._encoder, done)
             self._forget_published(tx)
-            tx.save_dead_letters([_dead_row(dead) for dead in done.dead])
+            tx.save_dead_letters([dead_row(dead) for dead in done.dead])
             if payload is not None:
                 out.publication = tx.save_publication(self._worker, payload)
             crash_point("intake.finishing")
@@ -299,7 +294,8 @@ class IntakeLane(Lane):
             await self.in_thread(self._drop_published)
 
 
-def _dead_row(dead: DeadLetter) -> dict[str, object]:
+def dead_row(dead: DeadLetter) -> dict[str, object]:
+    """A dead letter as the columns of the table."""
     message = dead.message
     agency, record_type = names.split(message.topic)
     return {
@@ -315,72 +311,3 @@ def _dead_row(dead: DeadLetter) -> dict[str, object]:
         "key": message.key,
         "value": message.value,
     }
-
-
-class ReceiptsLane(Lane):
-    """How far each agency's side has come, and what it could not apply (R29)."""
-
-    name = "receipts"
-
-    def __init__(self, *, schema: Any, ids: Ids, observer: Observer, **options: Any) -> None:
-        super().__init__(**options)
-        self._schema = schema
-        self._ids = ids
-        self._observer = observer
-
-    async def handle(self, messages: list[Message], advances: list[Advance]) -> None:
-        await self.in_thread(self._save, messages, advances)
-
-    def _save(self, messages: Iterable[Message], advances: list[Advance]) -> None:
-        watermarks: dict[tuple[str, int], dict[str, object]] = {}
-        exceptions: dict[tuple[str, bytes], ReceiptException] = {}
-        for message in messages:
-            agency = message.topic.split(".")[0]
-            try:
-                value = read_avro(self._schema, unframe(message.value)[1])
-                self._note(agency, value, watermarks, exceptions)
-            except (SkipRecord, ValueError) as error:
-                self.log.warning("a receipt of %s cannot be used: %s", agency, error)
-                self._observer.receipt_skipped(agency)
-        crash_point("receipts.read")
-        with self._store.begin() as tx:
-            tx.advance(self.name, advances)
-            rows = [watermarks[place] for place in sorted(watermarks)]
-            save_receipts(tx, rows, [exceptions[place] for place in sorted(exceptions)])
-            crash_point("receipts.saving")
-        crash_point("receipts.saved")
-
-    def _note(
-        self,
-        agency: str,
-        value: Mapping[str, Any],
-        watermarks: dict[tuple[str, int], dict[str, object]],
-        exceptions: dict[tuple[str, bytes], ReceiptException],
-    ) -> None:
-        topic, partition = value["topic"], value["partition"]
-        owner, record_type = names.split(topic)
-        if owner != agency:
-            raise SkipRecord("foreign_topic", f"{agency} cannot acknowledge {topic}")
-        known = watermarks.get((topic, partition))
-        if known is None or value["committed_ms"] >= int(str(known["committed_ms"])):
-            watermarks[topic, partition] = {
-                "topic": topic,
-                "partition": partition,
-                "agency": agency,
-                "next_offset": value["offset"],
-                "committed_ms": value["committed_ms"],
-            }
-            self._observer.acknowledged(agency, record_type, value["committed_ms"])
-        for one in value["exceptions"]:
-            entity = self._ids.pairwise(agency).hub_id(one["entity"])
-            if entity is not None:
-                exceptions[agency, entity] = ReceiptException(
-                    agency,
-                    entity,
-                    record_type,
-                    one["version"],
-                    one["state"],
-                    one["code"],
-                    one["column"],
-                    value["committed_ms"],
-                )

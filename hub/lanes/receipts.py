@@ -1,0 +1,87 @@
+"""The lane of a hub worker that takes receipts in (R29)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hub.contracts import topics as names
+from hub.contracts.wire import read as read_avro
+from hub.contracts.wire import unframe
+from hub.core.tokens import Ids
+from hub.crash import crash_point
+from hub.errors import SkipRecord
+from hub.lanes.lane import Lane
+from hub.lanes.observer import Observer
+from hub.lanes.reading import Message
+from hub.store.loading import Advance
+from hub.store.positions import ReceiptException, save_receipts
+
+
+class ReceiptsLane(Lane):
+    """How far each agency's side has come, and what it could not apply (R29)."""
+
+    name = "receipts"
+
+    def __init__(self, *, schema: Any, ids: Ids, observer: Observer, **options: Any) -> None:
+        super().__init__(**options)
+        self._schema = schema
+        self._ids = ids
+        self._observer = observer
+
+    async def handle(self, messages: list[Message], advances: list[Advance]) -> None:
+        await self.in_thread(self._save, messages, advances)
+
+    def _save(self, messages: Iterable[Message], advances: list[Advance]) -> None:
+        watermarks: dict[tuple[str, int], dict[str, object]] = {}
+        exceptions: dict[tuple[str, bytes], ReceiptException] = {}
+        for message in messages:
+            agency = message.topic.split(".")[0]
+            try:
+                value = read_avro(self._schema, unframe(message.value)[1])
+                self._note(agency, value, watermarks, exceptions)
+            except (SkipRecord, ValueError) as error:
+                self.log.warning("a receipt of %s cannot be used: %s", agency, error)
+                self._observer.receipt_skipped(agency)
+        crash_point("receipts.read")
+        with self._store.begin() as tx:
+            tx.advance(self.name, advances)
+            rows = [watermarks[place] for place in sorted(watermarks)]
+            save_receipts(tx, rows, [exceptions[place] for place in sorted(exceptions)])
+            crash_point("receipts.saving")
+        crash_point("receipts.saved")
+
+    def _note(
+        self,
+        agency: str,
+        value: Mapping[str, Any],
+        watermarks: dict[tuple[str, int], dict[str, object]],
+        exceptions: dict[tuple[str, bytes], ReceiptException],
+    ) -> None:
+        topic, partition = value["topic"], value["partition"]
+        owner, record_type = names.split(topic)
+        if owner != agency:
+            raise SkipRecord("foreign_topic", f"{agency} cannot acknowledge {topic}")
+        known = watermarks.get((topic, partition))
+        if known is None or value["committed_ms"] >= int(str(known["committed_ms"])):
+            watermarks[topic, partition] = {
+                "topic": topic,
+                "partition": partition,
+                "agency": agency,
+                "next_offset": value["offset"],
+                "committed_ms": value["committed_ms"],
+            }
+            self._observer.acknowledged(agency, record_type, value["committed_ms"])
+        for one in value["exceptions"]:
+            entity = self._ids.pairwise(agency).hub_id(one["entity"])
+            if entity is not None:
+                exceptions[agency, entity] = ReceiptException(
+                    agency,
+                    entity,
+                    record_type,
+                    one["version"],
+                    one["state"],
+                    one["code"],
+                    one["column"],
+                    value["committed_ms"],
+                )

@@ -1,0 +1,277 @@
+"""Settling: from what the hub knows of entities to what must be published of them (R17, R20).
+
+`Settling` is what every kind of intake does after it has changed what is known, and what is done to entities
+whose day has come. Plain and synchronous: it is given a store, and runs off the event loop.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from hub.contracts.policies import day_number
+from hub.contracts.records import Catalogue
+from hub.contracts.values import encode_string
+from hub.contracts.wire import encoded_strings
+from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.crosswalk import World
+from hub.core.policy import TypePolicy
+from hub.core.projection import Terms
+from hub.core.settle import Reference, Rules, Settled, Target, settle
+from hub.core.tokens import Ids
+from hub.errors import Retriable
+from hub.lanes.consents import CONSENT, PERSON, consent_of
+from hub.lanes.converged import Converged
+from hub.lanes.references import references_in, references_of
+from hub.store.errors import LockSetGrew
+from hub.store.transaction import Transaction
+
+# A lock set that grows this often in one batch means that something else is wrong.
+_MAX_RESTARTS = 8
+_RECORD_IDS_KEPT = 50_000
+
+Finish = Callable[[Transaction, Converged], None]
+
+
+class ReferencesUnknown(Retriable):
+    """A reference leads nowhere yet: look again while nobody can create its target unseen (R27)."""
+
+
+class Settling:
+    """Settles entities. Blocks; one instance per worker."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        types: Mapping[str, TypePolicy],
+        terms: Mapping[str, tuple[Terms, ...]],
+        ids: Ids,
+        begin: Callable[[], AbstractContextManager[Transaction]],
+        today: Callable[[], datetime.date],
+        epoch: int = 0,
+        joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
+    ) -> None:
+        self._catalogue = catalogue
+        self._types = types
+        self._terms = terms
+        self._ids = ids
+        self._begin = begin
+        self._today = today
+        self._epoch = epoch
+        self._joining = joining
+        self._record_ids: dict[RecordKey, bytes] = {}
+        self._order = catalogue.dependency_order()
+        self._referenced = frozenset(
+            spec.reference for record in catalogue.records.values() for spec in record.references
+        )
+        # Whether what refers to a person is shown on the strength of the person's consents anywhere.
+        self._shown_by_consent = any(
+            grant.needs_consent
+            for record_type, those in terms.items()
+            if types[record_type].references
+            for one in those
+            for grant in one.grants
+        )
+
+    def settle_due(self, limit: int, finish: Finish) -> Converged:
+        """Settle up to `limit` entities whose day has come; nothing is done where none is due."""
+
+        def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
+            tx.lock_references(alone=alone)
+            due = tx.take_due(self.day, limit)
+            free, busy = tx.lock_free(due)
+            late = self._settle_again(tx, done, free, {}, alone, patient=False) | busy
+            tx.save_due(dict.fromkeys(late, 0))
+            done.due_taken, done.due_busy = len(due) - len(late), len(late)
+
+        return self._attempt(work, finish)
+
+    def restate(self, wanted: Mapping[bytes, frozenset[str]], finish: Finish) -> Converged:
+        """Say the current state of entities again to the agencies named, in its own version (R26)."""
+
+        def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
+            tx.lock_references(alone=alone)
+            self._settle_again(tx, done, wanted, wanted, alone, patient=True)
+
+        return self._attempt(work, finish)
+
+    def _attempt(
+        self, work: Callable[[Transaction, Converged, frozenset[bytes], bool], None], finish: Finish
+    ) -> Converged:
+        grown: frozenset[bytes] = frozenset()
+        alone = False
+        for _ in range(_MAX_RESTARTS):
+            done = Converged()
+            try:
+                with self._begin() as tx:
+                    work(tx, done, grown, alone)
+                    finish(tx, done)
+            except LockSetGrew as error:
+                grown |= error.entities
+            except ReferencesUnknown:
+                alone = True
+            else:
+                return done
+        raise Retriable(f"the entities of one batch changed hands {_MAX_RESTARTS} times while it was read")
+
+    @property
+    def day(self) -> int:
+        """Today, in days since 1970-01-01."""
+        return day_number(self._today())
+
+    def _rules(self, tx: Transaction) -> Rules:
+        return Rules(
+            self._types,
+            self._terms,
+            encoded_strings,
+            self._name,
+            self.day,
+            self._epoch,
+            self._joining(tx),
+        )
+
+    def _name(self, agency: str, entity: bytes) -> bytes:
+        return encode_string(self._ids.pairwise(agency).name(entity))
+
+    def _record_id(self, key: RecordKey) -> bytes:
+        # Asked for several times in a batch; a keyed hash costs as much as absorbing the change.
+        known = self._record_ids.get(key)
+        if known is None:
+            if len(self._record_ids) > _RECORD_IDS_KEPT:
+                self._record_ids.clear()
+            known = self._record_ids[key] = self._ids.record(*key)
+        return known
+
+    def _settle(
+        self,
+        tx: Transaction,
+        world: World,
+        dirty: Collection[bytes],
+        edits: Mapping[bytes, Sequence[tuple[Change, RecordState]]],
+        concerned: frozenset[bytes],
+        restated: Mapping[bytes, frozenset[str]],
+        alone: bool,
+    ) -> list[Settled]:
+        references = references_in(world, dirty, self._types)
+        targets: dict[Reference, Target] = {}
+        if references:
+            to_persons = any(world.entities[entity].record_type == CONSENT for entity in dirty)
+            targets = tx.targets(references, locked=to_persons)
+            if not alone and references - targets.keys():
+                raise ReferencesUnknown("a reference leads nowhere yet")
+        return settle(world, dirty, self._rules(tx), targets, edits, concerned, restated)
+
+    def _settle_again(
+        self,
+        tx: Transaction,
+        done: Converged,
+        entities: Collection[bytes],
+        restated: Mapping[bytes, frozenset[str]],
+        alone: bool,
+        *,
+        patient: bool,
+    ) -> set[bytes]:
+        """Settle entities as they stand; those for which it would have to wait are left, unless `patient`."""
+        if not entities:
+            return set()
+        world = tx.lock_entities(entities)
+        present = world.entities.keys() & set(entities)
+        late = set() if patient else self._late(tx, world, present)
+        present -= late
+        # Where the founding record of a merged entity stands now says what it was merged into.
+        founders = tx.records(present - set(world.entity_of.values()))
+        world.records |= founders.records
+        world.entity_of |= founders.entity_of
+        settled = self._settle(tx, world, present, {}, frozenset(), restated, alone)
+        tx.save_entities(one.entity for one in settled)
+        tx.save_due({one.entity.id: one.due_day for one in settled if one.due_day is not None})
+        consenting = {entity for entity in present if world.entities[entity].consents}
+        self._dependents(tx, done, world, settled, self._whose_papers(consenting))
+        done.add(world, settled)
+        self._consents(tx, done, [one for one in settled if one.entity.record_type == CONSENT])
+        return late
+
+    def _late(self, tx: Transaction, world: World, entities: Collection[bytes]) -> set[bytes]:
+        """Those of `entities` that refer to something which another transaction holds; locks what the others
+        refer to, so that settling them waits for nobody while it holds so much."""
+        references = references_in(world, entities, self._types)
+        if not references:
+            return set()
+        consents = {entity for entity in entities if world.entities[entity].record_type == CONSENT}
+        found = tx.targets(references, locked=bool(consents), patient=False)
+        busy = tx.look_at_targets(references - found.keys()).keys()
+        _, held = tx.lock_free({about for entity in consents if (about := world.entities[entity].about)})
+        late = {entity for entity in consents if world.entities[entity].about in held}
+        if busy:
+            late |= {
+                entity
+                for record, entity in world.entity_of.items()
+                if any(r in busy for _, r in references_of(world.records[record], self._types))
+            }
+        return late.intersection(entities)
+
+    # What follows from it
+
+    def _consents(self, tx: Transaction, done: Converged, settled: Iterable[Settled]) -> None:
+        """Make consents inputs of their persons' rows, and settle those (R17)."""
+        record = self._catalogue.records[CONSENT]
+        moves = [
+            (one, consent_of(record, one), one.references.get(PERSON))
+            for one in settled
+            if one.golden_changed or one.references.get(PERSON) != one.entity.about
+        ]
+        persons = {p for one, _, to in moves for p in (to, one.entity.about) if p is not None}
+        if not persons:
+            return
+        world = tx.lock_entities(persons)
+        for one, consent, person in moves:
+            if one.entity.about in world.entities:
+                world.entities[one.entity.about].consents.pop(one.entity.id, None)
+            if person is not None and consent is not None:
+                world.entities[person].consents[one.entity.id] = consent
+            one.entity.about = person
+        tx.save_entities(one.entity for one, _, _ in moves)
+        again = self._settle(tx, world, world.entities.keys(), {}, frozenset(), {}, alone=True)
+        tx.save_entities(one.entity for one in again)
+        tx.save_due({one.entity.id: one.due_day for one in again if one.due_day is not None})
+        self._dependents(tx, done, world, again, self._whose_papers(world.entities))
+        done.add(world, again)
+
+    def _whose_papers(self, persons: Iterable[bytes]) -> frozenset[bytes]:
+        """Of persons whose consents changed or came of age: whose dependants may be shown, or no longer."""
+        return frozenset(persons) if self._shown_by_consent else frozenset()
+
+    def _dependents(
+        self,
+        tx: Transaction,
+        done: Converged,
+        world: World,
+        settled: Iterable[Settled],
+        concerned: frozenset[bytes] = frozenset(),
+        created: Collection[bytes] = (),
+    ) -> None:
+        """Have those settled again that refer to a record which is new, moved or now held by others (R20)."""
+        changed = {
+            one.entity.id
+            for one in settled
+            if one.entity.record_type in self._referenced
+            and (one.holders_changed or one.entity.id in concerned)
+        }
+        records = {record for record, entity in world.entity_of.items() if entity in changed}
+        keys = (world.records[record].key for record in records.union(created))
+        targets = {
+            (key.agency, key.record_type, key.local_id) for key in keys if key.record_type in self._referenced
+        }
+        due = tx.dependents(targets)
+        tx.save_due(dict.fromkeys(due, 0))
+        done.due_now += len(due)
+
+    def _save_references(self, tx: Transaction, world: World, touched: Iterable[bytes]) -> None:
+        tx.save_references(
+            [
+                (record, name, reference)
+                for record in sorted(touched)
+                for name, reference in references_of(world.records[record], self._types)
+            ]
+        )
