@@ -20,6 +20,10 @@ from hub.contracts.agreements import load_agreements
 from hub.contracts.records import Catalogue
 from hub.local.stack import PROJECT, Stack, StackOptions
 
+AGREEMENTS = load_agreements(
+    PROJECT / "deploy" / "agreements", Catalogue.load(PROJECT / "schemas" / "records")
+)
+
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Stack]:
@@ -52,12 +56,9 @@ def agencies(hub: Stack, client: ModuleType) -> Iterator[tuple[Any, Any]]:
         client.Agency(name, hub.endpoints.bootstrap, hub.endpoints.registry, key)
         for name, key in (("entraide", b"e" * 32), ("ads", b"a" * 32))
     )
-    agreements = load_agreements(
-        PROJECT / "deploy" / "agreements", Catalogue.load(PROJECT / "schemas" / "records")
-    )
     for agency in both:
         # Of every record type that it may speak of: until then the hub waits for what it had before.
-        agency.join(list(agreements[agency.name].publishes))
+        agency.join(list(AGREEMENTS[agency.name].publishes))
     yield both
     for agency in both:
         agency.close()
@@ -125,7 +126,7 @@ def java(hub: Stack, tmp_path: Path) -> Callable[..., str]:
 
 def test_a_stock_client_in_java_says_and_hears(agencies: tuple[Any, Any], java: Callable[..., str]) -> None:
     entraide, ads = agencies
-    java("join", "person", "centre")
+    java("join", *AGREEMENTS["region-laayoune"].publishes)
     said = ("cin=SH901", "birth_date=1990-05-01", "family_name_fr=Alaoui")
     java("say", "person", "9", "insert", *said)
     told = heard(ads, "person", cin="SH901", family_name_fr="Alaoui")
