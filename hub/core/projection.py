@@ -201,8 +201,8 @@ def project(
     values = {
         name: value for name in fields if (value := references.get(name) or encoded.get(name)) is not None
     }
-    # Which row it made for the entity its side knows by itself, unless it has been told of another one since.
-    alone = sum(record.live for record in mine) == 1
-    by_itself = target is None or (alone and target.linked == entity and not target.asserts.restored)
+    # Which row it made for the entity its side knows by itself, unless it has been told of another one since:
+    # perhaps of one that has ended by now.
+    by_itself = target is None or (len(mine) == 1 and target.linked == entity and not target.asserts.restored)
     told = None if target is None or by_itself else target.key.local_id
     return Content(UPSERT, told, None, fields, values)
