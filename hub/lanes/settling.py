@@ -92,6 +92,7 @@ class Settling:
 
         def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
             tx.lock_references(alone=alone)
+            self._lock_in_order(tx, wanted)
             self._settle_again(tx, done, wanted, wanted, alone, patient=True)
 
         return self._attempt(work, finish)
@@ -191,6 +192,21 @@ class Settling:
         done.add(world, settled)
         self._consents(tx, done, [one for one in settled if one.entity.record_type == CONSENT])
         return late
+
+    def _lock_in_order(self, tx: Transaction, entities: Collection[bytes]) -> None:
+        """Lock entities and what they refer to, record type by record type, as whoever takes changes in does:
+        who locked them in another order, and waits, could be waited for in turn."""
+        members = tx.members(entities)
+        own: dict[str, set[bytes]] = {}
+        for record, entity in members.entity_of.items():
+            own.setdefault(members.records[record].key.record_type, set()).add(entity)
+        led_to = tx.led_to(
+            {r for state in members.records.values() for _, r in references_of(state, self._types)}
+        )
+        for record_type in self._order:
+            mine = own.get(record_type, set())
+            about_persons = record_type == PERSON and CONSENT in own
+            tx.lock_early(mine | led_to.get(record_type, set()), shared=not (mine or about_persons))
 
     def _late(self, tx: Transaction, world: World, entities: Collection[bytes]) -> set[bytes]:
         """Those of `entities` that refer to something which another transaction holds; locks what the others
