@@ -13,9 +13,9 @@ import pytest
 from simulation.planted import PLANTS
 from simulation.run import Verdict, believed, caught, run
 
-# A handful of seeds that differ in what they begin with, and some that found mistakes: what a frozen worker says
-# of records that another has moved on (R31), a row that its agency's side could not find (R21), a restatement
-# that locks in another order than intake (R25); `make simulate` plays a thousand.
+# A handful of seeds that differ in what they begin with, and some that found mistakes: what a frozen worker
+# says of records that another has moved on (R31), a row that its agency's side could not find (R21), a
+# restatement that locks in another order than intake (R25); `make simulate` plays a thousand.
 SLICE = (*range(30), 411, 552, 368, 696)
 # Of so many seeds one must find each planted mistake; most are found by the first few.
 MOST_SEEDS = 300
