@@ -49,7 +49,7 @@ class Promises(Evidence):
             wrote = self.region.databases[entry.place[0]].hub_wrote
             for name, value in entry.values.items():
                 those = [one for one in wrote if one[1:4] == (*entry.place[1:], name)]
-                before = [one for one in those if one.at_ms <= entry.at_ms and one.after is not None]
+                before = [one for one in those if one.at_ms <= entry.at_ms]
                 typed = [
                     e for e in self.region.people.ledger
                     if e.place == entry.place and name in e.values and e is not entry
@@ -57,6 +57,8 @@ class Promises(Evidence):
                 ]  # fmt: skip
                 if not before or typed or before[-1].before != value or value in (None, []):
                     continue
+                if before[-1].after is None:
+                    continue  # Taken back: what stood before that is not what the hub has just replaced.
                 if isinstance(value, list) or entry.at_ms - before[-1].at_ms > STALE_MS:
                     continue
                 for one in said[entry.place]:
