@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,15 @@ def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
     client.close()
 
 
-def setting(admin: KafkaAdminClient, topic: str, key: str) -> str:
+def setting(admin: KafkaAdminClient, topic: str, key: str, wanted: str) -> str:
+    """The topic's setting, waited for: a broker tells of a change a moment after it was acknowledged."""
+    until = time.monotonic() + 20
+    while (found := _setting(admin, topic, key)) != wanted and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
+
+
+def _setting(admin: KafkaAdminClient, topic: str, key: str) -> str:
     described = admin.describe_configs([ConfigResource("TOPIC", topic)], config_filter="all")
     return str(described["topic"][topic][key]["value"])
 
@@ -99,6 +108,7 @@ def test_the_command_tells_what_differs_and_how_to_mend_it(
     admin.alter_configs(
         [ConfigResource("TOPIC", dead_letters(name), short)], raise_on_unknown=False, incremental=True
     )
+    assert setting(admin, dead_letters(name), "retention.ms", "1000") == "1000"
     checked = release("check")
     assert checked.exit_code == 1
     words = "retention.ms is 1000, should be 7776000000; `jisr topics create` puts it right"
@@ -107,9 +117,9 @@ def test_the_command_tells_what_differs_and_how_to_mend_it(
     (found,) = [one for one in told if one["state"] != "in_order"]
     assert (found["topic"], found["state"], found["settings_found"]) == (dead_letters(name), "differs", short)
     assert f"would put right {dead_letters(name)}: retention.ms is" in release("create", "--dry-run").stdout
-    assert setting(admin, dead_letters(name), "retention.ms") == "1000"
+    assert setting(admin, dead_letters(name), "retention.ms", "1000") == "1000"
     assert release("create").exit_code == 0
-    assert setting(admin, dead_letters(name), "retention.ms") == "7776000000"
+    assert setting(admin, dead_letters(name), "retention.ms", "7776000000") == "7776000000"
 
 
 def test_other_partitions_are_told_and_left(
