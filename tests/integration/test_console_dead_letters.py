@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from dead_letter_desk import BAD, GOOD, arrive, golden, refused_phone, says, trail, wider
 from ops_hub import OpsHub, ops_hub
-from support.console import Visitor, console_of, visiting
+from support.console import Visitor, console_of
 
 from hub.console import dead_letter_decisions, dead_letters
-from hub.console.visit import Console
 from hub.local.stack import Stack
 
 Enter = Callable[..., Visitor]
@@ -38,25 +36,6 @@ def wide(hub: OpsHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
 @pytest.fixture(autouse=True)
 def _empty(hub: OpsHub) -> None:
     hub.rest()
-
-
-@pytest.fixture
-def console(hub: OpsHub) -> Iterator[Console]:
-    with console_of(hub.parts) as made:
-        yield made
-
-
-@pytest.fixture
-def enter(console: Console) -> Iterator[Enter]:
-    """Comes in as a role, in a language; by another console where one is given."""
-    with ExitStack() as open_browsers:
-
-        def come_in(role: str, language: str = "en", at: Console = console) -> Visitor:
-            visitor = open_browsers.enter_context(visiting(at, language))
-            visitor.enter(role)
-            return visitor
-
-        yield come_in
 
 
 def sealed(page: httpx.Response) -> str:

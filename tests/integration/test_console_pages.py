@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -12,7 +11,7 @@ import pytest
 from console_hub import DEEDS, LOCAL_ID, OLD_PHONE, PHONE, console_hub
 from ops_hub import OpsHub
 from starlette.requests import Request
-from support.console import Visitor, console_of, visiting
+from support.console import Visitor
 
 from hub.console import overview
 from hub.console.visit import Console, Visit
@@ -33,25 +32,6 @@ def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
     folder: Path = tmp_path_factory.mktemp("console")
     with console_hub(stack, folder) as made:
         yield made
-
-
-@pytest.fixture
-def console(hub: OpsHub) -> Iterator[Console]:
-    with console_of(hub.parts) as made:
-        yield made
-
-
-@pytest.fixture
-def enter(console: Console, hub: OpsHub) -> Iterator[Enter]:
-    """Comes in as a role, in a language."""
-    with ExitStack() as open_browsers:
-
-        def come_in(role: str, agency: str = "", language: str = "en") -> Visitor:
-            visitor = open_browsers.enter_context(visiting(console, language))
-            visitor.enter(role, hub.name(agency) if agency else "")
-            return visitor
-
-        yield come_in
 
 
 def hold_of(hub: OpsHub) -> int:

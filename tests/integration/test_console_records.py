@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from console_people import BORN, CIN, NAME_AR, PHONE, entity, one_person
 from ops_hub import OpsHub, ops_hub
 from support.changes import said
-from support.console import Visitor, console_of, visiting
+from support.console import Visitor
 
 from hub.console.visit import Console
 from hub.local.stack import Stack
@@ -47,25 +46,6 @@ def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
 def file(hub: OpsHub) -> str:
     """The path of the person's file."""
     return f"/records/{entity(hub, hub.key('entraide', 'DOSSIER-88'))}"
-
-
-@pytest.fixture
-def console(hub: OpsHub) -> Iterator[Console]:
-    with console_of(hub.parts) as made:
-        yield made
-
-
-@pytest.fixture
-def enter(console: Console, hub: OpsHub) -> Iterator[Enter]:
-    """Comes in as a role, in a language."""
-    with ExitStack() as open_browsers:
-
-        def come_in(role: str, agency: str = "", language: str = "en") -> Visitor:
-            visitor = open_browsers.enter_context(visiting(console, language))
-            visitor.enter(role, hub.name(agency) if agency else "")
-            return visitor
-
-        yield come_in
 
 
 def deeds(hub: OpsHub, action: str) -> list[tuple[str, str, str]]:

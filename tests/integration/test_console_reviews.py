@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from console_people import entity, pairs
 from ops_hub import OpsHub, ops_hub
-from support.console import Visitor, console_of, visiting
+from support.console import Visitor
 
 from hub.console import reviews as console_reviews
-from hub.console.visit import Console
 from hub.lanes.messages import hub_id, hub_name
 from hub.local.stack import Stack
 from hub.ops.audit import Audit
@@ -29,25 +27,6 @@ def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
     with ops_hub(stack, folder) as made:
         pairs(made, COUNT)
         yield made
-
-
-@pytest.fixture
-def console(hub: OpsHub) -> Iterator[Console]:
-    with console_of(hub.parts) as made:
-        yield made
-
-
-@pytest.fixture
-def enter(console: Console, hub: OpsHub) -> Iterator[Enter]:
-    """Comes in as a role, in a language."""
-    with ExitStack() as open_browsers:
-
-        def come_in(role: str, agency: str = "", language: str = "en") -> Visitor:
-            visitor = open_browsers.enter_context(visiting(console, language))
-            visitor.enter(role, hub.name(agency) if agency else "")
-            return visitor
-
-        yield come_in
 
 
 def path_of(hub: OpsHub, number: int) -> str:

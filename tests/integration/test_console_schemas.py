@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from ops_hub import REGISTRY_TOKEN, OpsHub, ops_hub
-from support.console import Visitor, console_of, visiting
+from support.console import Visitor
 
 from hub.contracts import topics
 from hub.contracts.registry_client import RegistryClient
@@ -39,19 +39,6 @@ def _two_versions(hub: OpsHub) -> None:
     with closing(RegistryClient(hub.environment["JISR_REGISTRY_URL"], REGISTRY_TOKEN)) as client:
         client.register(contract_subject(record), dict(record.schema))
         client.register(contract_subject(record), later)
-
-
-@pytest.fixture
-def enter(hub: OpsHub) -> Iterator[Enter]:
-    with ExitStack() as opened:
-        console = opened.enter_context(console_of(hub.parts))
-
-        def come_in(role: str, agency: str = "", language: str = "en") -> Visitor:
-            visitor = opened.enter_context(visiting(console, language))
-            visitor.enter(role, hub.name(agency) if agency else "")
-            return visitor
-
-        yield come_in
 
 
 def test_an_agency_sees_the_hubs_schemas_and_its_own(hub: OpsHub, enter: Enter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,8 @@ import pytest
 from kafka import KafkaProducer
 from ops_hub import OpsHub, ops_hub
 from support.changes import minute, said
-from support.console import Visitor, console_of, visiting
+from support.console import Visitor
 
-from hub.console.visit import Console
 from hub.contracts import topics
 from hub.local.stack import Stack
 from hub.ops.audit import Audit
@@ -51,24 +50,6 @@ def _say(hub: OpsHub) -> None:
         astray = hub.say(ads, minute(1), cin=CIN, education_level="primary")
         producer.send(topics.changes(hub.name("ads"), "enrolment"), key=b"token-1", value=astray, partition=0)
         producer.flush(30)
-
-
-@pytest.fixture
-def console(hub: OpsHub) -> Iterator[Console]:
-    with console_of(hub.parts) as made:
-        yield made
-
-
-@pytest.fixture
-def enter(console: Console) -> Iterator[Enter]:
-    with ExitStack() as open_browsers:
-
-        def come_in(role: str, language: str = "en") -> Visitor:
-            visitor = open_browsers.enter_context(visiting(console, language))
-            visitor.enter(role)
-            return visitor
-
-        yield come_in
 
 
 def changes(hub: OpsHub) -> str:
@@ -220,7 +201,7 @@ def test_what_is_not_there_or_makes_no_sense_is_refused(enter: Enter, path: str,
     ("language", "words"), [("ar", "ما تقوله المؤسسة"), ("fr", "ce que dit l'organisme")]
 )
 def test_pages_speak_the_readers_language(hub: OpsHub, enter: Enter, language: str, words: str) -> None:
-    visitor = enter("steward", language)
+    visitor = enter("steward", language=language)
     for path in ("/topics", f"/topics/{changes(hub)}"):
         assert words in visitor.get(path).text.replace("&#39;", "'")
     text = re.sub(r"<[^>]+>", " ", visitor.get(f"/topics/{changes(hub)}/2/1").text)
