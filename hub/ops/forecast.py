@@ -18,10 +18,9 @@ from hub.contracts.agreements import Agreement
 from hub.contracts.policies import terms_by_type
 from hub.core.projection import UPSERT, Content, Terms
 from hub.core.settle import Reference, Target
-from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake
 from hub.ops.parts import Parts, today
-from hub.ops.rehearsal import Onlooker
+from hub.ops.rehearsal import Onlooker, publish_nothing
 from hub.store.transaction import Transaction
 
 _PAGE = 500
@@ -126,7 +125,7 @@ class _Ledger:
         intake = Intake(
             parts.catalogue, parts.types, self._terms, parts.ids, begin, today, joining=parts.joining.agencies
         )
-        done = intake.restate(dict.fromkeys(entities, agencies), _nothing)
+        done = intake.restate(dict.fromkeys(entities, agencies), publish_nothing)
         held: dict[bytes, _Held] = {entity: {} for entity in entities}
         for settled in done.settled:
             for delivery in settled.deliveries:
@@ -151,7 +150,3 @@ class _Supposing(Onlooker):
             reference: target._replace(holders=self._supposed.get(target.entity, target.holders))
             for reference, target in found.items()
         }
-
-
-def _nothing(tx: Transaction, done: Converged) -> None:
-    """Nothing is published in rehearsal."""

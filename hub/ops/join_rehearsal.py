@@ -25,6 +25,7 @@ from hub.lanes.references import references_in
 from hub.ops.brakes import brake_limits
 from hub.ops.join_counts import Brake
 from hub.ops.parts import Parts, today
+from hub.ops.rehearsal import publish_nothing
 from hub.store import brakes as store
 from hub.store.brakes import Counted, Group
 from hub.store.overlay import Overlay, OverlayTransaction
@@ -126,7 +127,7 @@ class JoinRehearsal:
     def take(self, messages: Sequence[Message]) -> Converged:
         """Take in messages of one record type; the result's `dead` has those that cannot be used."""
         read = self._reading.read(messages)
-        return self._intake.converge(Read(read.changes, read.dead), [], _nothing)
+        return self._intake.converge(Read(read.changes, read.dead), [], publish_nothing)
 
     def admit(self) -> None:
         """Let the agency in: all that is concerned is settled as when its snapshot has been taken in."""
@@ -138,7 +139,7 @@ class JoinRehearsal:
             order = self._parts.catalogue.dependency_order()
             self.overlay.due.clear()
             tx.save_due(dict.fromkeys(sorted(kinds, key=lambda one: (order.index(kinds[one]), one)), 0))
-        while self._joined.settle_due(CHUNK, _nothing).due_taken:
+        while self._joined.settle_due(CHUNK, publish_nothing).due_taken:
             pass
 
     @contextmanager
@@ -183,7 +184,3 @@ def standing(
     }
     settled = settle(world, present, rules, targets, {}, frozenset(), restated)
     return world, {one.entity.id: one for one in settled}
-
-
-def _nothing(tx: Transaction, done: Converged) -> None:
-    """Nothing is published in rehearsal."""

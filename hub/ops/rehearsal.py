@@ -6,7 +6,7 @@ transaction, so whatever intake learns to save and this file does not know fails
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,20 +14,20 @@ from hub.core.assertions import Change, RecordKey, RecordState, Replaced
 from hub.core.crosswalk import Entity, World
 from hub.core.matching import Review
 from hub.core.merge import Golden, golden_record
-from hub.core.settle import Reference, Settled, Target
+from hub.core.settle import Reference, Settled
 from hub.core.step import Hold
 from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake
 from hub.lanes.reading import DeadLetter, Message, Read
 from hub.ops.parts import Parts, today
 from hub.store.dead_letters import hold_states
-from hub.store.loading import Advance
+from hub.store.looking import Looking
 from hub.store.overlay import look_at_sharers
 from hub.store.stewardship import HELD
 from hub.store.transaction import Transaction
 
 
-class Onlooker(Transaction):
+class Onlooker(Looking):
     """A transaction of intake that looks instead of locking, and keeps in memory what would be saved."""
 
     def __init__(self, tx: Transaction) -> None:
@@ -36,27 +36,9 @@ class Onlooker(Transaction):
         self.holds: list[Hold] = []
         self.reviews: list[Review] = []
 
-    def advance(self, lane: str, advances: Sequence[Advance]) -> None:
-        pass
-
-    def lock_references(self, *, alone: bool) -> None:
-        pass
-
     def claim_identities(self, claims: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
         """Who would share each value; nothing is claimed."""
         return {value: sorted(records) for value, records in look_at_sharers(self, claims).items()}
-
-    def lock_entities(self, ids: Collection[bytes]) -> World:
-        return self.entities(ids)
-
-    def lock_early(self, ids: Collection[bytes], *, shared: bool = False) -> None:
-        pass
-
-    def targets(
-        self, references: Collection[Reference], *, locked: bool, patient: bool = True
-    ) -> dict[Reference, Target]:
-        del locked, patient  # nothing is
-        return self.look_at_targets(references)
 
     def save_records(self, world: World, ids: Iterable[bytes]) -> None:
         del ids  # the whole world is looked at
@@ -121,7 +103,7 @@ class Rehearsal:
 
     def rehearse(self, change: Change, message: Message) -> Rehearsed | DeadLetter:
         """What `change` would do now by itself, or why it can never be applied."""
-        done = self._intake.converge(Read([(change, message)]), [], _nothing)
+        done = self._intake.converge(Read([(change, message)]), [], publish_nothing)
         if done.dead:
             return done.dead[0]
         stage, record = self._stage, self._parts.ids.record(*change.key)
@@ -155,5 +137,5 @@ class Rehearsal:
         yield self._stage
 
 
-def _nothing(tx: Transaction, done: Converged) -> None:
+def publish_nothing(tx: Transaction, done: Converged) -> None:
     """Nothing is published in rehearsal."""

@@ -14,7 +14,7 @@ from hub.lanes.messages import hub_name
 from hub.lanes.stewards import StewardsIntake
 from hub.ops.finding import NotFound
 from hub.ops.parts import Parts, today
-from hub.ops.rehearsal import Onlooker
+from hub.ops.rehearsal import Onlooker, publish_nothing
 from hub.ops.veil import Veil
 from hub.store.stewardship import Pair, PairIds, Place, place_in_queue, reviews
 from hub.store.transaction import Transaction
@@ -128,7 +128,7 @@ def _consequence(parts: Parts, tx: Transaction, pair: Pair, *, same: bool) -> Co
         joining=parts.joining.agencies,
     )
     ids = (pair.a, pair.b)
-    done = intake.reidentify(pair.a_key.record_type, ids, lambda _: True, _nothing)
+    done = intake.reidentify(pair.a_key.record_type, ids, lambda _: True, publish_nothing)
     now = tx.records(ids)
     world = next((one for one in stages[-1].worlds if pair.a in one.records), now)
     before = tx.records(world.records.keys()).entity_of
@@ -147,7 +147,3 @@ def _informed(done: Converged) -> list[Informed]:
         (delivery.agency, delivery.content.operation) for one in done.settled for delivery in one.deliveries
     }
     return [Informed(*one) for one in sorted(told)]
-
-
-def _nothing(tx: Transaction, done: Converged) -> None:
-    """Nothing is published of what is supposed."""

@@ -19,7 +19,8 @@ from hub.core.matching import Review
 from hub.core.projection import UPSERT
 from hub.core.settle import Reference, Target
 from hub.core.step import Hold
-from hub.store.loading import Advance, look_at_entities
+from hub.store.loading import look_at_entities
+from hub.store.looking import Looking
 from hub.store.rows import columns_of, entity_of_row, read_records, row_of_entity, row_of_record
 from hub.store.transaction import Transaction
 
@@ -110,7 +111,7 @@ class Overlay:
         self.add(self.named, (agency, record_type, local_id), record)
 
 
-class OverlayTransaction(Transaction):
+class OverlayTransaction(Looking):
     """A transaction of intake that looks instead of locking, and saves in memory."""
 
     def __init__(self, tx: Transaction, overlay: Overlay) -> None:
@@ -119,15 +120,6 @@ class OverlayTransaction(Transaction):
         self._over = overlay
 
     # Loading
-
-    def advance(self, lane: str, advances: Sequence[Advance]) -> None:
-        pass
-
-    def lock_references(self, *, alone: bool) -> None:
-        pass
-
-    def lock_early(self, ids: Collection[bytes], *, shared: bool = False) -> None:
-        pass
 
     def lock_free(self, ids: Collection[bytes]) -> tuple[set[bytes], set[bytes]]:
         return set(self._entities(ids)), set()
@@ -152,9 +144,6 @@ class OverlayTransaction(Transaction):
         world.entities |= self._entities(ids)
         return world
 
-    def lock_entities(self, ids: Collection[bytes]) -> World:
-        return self.entities(ids)
-
     def _entities(self, ids: Collection[bytes]) -> dict[bytes, Entity]:
         over = self._over.entities
         found = look_at_entities(self, [one for one in ids if one not in over])
@@ -166,16 +155,6 @@ class OverlayTransaction(Transaction):
         for value, records in sharers.items():
             self._over.put(self._over.sharers, value, self._over.sharers.get(value, frozenset()) | records)
         return {value: sorted(self._over.sharers[value]) for value in sharers}
-
-    def led_to(self, references: Collection[Reference]) -> dict[str, set[bytes]]:
-        del references  # asked for what is to be locked early: nothing is
-        return {}
-
-    def targets(
-        self, references: Collection[Reference], *, locked: bool, patient: bool = True
-    ) -> dict[Reference, Target]:
-        del locked, patient  # nothing is
-        return self.look_at_targets(references)
 
     def look_at_targets(self, references: Collection[Reference]) -> dict[Reference, Target]:
         if not references:
