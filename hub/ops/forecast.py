@@ -19,7 +19,7 @@ from hub.contracts.policies import terms_by_type
 from hub.core.projection import UPSERT, Content, Terms
 from hub.core.settle import Reference, Target
 from hub.lanes.intake import Intake
-from hub.ops.parts import Parts, today
+from hub.ops.parts import Parts
 from hub.ops.rehearsal import Onlooker, publish_nothing
 from hub.store.transaction import Transaction
 
@@ -121,10 +121,7 @@ class _Ledger:
         def begin() -> Iterator[Transaction]:
             yield _Supposing(tx, self._holders)
 
-        parts = self._parts
-        intake = Intake(
-            parts.catalogue, parts.types, self._terms, parts.ids, begin, today, joining=parts.joining.agencies
-        )
+        intake = self._parts.intake_over(Intake, begin, terms=self._terms)
         done = intake.restate(dict.fromkeys(entities, agencies), publish_nothing)
         held: dict[bytes, _Held] = {entity: {} for entity in entities}
         for settled in done.settled:

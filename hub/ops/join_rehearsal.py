@@ -24,7 +24,7 @@ from hub.lanes.reading import Message, Read, Reading
 from hub.lanes.references import references_in
 from hub.ops.brakes import brake_limits
 from hub.ops.join_counts import Brake
-from hub.ops.parts import Parts, today
+from hub.ops.parts import Parts
 from hub.ops.rehearsal import publish_nothing
 from hub.store import brakes as store
 from hub.store.brakes import Counted, Group
@@ -112,17 +112,7 @@ class JoinRehearsal:
         self._joined = self._over(lambda tx: parts.joining.agencies(tx) - {agency}, None)
 
     def _over(self, joining: Callable[[Transaction], frozenset[str]], brakes: JoinBrakes | None) -> Intake:
-        parts = self._parts
-        return Intake(
-            parts.catalogue,
-            parts.types,
-            parts.terms,
-            parts.ids,
-            self._begin,
-            today,
-            joining=joining,
-            brakes=brakes,
-        )
+        return self._parts.intake_over(Intake, self._begin, joining=joining, brakes=brakes)
 
     def take(self, messages: Sequence[Message]) -> Converged:
         """Take in messages of one record type; the result's `dead` has those that cannot be used."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
+from typing import TypeVar
 
 import psycopg
 from sqlalchemy import text
@@ -21,11 +22,14 @@ from hub.contracts.subjects import event_subjects
 from hub.contracts.values import encode_string
 from hub.contracts.wire import encoded_strings
 from hub.core import stamps
+from hub.core.projection import Terms
 from hub.core.settle import Rules
 from hub.core.tokens import Ids
 from hub.errors import Fatal
 from hub.lanes.corrections import CorrectingIntake
+from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
+from hub.lanes.joins import JoinBrakes
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.settings import HubSettings
@@ -38,6 +42,10 @@ MOROCCO = zoneinfo.ZoneInfo("Africa/Casablanca")
 # Undefined table, undefined column.
 _OTHER_TABLES = frozenset({"42P01", "42703"})
 _ONE_MOMENT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+AnyIntake = TypeVar("AnyIntake", bound=Intake)
+Begin = Callable[[], AbstractContextManager[Transaction]]
 
 
 class Parts:
@@ -70,15 +78,32 @@ class Parts:
     @cached_property
     def intake(self) -> CorrectingIntake:
         """Intake as the workers run it."""
-        return CorrectingIntake(
+        return self.intake_over(CorrectingIntake, self.store.begin, epoch=self.epoch)
+
+    def intake_over(
+        self,
+        kind: type[AnyIntake],
+        begin: Begin,
+        *,
+        epoch: int = 0,
+        terms: Mapping[str, tuple[Terms, ...]] | None = None,
+        joining: Callable[[Transaction], frozenset[str]] | None = None,
+        brakes: JoinBrakes | None = None,
+    ) -> AnyIntake:
+        """A kind of intake of this release, over the transactions that `begin` gives.
+
+        `terms` and `joining` in place of the release's own are for what is only supposed, as is epoch 0.
+        """
+        return kind(
             self.catalogue,
             self.types,
-            self.terms,
+            self.terms if terms is None else terms,
             self.ids,
-            self.store.begin,
+            begin,
             today,
-            epoch=self.epoch,
-            joining=self.joining.agencies,
+            epoch=epoch,
+            joining=joining or self.joining.agencies,
+            brakes=brakes,
         )
 
     @cached_property

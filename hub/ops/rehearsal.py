@@ -19,7 +19,7 @@ from hub.core.step import Hold
 from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake
 from hub.lanes.reading import DeadLetter, Message, Read
-from hub.ops.parts import Parts, today
+from hub.ops.parts import Parts
 from hub.store.dead_letters import hold_states
 from hub.store.looking import Looking
 from hub.store.overlay import look_at_sharers
@@ -91,15 +91,7 @@ class Rehearsal:
         self._parts = parts
         self._tx = tx
         self._stage = Onlooker(tx)
-        self._intake = Intake(
-            parts.catalogue,
-            parts.types,
-            parts.terms,
-            parts.ids,
-            self._begin,
-            today,
-            joining=parts.joining.agencies,
-        )
+        self._intake = parts.intake_over(Intake, self._begin)
 
     def rehearse(self, change: Change, message: Message) -> Rehearsed | DeadLetter:
         """What `change` would do now by itself, or why it can never be applied."""

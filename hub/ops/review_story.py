@@ -13,7 +13,7 @@ from hub.lanes.converged import Converged
 from hub.lanes.messages import hub_name
 from hub.lanes.stewards import StewardsIntake
 from hub.ops.finding import NotFound
-from hub.ops.parts import Parts, today
+from hub.ops.parts import Parts
 from hub.ops.rehearsal import Onlooker, publish_nothing
 from hub.ops.veil import Veil
 from hub.store.stewardship import Pair, PairIds, Place, place_in_queue, reviews
@@ -118,15 +118,7 @@ def _consequence(parts: Parts, tx: Transaction, pair: Pair, *, same: bool) -> Co
         stages.append(_Supposing(tx, Decision(pair.a, pair.b, same, _LATEST)))
         yield stages[-1]
 
-    intake = StewardsIntake(
-        parts.catalogue,
-        parts.types,
-        parts.terms,
-        parts.ids,
-        begin,
-        today,
-        joining=parts.joining.agencies,
-    )
+    intake = parts.intake_over(StewardsIntake, begin)
     ids = (pair.a, pair.b)
     done = intake.reidentify(pair.a_key.record_type, ids, lambda _: True, publish_nothing)
     now = tx.records(ids)
