@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import signal
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import uvicorn
 
 from hub.console.application import build_console
 from hub.console.languages import load_languages
@@ -23,6 +21,7 @@ from hub.console.signing_in import LocalLogin
 from hub.console.visit import Console
 from hub.errors import ConfigurationError
 from hub.ops.parts import Parts
+from hub.serving import serve
 from hub.settings import load_settings, read_secret
 
 # A browser's stream of events does not end by itself; a form that is being sent may come through.
@@ -97,16 +96,10 @@ def console(
     with closing(Parts(load_settings())) as parts, closing(LiveStatus(parts)) as status:
         made = make_console(parts, status, login.section(), secure=_by_tls(public_url))
         app = build_console(made, secret, _names(public_url))
-        config = uvicorn.Config(
-            app, host, port, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S,
-            server_header=False,
-        )  # fmt: skip
-        # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
-        signal.signal(signal.SIGTERM, _exit)
         click.echo(f"console on http://{host}:{port}")
         if isinstance(login, LocalLogin) and local_code_file is None:
             click.echo(f"code of the local login: {login.code}")
-        uvicorn.Server(config).run()
+        serve(app, host, port, grace_s=_GRACE_S, server_header=False)
 
 
 def make_console(parts: Parts, status: LiveStatus, login: Section, *, secure: bool) -> Console:
@@ -156,7 +149,3 @@ def _names(public_url: str | None) -> list[str]:
     if found.scheme not in ("http", "https") or not found.hostname or found.path not in ("", "/"):
         raise ConfigurationError(f"--public-url {public_url!r}: use https://name, without a path")
     return [*names, found.hostname]
-
-
-def _exit(*_: object) -> None:
-    raise SystemExit(0)

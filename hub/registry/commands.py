@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import click
-import uvicorn
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hub.contracts.certificates import certificate_files as read_certificate_files
 from hub.errors import ConfigurationError, Retriable
 from hub.registry.server import build_app
 from hub.registry.storage import Storage, open_engine
+from hub.serving import serve as serve_app
 
 # A request that hangs must not keep the process from stopping.
 _GRACE_S = 10
@@ -58,18 +57,9 @@ def serve(
     """Serve the registry until SIGTERM or SIGINT."""
     token = read_token(token_file) if token_file else None
     storage = _open(database)
-    config = uvicorn.Config(
-        build_app(storage, token, read_certificate_files(certificate_files)),
-        host,
-        port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
-    signal.signal(signal.SIGTERM, _exit)
+    app = build_app(storage, token, read_certificate_files(certificate_files))
     click.echo(f"schema registry on http://{host}:{port}" + ("" if token else " (read-only)"))
-    uvicorn.Server(config).run()
+    serve_app(app, host, port, grace_s=_GRACE_S)
 
 
 def read_token(path: Path) -> str:
@@ -92,7 +82,3 @@ def _open(database: str) -> Storage:
     except SQLAlchemyError as error:
         raise Retriable(f"the registry's database does not answer: {error}") from error
     return storage
-
-
-def _exit(*_: object) -> None:
-    raise SystemExit(0)
