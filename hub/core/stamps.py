@@ -5,6 +5,7 @@ is a plain addition. Source: Kulkarni et al., "Logical Physical Clocks", 2014.
 """
 
 COUNTER_BITS = 16
+_COUNTER = (1 << COUNTER_BITS) - 1
 
 # A snapshot's value of unknown age: loses to everything that anyone has dated (R11).
 LOWEST = 0
@@ -28,10 +29,12 @@ def capture(clock_ms: int, known: int) -> int:
     return max(at(clock_ms), known + 1)
 
 
-def bounded(stamp: int, append_ms: int) -> int:
-    """`stamp`, held back to at most `MAX_SKEW_MS` after the broker's append time.
+def bounded(stamp: int, append_ms: int, offset: int) -> int:
+    """`stamp`, held back to `MAX_SKEW_MS` after the broker's append time of its message at `offset`.
 
     A clock that runs ahead would otherwise win every conflict until the others reach it; the append
-    time is part of the log, so a replay decides alike.
+    time is part of the log, so a replay decides alike. Messages of one batch share their append time:
+    the offset, as the counter, keeps a record's edits in the order in which they were made (one key,
+    one partition); where it begins anew, once in 65,536 messages, that order is lost.
     """
-    return min(stamp, at(append_ms + MAX_SKEW_MS))
+    return min(stamp, at(append_ms + MAX_SKEW_MS, offset & _COUNTER))

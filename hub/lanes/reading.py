@@ -88,7 +88,7 @@ class Reading:
         schema_id, body = unframe(message.value)
         raw = self._readers[record_type].read(schema_id, body, self._schema_of)
         _check_header(raw, message)
-        bound = stamps.bounded(raw.stamp, message.timestamp_ms)
+        bound = stamps.bounded(raw.stamp, message.timestamp_ms, message.offset)
         asserted = raw.stamp if raw.asserted is None else raw.asserted
         publishes = self._publishes.get((agency, record_type), frozenset())
         specs = self._specs[record_type]

@@ -44,7 +44,7 @@ def _() -> list[Change]:
 
 @plant("R10", "the bound on a clock that runs ahead is not kept")
 def _() -> list[Change]:
-    return [(stamps, "bounded", lambda stamp, _append_ms: stamp)]
+    return [(stamps, "bounded", lambda stamp, _append_ms, _offset: stamp)]
 
 
 @plant("R14", "the incarnation of a local id is ignored", 1)

@@ -90,7 +90,8 @@ def read_sayings(broker: Broker, schemas: Schemas) -> Iterator[Saying]:
             change = schemas.decode(message.value or b"")
             name = Name(agency, record_type, change["local_id"], change["incarnation"])
             said = change["stamp"] if change["asserted"] is None else change["asserted"]
-            yield Saying(name, min(said, (message.timestamp + AHEAD_MS) << 16), change, message.timestamp)
+            bound = (message.timestamp + AHEAD_MS) << 16 | message.offset % 65_536
+            yield Saying(name, min(said, bound), change, message.timestamp)
 
 
 def fold(

@@ -153,8 +153,14 @@ def test_r10_stamps_compare_as_milliseconds_then_counter() -> None:
 def test_r10_a_stamp_is_held_back_to_the_bound_after_the_append_time() -> None:
     append_ms = 1_000_000
     fair, ahead = stamps.at(append_ms + 1, 3), stamps.at(append_ms + 3_600_000)
-    assert stamps.bounded(fair, append_ms) == fair
-    assert stamps.bounded(ahead, append_ms) == stamps.at(append_ms + stamps.MAX_SKEW_MS)
+    assert stamps.bounded(fair, append_ms, 7) == fair
+    assert stamps.bounded(ahead, append_ms, 7) == stamps.at(append_ms + stamps.MAX_SKEW_MS, 7)
+
+
+def test_r10_edits_under_a_clock_that_runs_ahead_keep_their_order_within_a_batch() -> None:
+    append_ms, first = 1_000_000, stamps.at(9_000_000)
+    held = [stamps.bounded(first + made, append_ms, 70_000 + made) for made in range(3)]
+    assert held == sorted(set(held))
 
 
 # R11
