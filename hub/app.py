@@ -47,6 +47,7 @@ from hub.ops.counting import Counting
 from hub.ops.gathering import Gatherer
 from hub.ops.gauges import Gauges, LaneState
 from hub.ops.parts import Parts, today
+from hub.ops.sweeping import Sweeper
 from hub.settings import HubSettings, load_settings
 from hub.store.engine import HubStore
 from hub.store.facts import epoch
@@ -71,6 +72,7 @@ class Hub:
         self.lanes: list[Lane] = []
         self.counting = Counting()
         self.gatherer = self._gatherer()
+        self.sweeper = Sweeper(settings)
         self._producer: AIOKafkaProducer | None = None
 
     def make_lanes(self, app: faust.App) -> list[Lane]:
@@ -199,6 +201,7 @@ class Hub:
 
     async def close(self) -> None:
         self.gatherer.close()
+        self.sweeper.close()
         if self._producer is not None:
             await self._producer.stop()
         self.store.close()
@@ -250,6 +253,7 @@ def make_app(settings: HubSettings) -> faust.App:
             for lane in hub.make_lanes(app):
                 await self.add_runtime_dependency(lane)
             hub.gatherer.start()
+            hub.sweeper.start()
 
         async def on_shutdown(self) -> None:
             await hub.close()

@@ -52,6 +52,18 @@ class HubSettings(BaseSettings):
         description="For how many days `jisr undo` can take back; assertions are kept so long.",
     )
 
+    sweep_every_h: float = Field(
+        default=24.0,
+        ge=0,
+        description="Every how many hours each topic is compared with the store; 0: never.",
+    )
+    sweep_per_s: float = Field(
+        default=2_000.0, gt=0, description="At most so many messages and rows a second are read for that."
+    )
+    sweep_repair: bool = Field(
+        default=False, description="Whether what is lost is said again (`1`), or only told."
+    )
+
     def secret(self) -> bytes:
         """The hub's secret; raises `ConfigurationError` if the file is away or too short."""
         return read_secret(self.secret_file, "JISR_SECRET_FILE")

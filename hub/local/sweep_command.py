@@ -18,7 +18,8 @@ from hub.errors import ConfigurationError
 from hub.local.data_folder import DataFolder, default_home
 from hub.local.stack import PROJECT
 from hub.ops.commands import as_json, opened
-from hub.ops.sweep import REPAIRED, HubSweep, lines
+from hub.ops.last_said import Pace
+from hub.ops.sweep import HubSweep, lines
 from hub.ops.sweep import as_json as hub_as_json
 from hub.settings import HubSettings
 
@@ -27,8 +28,16 @@ from hub.settings import HubSettings
 @click.option("--agency", metavar="AGENCY", help="Only what concerns this agency.")
 @click.option("--record-type", metavar="TYPE", help="Only this record type.")
 @click.option("--repair", is_flag=True, help="Say again, or pass on, what is found.")
+@click.option(
+    "--per-second",
+    type=click.FloatRange(min=1),
+    metavar="N",
+    help="Read at most so many messages and rows a second at the hub; as fast as it goes if not given.",
+)
 @as_json
-def sweep(agency: str | None, record_type: str | None, repair: bool, as_json: bool) -> None:
+def sweep(
+    agency: str | None, record_type: str | None, repair: bool, per_second: float | None, as_json: bool
+) -> None:
     """Compare the store with the last message of every key on every topic; say what it cost (R26, R30).
 
     On the embedded stack also every agency's rows with what was last known of them, as `jisr connector sweep`
@@ -39,7 +48,7 @@ def sweep(agency: str | None, record_type: str | None, repair: bool, as_json: bo
             raise ConfigurationError(f"there is no agreement of {agency!r}")
         if record_type is not None and record_type not in parts.catalogue.records:
             raise ConfigurationError(f"there is no record type {record_type!r}")
-        at_hub = HubSweep(parts, agency, record_type).run(repair=repair)
+        at_hub = HubSweep(parts, Pace(per_second)).run(repair=repair, agency=agency, record_type=record_type)
         urls = {name: url for name, url in _databases(parts.settings).items() if agency in (None, name)}
         at_agencies = {
             name: _at_agency(parts.settings, name, url, record_type, repair=repair)
@@ -55,8 +64,7 @@ def sweep(agency: str | None, record_type: str | None, repair: bool, as_json: bo
         click.echo("\n".join(lines(at_hub)))
         for name, found in at_agencies.items():
             click.echo("\n".join(agency_lines(name, found)))
-    left = sum(one.state != REPAIRED for topic in at_hub for one in topic.findings)
-    if left or any(open_findings(found) for found in at_agencies.values()):
+    if any(topic.left for topic in at_hub) or any(open_findings(found) for found in at_agencies.values()):
         sys.exit(1)
 
 

@@ -92,6 +92,9 @@ class Gauges(Collector):
         yield "jisr_unpublished_entities", {(): float(found.unpublished.number)}
         unpublished = [found.unpublished.oldest_ms] if found.unpublished.oldest_ms else []
         yield "jisr_unpublished_age_seconds", {(): ages(unpublished, now_ms)}
+        sweeps = found.sweeps.items()
+        yield "jisr_topic_sweep_findings", {(topic,): float(one.findings) for topic, one in sweeps}
+        yield "jisr_topic_swept_timestamp_seconds", {(topic,): one.at_ms / 1000 for topic, one in sweeps}
 
 
 def _of_offsets(offsets: Offsets, now_ms: float) -> Iterator[tuple[str, Values]]:

@@ -194,8 +194,9 @@ class LogReader:
                 if time.monotonic() > deadline:
                     raise Retriable(f"Kafka at {self._bootstrap} sent nothing of {sorted(waiting)}")
                 for partition, records in self._consumer.poll(timeout_ms=_POLL_MS).items():
-                    deadline = time.monotonic() + _BLOCK_MS / 1000
                     yield [_found(partition, record) for record in records]
+                    # Whoever reads may take its time.
+                    deadline = time.monotonic() + _BLOCK_MS / 1000
                 over = {place for place in waiting if done(place)}
                 if over:
                     waiting -= over

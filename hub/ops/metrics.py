@@ -322,6 +322,22 @@ GIVEN: tuple[Measure, ...] = (
         "Above 0: `jisr topics check`, `jisr topics create`.",
     ),
     _given(
+        "jisr_topic_sweep_findings",
+        GAUGE,
+        ("topic",),
+        "keys",
+        "Keys whose last message is not what the store remembers, as the last sweep of the topic left them.",
+        "Above 0: `jisr sweep` names them; with `--repair` what is lost is said again.",
+    ),
+    _given(
+        "jisr_topic_swept_timestamp_seconds",
+        GAUGE,
+        ("topic",),
+        "Unix seconds",
+        "When a topic was last compared with the store, or first known.",
+        "Days ago: no worker sweeps; see `JISR_SWEEP_EVERY_H` and the workers' logs.",
+    ),
+    _given(
         "jisr_agreement_expires_timestamp_seconds",
         GAUGE,
         ("agency",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import TextClause, text
@@ -11,6 +11,7 @@ from hub.contracts.measures import bounded
 from hub.lanes.publication import read_named
 from hub.ops.counts import WAITING_REFERENCES, Side
 from hub.store.brakes import Group
+from hub.store.topic_sweeps import Swept, last_sweeps
 from hub.store.transaction import Transaction
 
 # Beyond it a number only says "very many", and finding it out would weigh on the store.
@@ -109,6 +110,7 @@ class StoreGauges(NamedTuple):
     disputed: dict[Side, int]
     due: int
     unpublished: Held
+    sweeps: Mapping[str, Swept]
 
 
 def gently(tx: Transaction, limit_ms: int) -> None:
@@ -133,6 +135,7 @@ def look(tx: Transaction, sides: Sequence[Side], day: int) -> StoreGauges:
         disputed={(a, t): number for a, t, number in rows(_DISPUTED)},
         due=rows(_DUE, day=day)[0][0],
         unpublished=_unpublished(rows(_UNPUBLISHED, opened=PUBLICATIONS_OPENED)),
+        sweeps=last_sweeps(tx),
     )
 
 

@@ -8,23 +8,21 @@ locked. A repair notes a publication: a worker says the current state of these e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from hub.contracts import topics
-from hub.core.projection import UPSERT
 from hub.errors import SkipRecord
 from hub.lanes.messages import hub_name
 from hub.lanes.publication import named_payload, read_named
+from hub.ops.last_said import LastSaid, Pace, Word
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
-from hub.ops.said import Interpreter, Said
-from hub.store.rows import entity_of_row
+from hub.ops.sweep_topics import Expected, SweepTopics, Topic
+from hub.store.topic_sweeps import save_swept
 
 # A message that should be there is not, or cannot be read; it says something else than the store; it is of a
 # later version than the store has; it tells an agency to hold what the store says that it does not hold.
@@ -33,31 +31,10 @@ RAISED, REPAIRED = "raised", "repaired"
 _REPAIRABLE = frozenset({MISSING, DIFFERS})
 # Between two looks: what a worker has committed is on the topic by then, if it lives.
 SETTLE_S = 3.0
-_PAGE = 2_000
+# So many keys of a topic are looked at again; where more differ, the topic is another store's.
+MOST = 100_000
 _WORKER = "sweep"
-_ENTITIES = text("""
-    SELECT id, record_type, version, golden, held, consents, about FROM entity
-    WHERE record_type = :kind AND id > :after ORDER BY id LIMIT :limit
-""")
-_RECORDS = text("""
-    SELECT r.id, r.entity, r.asserts, e.version FROM record r JOIN entity e ON e.id = r.entity
-    WHERE r.record_type = :kind AND r.id > :after ORDER BY r.id LIMIT :limit
-""")
 _PUBLICATIONS = text("SELECT payload FROM publication")
-
-
-class Expected(NamedTuple):
-    """What the store remembers having said under one key.
-
-    `subject`: the entity, or the record (`agency` empty: the topic is the hub's own). `holds`: whether it
-    must be there; what an agency was told to let go may be forgotten.
-    """
-
-    key: bytes
-    digest: bytes
-    version: int
-    subject: bytes
-    holds: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,144 +57,99 @@ class TopicSwept:
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
 
+    @property
+    def left(self) -> int:
+        """How many findings were told only."""
+        return sum(one.state != REPAIRED for one in self.findings)
 
-@dataclass(frozen=True)
-class Topic:
-    """A topic to compare: how to read a message, and what the store expects on it."""
 
-    name: str
-    read: Callable[[bytes], Said]
-    expected: Callable[[], Iterator[Expected]]
-    agency: str = ""
-    of_records: bool = False
+class _Doubt(NamedTuple):
+    """What is wrong with a key, of whom, at which version of the store."""
+
+    kind: str
+    subject: bytes | None
+    version: int | None
 
 
 class HubSweep:
-    """Sweeps topics. Blocks; raises `Retriable` while Kafka, the registry or the store is away."""
+    """Sweeps topics. Blocks; raises `Retriable` while Kafka, the registry or the store is away, and `Stopped`
+    when its pace is told to end."""
 
-    def __init__(self, parts: Parts, agency: str | None = None, record_type: str | None = None) -> None:
+    def __init__(self, parts: Parts, pace: Pace | None = None) -> None:
         self._parts = parts
-        self._read = Interpreter(parts.catalogue, parts.events, parts.ids, parts.registry)
-        self._agency = agency
-        self._kinds = [kind for kind in parts.catalogue.records if record_type in (None, kind)]
+        self._pace = pace or Pace()
 
-    def run(self, *, repair: bool) -> list[TopicSwept]:
+    def run(
+        self, *, repair: bool, agency: str | None = None, record_type: str | None = None
+    ) -> list[TopicSwept]:
+        """Sweep the topics of an agency, or all; of a record type, or all."""
+        return self.of(SweepTopics(self._parts, agency, record_type), repair=repair)
+
+    def of(self, topics: Iterable[Topic], *, repair: bool) -> list[TopicSwept]:
+        """Sweep these topics, and let the store keep when, and how many findings are left."""
         swept = []
         with closing(LogReader(self._parts.settings.bootstrap)) as log:
-            for topic in self._topics():
+            for topic in topics:
                 swept.append(self._sweep(log, topic, repair=repair))
         return swept
-
-    def _topics(self) -> Iterator[Topic]:
-        read, every = self._read, list(self._parts.catalogue.records)
-        if self._agency is None:
-            for kind in self._kinds:
-                golden = partial(self._golden, kind)
-                yield Topic(topics.golden(kind), partial(read.golden, kind), golden)
-                asserted = partial(self._of_records, [kind], "asserts")
-                yield Topic(topics.assertions(kind), read.assertions, asserted, of_records=True)
-            if self._kinds == every:
-                linked = partial(self._of_records, every, "entity")
-                yield Topic(topics.LINKS, read.link, linked, of_records=True)
-        for name, agreement in self._parts.agreements.items():
-            for kind in agreement.record_types:
-                if self._agency in (None, name) and kind in self._kinds:
-                    told, held = partial(read.projection, name, kind), partial(self._held, name, kind)
-                    yield Topic(topics.inbox(name, kind), told, held, agency=name)
-
-    # What the store remembers
-
-    def _pages(self, statement: Any, kind: str) -> Iterator[list[Any]]:
-        after = b""
-        while True:
-            with self._parts.looking() as tx:
-                rows = list(tx.connection.execute(statement, {"kind": kind, "after": after, "limit": _PAGE}))
-            if not rows:
-                return
-            yield rows
-            after = bytes(rows[-1].id)
-
-    def _golden(self, kind: str) -> Iterator[Expected]:
-        for rows in self._pages(_ENTITIES, kind):
-            for row in rows:
-                if row.golden:
-                    identity = bytes(row.id)
-                    yield Expected(hub_name(identity).encode(), bytes(row.golden), row.version, identity)
-
-    def _held(self, agency: str, kind: str) -> Iterator[Expected]:
-        name = self._parts.ids.pairwise(agency).name
-        for rows in self._pages(_ENTITIES, kind):
-            for row in rows:
-                one = entity_of_row(row)
-                if (held := one.held.get(agency)) is not None:
-                    key = name(one.id).encode()
-                    yield Expected(key, held.digest, one.version, one.id, held.operation == UPSERT)
-
-    def _of_records(self, kinds: Iterable[str], column: str) -> Iterator[Expected]:
-        for kind in kinds:
-            for rows in self._pages(_RECORDS, kind):
-                for row in rows:
-                    identity, content = bytes(row.id), bytes(getattr(row, column))
-                    # What one record asserts has its own numbers, not the entity's.
-                    version = row.version if column == "entity" else 2**62
-                    yield Expected(hub_name(identity).encode(), content, version, identity)
-
-    # Comparing
 
     def _sweep(self, log: LogReader, topic: Topic, *, repair: bool) -> TopicSwept:
         began = time.monotonic()
         swept = TopicSwept(topic.name)
         first = self._compare(log, topic, swept)
         if first:
-            time.sleep(SETTLE_S)
-            second = self._compare(log, topic, swept)
+            self._pace.rest(SETTLE_S)
+            second = self._compare(log, topic, swept, of=first.keys())
             moving = self._moving()
             # Still so, of the same version, and nobody is about to say it.
-            stands = [key for key in first if key in second and first[key] == second[key]]
             swept.findings = [
-                Finding(topic.name, second[key][0], second[key][1])
-                for key in stands
-                if second[key][1] not in moving
+                Finding(topic.name, doubt.kind, doubt.subject)
+                for key, doubt in first.items()
+                if second.get(key) == doubt and doubt.subject not in moving
             ]
         if repair:
             swept.findings = self._repaired(topic, swept.findings)
         swept.seconds = time.monotonic() - began
+        with self._parts.deciding() as tx:
+            save_swept(tx, topic.name, swept.messages, swept.left)
         return swept
 
     def _compare(
-        self, log: LogReader, topic: Topic, swept: TopicSwept
-    ) -> dict[bytes, tuple[str, bytes | None, int]]:
-        """By key: what is wrong, of whom, at which version of the store."""
-        said = self._said(log, topic, swept)
-        found: dict[bytes, tuple[str, bytes | None, int]] = {}
-        for expected in topic.expected():
-            swept.rows += 1
-            kind = _judged(expected, said.pop(expected.key, None))
-            if kind:
-                found[expected.key] = (kind, expected.subject, expected.version)
-        for key, one in said.items():
-            if one is None or one.upsert:
-                found[key] = (EXTRA, None, one.version if one else 0)
+        self, log: LogReader, topic: Topic, swept: TopicSwept, of: Collection[bytes] | None = None
+    ) -> dict[bytes, _Doubt]:
+        """What is wrong, by key; `of`: only with these keys."""
+        with closing(LastSaid()) as said:
+            self._read(log, topic, swept, said, of)
+            found: dict[bytes, _Doubt] = {}
+            for expected in topic.expected():
+                swept.rows += 1
+                self._pace.step()
+                if of is not None and expected.key not in of:
+                    continue
+                kind = _judged(expected, said.pop(expected.key))
+                if kind and len(found) < MOST:
+                    found[expected.key] = _Doubt(kind, expected.subject, expected.version)
+            for key, word in said.rest():
+                if (word.version is None or word.upsert) and len(found) < MOST:
+                    found[key] = _Doubt(EXTRA, None, word.version)
         return found
 
-    def _said(self, log: LogReader, topic: Topic, swept: TopicSwept) -> dict[bytes, Said | None]:
-        """The message of the highest version of each key, None where it cannot be read."""
-        said: dict[bytes, Said | None] = {}
+    def _read(
+        self, log: LogReader, topic: Topic, swept: TopicSwept, said: LastSaid, of: Collection[bytes] | None
+    ) -> None:
         for message in log.whole(topic.name):
             swept.messages += 1
+            self._pace.step()
             key = message.key or b""
+            if of is not None and key not in of:
+                continue
             if message.value is None:
-                said.pop(key, None)
+                said.drop(key)
                 continue
             try:
-                one = topic.read(message.value)
+                said.put(key, topic.read(message.value))
             except (SkipRecord, KeyError, TypeError, ValueError):
-                said[key] = None
-                continue
-            before = said.get(key)
-            if before is None or one.version >= before.version:
-                said[key] = one
-        return said
+                said.put(key, None)
 
     def _moving(self) -> set[bytes | None]:
         """Entities and records whose publication is on its way."""
@@ -240,13 +172,13 @@ class HubSweep:
         ]
 
 
-def _judged(expected: Expected, said: Said | None) -> str | None:
+def _judged(expected: Expected, word: Word | None) -> str | None:
     """What is wrong with the last message of a key; None if it is as the store remembers. Pure."""
-    if said is None:
+    if word is None or word.version is None:
         return MISSING if expected.holds else None
-    if said.version > expected.version:
+    if word.version > expected.version:
         return AHEAD
-    return None if expected.digest in said.digests else DIFFERS
+    return None if word.says(expected.digest) else DIFFERS
 
 
 def as_json(swept: Iterable[TopicSwept]) -> list[dict[str, Any]]:
@@ -270,13 +202,17 @@ def lines(swept: Iterable[TopicSwept]) -> list[str]:
     """For a person."""
     told = []
     for one in swept:
-        head = f"{one.topic}: {len(one.findings)} keys are not as the store has them"
+        head = f"{one.topic}: {_number(one.findings)} keys are not as the store has them"
         told.append(f"{head}; {one.messages} messages and {one.rows} rows read, {one.seconds:.2f} s")
-        counts: Mapping[tuple[str, str], int] = _counts(one.findings)
+        counts = _counts(one.findings)
         told += [f"  {kind}: {count} {state}" for (kind, state), count in sorted(counts.items())]
         named = [f for f in one.findings if f.subject is not None][:10]
         told += [f"  {f.kind}: {hub_name(f.subject or b'')}" for f in named]
     return told
+
+
+def _number(findings: list[Finding]) -> str:
+    return f"{MOST} or more" if len(findings) == MOST else str(len(findings))
 
 
 def _counts(findings: Iterable[Finding]) -> dict[tuple[str, str], int]:

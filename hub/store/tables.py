@@ -332,6 +332,16 @@ farewell = Table(
     comment="retractions on their way: a tombstone follows once the agency has acknowledged them (R29)",
 )
 
+topic_sweep = Table(
+    "topic_sweep",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("swept_ms", BigInteger, nullable=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("findings", BigInteger, nullable=False),
+    comment="when each topic was last compared with the store, and how many keys differed (R26)",
+)
+
 setting = Table(
     "setting",
     metadata,

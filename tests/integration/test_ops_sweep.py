@@ -19,6 +19,9 @@ from hub.local.stack import Stack
 from hub.ops import sweep
 from hub.ops.log_reader import LogReader
 from hub.ops.sweep import HubSweep
+from hub.ops.sweep_topics import SweepTopics
+from hub.ops.sweeping import Sweeper
+from hub.store.topic_sweeps import alone, last_sweeps
 
 BORN = datetime.date(1990, 5, 1)
 SH1 = {"cin": "SH1", "birth_date": BORN, "family_name_fr": "Alaoui", "languages": ["ar", "fr"]}
@@ -129,6 +132,50 @@ def test_what_nobody_remembers_having_told_is_found(hub: OpsHub) -> None:
     found = findings(hub, repair=True)
     assert ("ads.person.inbox", "extra", "raised") in found
     assert {kind for _, kind, _ in found} == {"extra"}
+
+
+def sweeper(hub: OpsHub, **settings: object) -> Sweeper:
+    return Sweeper(hub.parts.settings.model_copy(update=settings))
+
+
+def age(hub: OpsHub, hours: int) -> None:
+    hub.rows(f"UPDATE topic_sweep SET swept_ms = swept_ms - {hours} * 3600000 RETURNING 1")
+
+
+def test_workers_sweep_each_topic_when_its_time_has_come(hub: OpsHub) -> None:
+    populated(hub)
+    hub.rows("UPDATE entity SET held = '\\x80' RETURNING 1")
+    every = {topic.name for topic in SweepTopics(hub.parts)}
+    assert sweeper(hub).sweep_due(hub.parts) == []  # all are new: their turn comes a day later
+    age(hub, 23)
+    assert sweeper(hub).sweep_due(hub.parts) == []
+    age(hub, 1)
+    assert set(sweeper(hub).sweep_due(hub.parts)) == every
+    assert sweeper(hub).sweep_due(hub.parts) == []
+    with hub.parts.looking() as tx:
+        left = {topic: one.findings for topic, one in last_sweeps(tx).items() if one.findings}
+    assert topics.inbox(hub.name("ads"), "person") in left
+
+
+def test_one_worker_sweeps_at_a_time(hub: OpsHub) -> None:
+    populated(hub)
+    sweeper(hub).sweep_due(hub.parts)
+    age(hub, 24)
+    with alone(hub.parts.store.engine) as mine:
+        assert mine
+        assert sweeper(hub).sweep_due(hub.parts) == []
+    assert sweeper(hub).sweep_due(hub.parts)
+
+
+def test_a_sweep_that_comes_by_itself_repairs_only_where_it_may(hub: OpsHub) -> None:
+    hub.take(said(hub.key("entraide", "1"), 10, "insert", **SH1))
+    hub.outs.clear()
+    for may in (False, True):
+        hub.rows("DELETE FROM publication RETURNING 1")
+        sweeper(hub).sweep_due(hub.parts)
+        age(hub, 24)
+        sweeper(hub, sweep_repair=may).sweep_due(hub.parts)
+        assert bool(hub.rows("SELECT 1 FROM publication")) == may
 
 
 @pytest.mark.campaign

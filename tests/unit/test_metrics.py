@@ -39,6 +39,7 @@ from hub.ops.parts import MOROCCO
 from hub.ops.remedies import REMEDIES
 from hub.ops.store_gauges import PUT_OFF_CODES, Held, StoreGauges
 from hub.store.engine import HubStore
+from hub.store.topic_sweeps import Swept
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "schemas" / "records")
@@ -147,6 +148,7 @@ def gathered() -> Gatherer:
             disputed=numbers,
             due=4,
             unpublished=one,
+            sweeps=dict.fromkeys(made.topics, Swept(int(NOW * 1000), 1)),
         ),
         frozenset({"ads"}),
     )
