@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import signal
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 
 
-def serve(app: Any, host: str, port: int, *, grace_s: int, server_header: bool = True) -> None:
-    """Serve an ASGI application until a signal; requests under way then have `grace_s` seconds. Blocks."""
+class Server(uvicorn.Server):
+    """A server that says when it stops taking requests, so that what has no end of its own can end."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End well: first what would go on for ever, then whatever is under way."""
+        self._stopping()
+        await super().shutdown(sockets)
+
+
+def serve(
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    grace_s: int,
+    server_header: bool = True,
+    stopping: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve an ASGI application until a signal; requests under way then have `grace_s` seconds. Blocks.
+
+    `stopping` is called on the event loop before they are waited for.
+    """
     config = uvicorn.Config(
         app,
         host,
@@ -21,7 +47,7 @@ def serve(app: Any, host: str, port: int, *, grace_s: int, server_header: bool =
     )
     # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
     signal.signal(signal.SIGTERM, _exit)
-    uvicorn.Server(config).run()
+    Server(config, stopping).run()
 
 
 def _exit(*_: object) -> None:

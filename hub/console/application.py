@@ -20,9 +20,11 @@ from starlette.staticfiles import StaticFiles
 
 from hub.console import sessions
 from hub.console.faults import TITLES, Fault, fault
+from hub.console.live import FRESH_S
 from hub.console.protection import Protection
 from hub.console.rendering import STATIC
 from hub.console.routing import API, mounted
+from hub.console.streams import Streams
 from hub.console.visit import Console, Visit
 from hub.errors import ConfigurationError, JisrError
 
@@ -42,7 +44,7 @@ def build_console(console: Console, secret: bytes, hosts: Sequence[str] = _LOCAL
     telling = _telling(console)
     # `lax`, as a link from a message should find its reader signed in; each change needs a form's token.
     same_site: Literal["lax"] = "lax"
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/livez", _livez),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
@@ -62,6 +64,8 @@ def build_console(console: Console, secret: bytes, hosts: Sequence[str] = _LOCAL
         ],
         exception_handlers={Fault: telling, HTTPException: telling, JisrError: telling},
     )
+    app.state.streams = Streams(console.status.snapshot, FRESH_S)
+    return app
 
 
 async def _livez(_: Request) -> Response:

@@ -24,7 +24,7 @@ from hub.ops.parts import Parts
 from hub.serving import serve
 from hub.settings import load_settings, read_secret
 
-# A browser's stream of events does not end by itself; a form that is being sent may come through.
+# A form that is being sent may come through.
 _GRACE_S = 3
 
 
@@ -99,7 +99,8 @@ def console(
         click.echo(f"console on http://{host}:{port}")
         if isinstance(login, LocalLogin) and local_code_file is None:
             click.echo(f"code of the local login: {login.code}")
-        serve(app, host, port, grace_s=_GRACE_S, server_header=False)
+        stopping = app.state.streams.end
+        serve(app, host, port, grace_s=_GRACE_S, server_header=False, stopping=stopping)
 
 
 def make_console(parts: Parts, status: LiveStatus, login: Section, *, secure: bool) -> Console:

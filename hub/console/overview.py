@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import msgspec
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from hub.console.access import Permission, User
 from hub.console.attention import Kind, Matter, Mover, matters
 from hub.console.languages import marked
-from hub.console.live import FRESH_S, Snapshot
+from hub.console.live import Snapshot
 from hub.console.routing import API, Guarded, Section
 from hub.console.visit import Visit
-from hub.errors import JisrError
 from hub.ops.status import Standing
-
-# A stream ends after so many looks and the browser asks anew: whoever has lost their role is then let go.
-_LOOKS = 150
-# A browser takes six connections to one server at most; a line now and then keeps proxies from closing one.
-_STREAM_HEADERS = {"X-Accel-Buffering": "no"}
 
 KIND_WORDS = {
     Kind.MISSING_TOPICS: marked("Kafka topics are missing"),
@@ -110,19 +101,8 @@ def read(visit: Visit) -> Response:
 
 async def live(visit: Visit) -> Response:
     """Server-sent events: `seen` with a digest, whenever there is something new to see."""
-    return StreamingResponse(_events(visit), media_type="text/event-stream", headers=_STREAM_HEADERS)
-
-
-async def _events(visit: Visit) -> AsyncIterator[str]:
-    last = ""
-    for _ in range(_LOOKS):
-        try:
-            digest = (await run_in_threadpool(_read, visit)).digest
-        except JisrError:
-            digest = "away"
-        yield f"event: seen\ndata: {digest}\n\n" if digest != last else ": nothing new\n\n"
-        last = digest
-        await anyio.sleep(FRESH_S)
+    user = visit.somebody
+    return visit.streams.stream(user.agency, lambda snapshot: overview(snapshot, user).digest)
 
 
 SECTION = Section(

@@ -29,8 +29,9 @@ from hub.ops.phrases import Phrase
 from hub.ops.veil import COVER, Veil
 
 if TYPE_CHECKING:
-    from hub.console.live import LiveStatus
+    from hub.console.live import LiveStatus, Snapshot
     from hub.console.routing import Section
+    from hub.console.streams import Streams
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 100
@@ -71,6 +72,12 @@ class Visit:
     @property
     def parts(self) -> Parts:
         return self.console.parts
+
+    @property
+    def streams(self) -> Streams[Snapshot]:
+        """Of the event loop that serves this request; to be used there."""
+        found: Streams[Snapshot] = self.request.app.state.streams
+        return found
 
     @cached_property
     def user(self) -> User | None:

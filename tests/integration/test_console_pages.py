@@ -14,6 +14,7 @@ from starlette.requests import Request
 from support.console import Visitor
 
 from hub.console import overview
+from hub.console.application import build_console
 from hub.console.visit import Console, Visit
 from hub.lanes.messages import hub_name
 from hub.local.stack import Stack
@@ -270,6 +271,7 @@ def test_something_new_is_told_to_those_who_watch(hub: OpsHub, console: Console)
         "query_string": b"",
         "headers": [],
         "session": {"user": user, "until": console.clock() + 100},
+        "app": build_console(console, b"x" * 32),
     }
 
     async def watch() -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 from support.console import contracts
 
-from hub.console.live import AWAY_S, FRESH_S, LiveStatus, Snapshot
+from hub.console import live as live_module
+from hub.console.live import AWAY_S, FRESH_S, STALE_S, LiveStatus, Snapshot
 from hub.errors import Retriable
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
@@ -19,6 +21,12 @@ def parts() -> Iterator[Parts]:
     made = contracts()
     yield made
     made.close()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, a look is waited for."""
+    monkeypatch.setattr(live_module, "PATIENCE_S", 120)
 
 
 class Clock:
@@ -42,6 +50,7 @@ class Looking(LiveStatus):
         return Snapshot(Status(float(self.looks), (), {}, 0, 0, 0, ()), ())
 
 
+@pytest.mark.usefixtures("patient")
 def test_however_many_ask_it_is_looked_at_once_in_a_while(parts: Parts) -> None:
     clock = Clock()
     live = Looking(parts, clock=clock)
@@ -51,6 +60,7 @@ def test_however_many_ask_it_is_looked_at_once_in_a_while(parts: Parts) -> None:
     assert live.looks == 2
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_takes_long_is_done_less_often(parts: Parts) -> None:
     clock = Clock()
     live = Looking(parts, clock=clock)
@@ -64,6 +74,39 @@ def test_what_takes_long_is_done_less_often(parts: Parts) -> None:
     assert live.looks == 2
 
 
+def test_nobody_waits_long_for_a_look_unless_the_one_before_would_mislead(parts: Parts) -> None:
+    """With a million records a look takes seconds; a page shows the one before, and says when that was."""
+    clock, may_end, looking = Clock(), threading.Event(), threading.Event()
+
+    class Slow(Looking):
+        def _look(self) -> Snapshot:
+            found = super()._look()
+            if self.looks > 1:
+                looking.set()
+                assert may_end.wait(120)
+            return found
+
+    live = Slow(parts, clock=clock)
+    live.snapshot()
+    clock.now += FRESH_S + 1
+    for _ in range(5):
+        assert live.snapshot().status.at == 1.0
+    assert looking.wait(120)
+    assert live.looks == 2, "one look, however many would wait for it"
+
+    clock.now += STALE_S
+    asked = threading.Thread(target=lambda: found.append(live.snapshot().status.at))
+    found: list[float] = []
+    asked.start()
+    asked.join(0.5)
+    assert found == [], "so old a look is shown to nobody"
+    may_end.set()
+    asked.join(120)
+    assert found == [2.0]
+    live.close()
+
+
+@pytest.mark.usefixtures("patient")
 def test_while_kafka_is_away_few_try_and_then_it_is_tried_again(parts: Parts) -> None:
     clock = Clock()
     tries = 0

@@ -3,6 +3,7 @@
 "use strict";
 
 (() => {
+  const AGAIN_MS = 60000;
   const region = document.querySelector("[data-live]");
   if (!region || !window.EventSource) return;
   const on = document.querySelector("[data-live-on]");
@@ -39,13 +40,20 @@
     }
   };
 
-  const source = new EventSource(region.dataset.live);
-  source.addEventListener("open", () => show(true));
-  source.addEventListener("error", () => show(false));
-  source.addEventListener("seen", (event) => {
-    if (event.data === seen) return;
-    const first = seen === "";
-    seen = event.data;
-    if (!first) renew();
-  });
+  const listen = () => {
+    const source = new EventSource(region.dataset.live);
+    source.addEventListener("open", () => show(true));
+    source.addEventListener("error", () => {
+      show(false);
+      // Refused, as when too many listen: a browser does not try that again by itself.
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+    });
+    source.addEventListener("seen", (event) => {
+      if (event.data === seen) return;
+      const first = seen === "";
+      seen = event.data;
+      if (!first) renew();
+    });
+  };
+  listen();
 })();
