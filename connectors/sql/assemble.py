@@ -113,7 +113,7 @@ def assemble(
     result = Assembled(change)
     same_life = shadow.incarnation == edit.incarnation
     for part, new in edit.new.items():
-        for slot in converter.slots_in(part):
+        for slot in converter.slots_captured(part, edit.old[part], new):
             _compare(edit, slot, edit.old[part], new, shadow if same_life else None, published, result)
     if edit.operation == "update" and not change.changed and not change.stale:
         result.change = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -283,9 +283,18 @@ def _inward(spec: FieldSpec, field_map: FieldMap, codes: Mapping[str, str], text
 class Converter:
     """Converts rows of one record type."""
 
-    def __init__(self, record: RecordType, record_map: RecordMap, timezone: str = DEFAULT_TIMEZONE) -> None:
+    def __init__(
+        self,
+        record: RecordType,
+        record_map: RecordMap,
+        timezone: str = DEFAULT_TIMEZONE,
+        former: Sequence[Converter] = (),
+    ) -> None:
+        """`former`: by which rows may have been captured that are still queued, the latest first."""
         self.record = record
         self.map = record_map
+        self.timezone = timezone
+        self.former = tuple(former)
         self.slots = tuple(slot for table in record_map.tables for slot in _slots(record, table, timezone))
         self.slot_of = {spec.name: slot for slot in self.slots for spec in slot.fields}
         self._by_part = {
@@ -301,7 +310,32 @@ class Converter:
         return values
 
     def slots_in(self, part: int) -> tuple[Slot, ...]:
-        return self._by_part[part]
+        return self._by_part.get(part, ())
+
+    def slots_captured(self, part: int, *images: Image | None) -> tuple[Slot, ...]:
+        """The slots that can be read from images as they were captured, perhaps by a former mapping.
+
+        What an image has no columns for is left out: it is not known to be empty (R3).
+        """
+        there = set().union(*(image or {} for image in images))
+        slots = self.slots_in(part)
+        if all(there.issuperset(slot.columns) for slot in slots):
+            return slots
+        found = [slot for slot in slots if there.issuperset(slot.columns)]
+        lacking = {spec.name for slot in slots for spec in slot.fields}
+        lacking -= {spec.name for slot in found for spec in slot.fields}
+        for former in self.former:
+            for slot in former.slots_in(part):
+                names = {spec.name for spec in slot.fields}
+                if names <= lacking and there.issuperset(slot.columns):
+                    found.append(slot)
+                    lacking -= names
+        return tuple(found)
+
+    def preceded_by(self, maps: Sequence[RecordMap]) -> Converter:
+        """Itself, knowing by which mappings queued rows may have been captured."""
+        former = [Converter(self.record, one, self.timezone) for one in maps]
+        return Converter(self.record, self.map, self.timezone, former) if former else self
 
 
 def _slots(record: RecordType, table: TableMap, timezone: str) -> list[Slot]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -122,6 +122,10 @@ class Database(ABC):
         """The columns of a table, by name; empty if there is no such table."""
 
     @abstractmethod
+    def forget_columns(self) -> None:
+        """Let `columns` look at the tables anew: somebody may have changed them."""
+
+    @abstractmethod
     def unique(self, table: str, column: str) -> bool:
         """Whether `column` alone is a primary key or unique."""
 
@@ -178,6 +182,10 @@ class Database(ABC):
         """Put the triggers on the tables of a record type, or renew them."""
 
     @abstractmethod
+    def drop_capture(self, keep: Iterable[RecordMap]) -> None:
+        """Take the triggers away that belong to none of these: what the mapping no longer speaks of."""
+
+    @abstractmethod
     def uninstall(self) -> None:
         """Remove triggers, functions and bookkeeping tables."""
 
@@ -210,3 +218,12 @@ def object_name(*parts: str) -> str:
     """A short, stable name for a trigger or function: identifiers are limited to 63 bytes."""
     digest = hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:12]
     return f"jisr_capture_{digest}"
+
+
+def trigger_sets(records: Iterable[RecordMap]) -> set[str]:
+    """Names, or beginnings of names, of the triggers on these records' tables."""
+    return {
+        object_name(record.record_type, table.table, str(table.part))
+        for record in records
+        for table in record.tables
+    }

@@ -56,11 +56,12 @@ class Planner:
     def pending_slots(self, rows: Collection[Captured]) -> set[Slot]:
         """Slots with a captured edit that is not sent yet."""
         return {
-            slot
+            self.converter.slot_of[spec.name]
             for row in rows
             if row.op in "IUD"
-            for slot in self.converter.slots_in(row.part)
+            for slot in self.converter.slots_captured(row.part, row.old, row.new)
             if prints(slot, row.old) != prints(slot, row.new)
+            for spec in slot.fields
         }
 
     def new_row(self, delivery: Delivery) -> RowPlan:

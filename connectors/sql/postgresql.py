@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -27,7 +27,7 @@ from connectors.sql import postgresql_capture as capture
 from connectors.sql import postgresql_catalog as catalog
 from connectors.sql import postgresql_errors
 from connectors.sql.core_database import CoreDatabase
-from connectors.sql.database import Column, NewRow, Refusal, alike, object_name
+from connectors.sql.database import Column, NewRow, Refusal, alike, object_name, trigger_sets
 from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.postgresql_capture import placed, qualified
@@ -164,6 +164,9 @@ class PostgreSQL(CoreDatabase):
                 self._columns[table] = catalog.columns_of(db, *placed(table, self._schema))
         return self._columns[table]
 
+    def forget_columns(self) -> None:
+        self._columns.clear()
+
     def unique(self, table: str, column: str) -> bool:
         with self.at_work() as db:
             return catalog.is_unique(db, *placed(table, self._schema), column)
@@ -271,15 +274,25 @@ class PostgreSQL(CoreDatabase):
     def install_capture(self, record: RecordMap) -> None:
         """Renew only what differs: creating a trigger waits for everybody who writes to the table."""
         for table in record.tables:
-            statements = capture.capture_statements(record, table, self._schema)
+            on = qualified(table.table, self._schema)
+            numbers = {name: int(place) for name, place in self.fetch(text(capture.NUMBERS), {"on": on})}
+            statements = capture.capture_statements(record, table, self._schema, numbers)
             digest = hashlib.sha256("".join(statements).encode()).hexdigest()
             name = object_name(record.record_type, table.table, str(table.part))
-            where = {"function": name, "schema": self._schema, "on": qualified(table.table, self._schema)}
+            where = {"function": name, "schema": self._schema, "on": on}
             if self.fetch(text(capture.INSTALLED), where) == [(digest,)]:
                 continue
             with self.transaction():
                 for statement in (*statements, capture.mark(self._schema, name, digest)):
                     self.script(statement)
+
+    def drop_capture(self, keep: Iterable[RecordMap]) -> None:
+        kept = trigger_sets(keep)
+        found = self.fetch(text(capture.FUNCTIONS), {"schema": self._schema})
+        for (name,) in found:
+            if name not in kept:
+                with self.transaction():
+                    self.script(capture.drop_function(name, self._schema))
 
     def uninstall(self) -> None:
         found = self.fetch(text(capture.FUNCTIONS), {"schema": self._schema})

@@ -10,7 +10,7 @@ writer. An error in capture becomes a warning and a dirty row: it never fails th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.dialects import postgresql
 
@@ -70,8 +70,17 @@ def mark(schema: str, name: str, digest: str) -> str:
     return f"COMMENT ON FUNCTION {quoted(schema)}.{quoted(name)}() IS {literal(digest)}"
 
 
-def capture_statements(record: RecordMap, table: TableMap, schema: str) -> list[str]:
-    """Statements that put the triggers on a table, or renew them."""
+# The numbers of a table's columns, which stay when a column gets another name.
+NUMBERS = """
+SELECT attname::text, attnum FROM pg_attribute
+ WHERE attrelid = to_regclass(:on) AND attnum > 0 AND NOT attisdropped
+"""
+
+
+def capture_statements(
+    record: RecordMap, table: TableMap, schema: str, numbers: Mapping[str, int]
+) -> list[str]:
+    """Statements that put the triggers on a table, or renew them. `numbers`: what `NUMBERS` says."""
     name = object_name(record.record_type, table.table, str(table.part))
     function = f"{quoted(schema)}.{quoted(name)}"
     on = qualified(table.table, schema)
@@ -89,6 +98,12 @@ def capture_statements(record: RecordMap, table: TableMap, schema: str) -> list[
         new=image("NEW", table.columns),
         old_in=_fixed("OLD", table),
         new_in=_fixed("NEW", table),
+        old_by_number=_found("OLD", table, numbers),
+        new_by_number=_found("NEW", table, numbers),
+        key_name=literal(table.key),
+        extra=_texts([name for name in _needed(table) if name not in table.columns]),
+        old_found_in=_found_fixed("old_found", table),
+        new_found_in=_found_fixed("new_found", table),
     )
     return [
         _FUNCTION.format(function=function, body=_dollar(truncate + filled)),
@@ -128,6 +143,31 @@ def _fixed(row: str, table: TableMap) -> str:
     return " AND ".join(tests) or "true"
 
 
+def _needed(table: TableMap) -> list[str]:
+    return list(dict.fromkeys((table.key, *table.fixed, *table.columns)))
+
+
+def _texts(texts: Sequence[str]) -> str:
+    return f"ARRAY[{', '.join(map(literal, texts))}]::text[]"
+
+
+def _found(row: str, table: TableMap, numbers: Mapping[str, int]) -> str:
+    """A query that finds a row's columns by their numbers, whatever they are called by now: a jsonb under the
+    names of the mapping, null where the column is gone."""
+    names = _needed(table)
+    places = ", ".join(str(numbers.get(name, 0)) for name in names)
+    return f"""
+      SELECT jsonb_object_agg(m.name, to_jsonb({row}) -> a.attname::text)
+        FROM unnest({_texts(names)}, ARRAY[{places}]::int2[]) AS m(name, place)
+        LEFT JOIN pg_attribute a
+          ON a.attrelid = TG_RELID AND a.attnum = m.place AND NOT a.attisdropped"""
+
+
+def _found_fixed(found: str, table: TableMap) -> str:
+    tests = [f"{found} ->> {literal(c)} IS NOT DISTINCT FROM {literal(v)}" for c, v in table.fixed.items()]
+    return " AND ".join(tests) or "true"
+
+
 FUNCTIONS = """
 SELECT p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE n.nspname = :schema AND p.proname ~ '^jisr_capture_[0-9a-f]+$'
@@ -142,7 +182,7 @@ def drop_function(name: str, schema: str) -> str:
 _TRUNCATE = """
 <<jisr>>
 DECLARE
-  old_key text; new_key text; old_row jsonb; new_row jsonb;
+  old_key text; new_key text; old_row jsonb; new_row jsonb; old_found jsonb; new_found jsonb;
   at_ms bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
   seen_known bigint; life integer; gone boolean; n bigint; reading bigint; cap bigint;
 BEGIN
@@ -159,13 +199,31 @@ BEGIN
 
 # {old_in} and {new_in}: whether the row is one of this record type, in a table shared with others.
 # A changed key, or a row that enters or leaves the record type, is a delete and an insert (R14).
+# A mapped column that got another name, or is gone, must not fail the agency's write (R22): its columns are
+# then found by their numbers, and captured under the names that they had when the triggers were put here.
 _COMMON = """
-  IF TG_OP <> 'INSERT' AND ({old_in}) THEN
-    old_key := OLD.{key}::text; old_row := {old};
-  END IF;
-  IF TG_OP <> 'DELETE' AND ({new_in}) THEN
-    new_key := NEW.{key}::text; new_row := {new};
-  END IF;
+  BEGIN
+    IF TG_OP <> 'INSERT' AND ({old_in}) THEN
+      old_key := OLD.{key}::text; old_row := {old};
+    END IF;
+    IF TG_OP <> 'DELETE' AND ({new_in}) THEN
+      new_key := NEW.{key}::text; new_row := {new};
+    END IF;
+  EXCEPTION WHEN undefined_column THEN
+    old_key := NULL; old_row := NULL; new_key := NULL; new_row := NULL;
+    IF TG_OP <> 'INSERT' THEN
+      old_found := ({old_by_number});
+      IF {old_found_in} THEN
+        old_key := old_found ->> {key_name}; old_row := old_found - {extra};
+      END IF;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+      new_found := ({new_by_number});
+      IF {new_found_in} THEN
+        new_key := new_found ->> {key_name}; new_row := new_found - {extra};
+      END IF;
+    END IF;
+  END;
   IF old_key IS NOT DISTINCT FROM new_key AND old_row IS NOT DISTINCT FROM new_row THEN
     RETURN NULL;
   END IF;
@@ -187,9 +245,9 @@ END jisr
 """
 
 _BODY = (
-    _COMMON
+    "  BEGIN"
+    + _COMMON
     + """
-  BEGIN
     SELECT s.read_seq, s.cap INTO reading, cap FROM {jisr}state s;
     n := nextval({sequence});
     IF old_key IS NOT NULL AND old_key IS DISTINCT FROM new_key THEN
@@ -233,9 +291,9 @@ _BODY = (
 
 # A row of a further table is an update of its record; when it moves to another record, of both.
 _PART_BODY = (
-    _COMMON
+    "  BEGIN"
+    + _COMMON
     + """
-  BEGIN
     SELECT s.read_seq, s.cap INTO reading, cap FROM {jisr}state s;
     n := nextval({sequence});
     IF n - reading > cap THEN

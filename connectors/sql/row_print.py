@@ -82,7 +82,7 @@ class RowPrinter:
         total = 0
         for part, image in images.items():
             if image:
-                for column, shift in self._shifts[part]:
+                for column, shift in self._shifts.get(part, ()):
                     value = image.get(column)
                     if value is not None:
                         total |= value_print(value) << shift
@@ -93,7 +93,7 @@ class RowPrinter:
         if not old or not new:
             return minus(self.of({part: new}), self.of({part: old}))
         moved = 0
-        for column, shift in self._shifts[part]:
+        for column, shift in self._shifts.get(part, ()):
             before, after = old.get(column), new.get(column)
             if before != after or type(before) is not type(after):
                 moved |= (value_print(after) - value_print(before) & _MASK) << shift

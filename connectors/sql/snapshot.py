@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from connectors.sdk import Batch, Change
 from connectors.sql import row_print, store
 from connectors.sql.assemble import snapshot
-from connectors.sql.convert import Unmappable
+from connectors.sql.convert import Converter, Unmappable
 from connectors.sql.database import Database
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.mapping import RecordMap
@@ -31,8 +31,23 @@ PAGE_ROWS = 500
 
 def pending(mapping: AgencyMapping, stored: Mapping[str, Any]) -> dict[str, Progress]:
     """Record types whose snapshot is not done, in the order of the mapping."""
-    progress = {record: Progress(**stored.get(record, {})) for record in mapping.records}
+    progress = {record: progress_of(stored.get(record, {})) for record in mapping.records}
     return {record: state for record, state in progress.items() if not state.done}
+
+
+def progress_of(stored: Mapping[str, Any]) -> Progress:
+    """As `save` stores it."""
+    fields = tuple(stored.get("fields") or ())
+    return Progress(stored.get("after"), bool(stored.get("done", False)), fields)
+
+
+def again(stored: Mapping[str, Any], fields: Collection[str]) -> Progress:
+    """Progress that begins anew, to read `fields` beside what was still to be read."""
+    before = progress_of(stored)
+    if not before.done and not before.fields:
+        return Progress()
+    pending_ = () if before.done else before.fields
+    return Progress(fields=tuple(sorted({*pending_, *fields})))
 
 
 def read(source: SqlSource, pending_: Mapping[str, Progress], limit: int) -> Batch | None:
@@ -41,7 +56,8 @@ def read(source: SqlSource, pending_: Mapping[str, Progress], limit: int) -> Bat
         work = Work()
         with source.db.one_moment():
             changes, after = _page(source, record, progress, min(limit, PAGE_ROWS), work)
-        state = Progress(after, done=False) if after is not None else Progress(progress.after, done=True)
+        ended = Progress(progress.after, done=True)
+        state = Progress(after, done=False, fields=progress.fields) if after is not None else ended
         work.snapshot = {record: state}
         return Batch(changes, work)
     return None
@@ -58,8 +74,12 @@ def _page(
     }
     changes = []
     for key, image in images.items():
-        change = row_change(source, record, key, image, shadows.get(key), clock_ms, modified[key])
-        if change is not None:
+        shadow = shadows.get(key)
+        if progress.fields:
+            changes += fields_said(
+                source, record, key, image, shadow, clock_ms, modified[key], progress.fields
+            )
+        elif change := row_change(source, record, key, image, shadow, clock_ms, modified[key]):
             changes.append(change)
     return changes, next(reversed(images), None)
 
@@ -123,6 +143,69 @@ def row_said(
     return change, problems
 
 
+def fields_said(
+    source: SqlSource,
+    record: str,
+    local_id: str,
+    images: Mapping[int, Any],
+    shadow: Shadow | None,
+    clock_ms: int,
+    modified_ms: int | None,
+    fields: Collection[str],
+) -> list[Change]:
+    """What a row says of fields that the mapping reads otherwise by now, or for the first time; never null.
+
+    What was said by the former mapping is as old as it was: it only means something else. So the new meaning
+    comes right after the old one, and still loses to whatever was said later elsewhere. What cannot be read
+    any more is told, and nothing is said of it.
+    """
+    shadow = shadow or Shadow(record, local_id)
+    converter, published = source.converters[record], source.published.get(record, ())
+    values, problems = snapshot(record, local_id, images, shadow, converter, published)
+    source.complain(record, {name: problem for name, problem in problems.items() if name in fields})
+    undated = stamps.LOWEST if modified_ms is None else stamps.at(max(modified_ms, 0))
+    by_age: dict[int, Change] = {}
+    stamp = max(stamps.capture(clock_ms, shadow.known), shadow.last + 1)
+    for name in fields:
+        if name not in values:
+            continue
+        value, was = values[name], former_value(converter, name, images)
+        asserted, removed = undated, []
+        if was and name in shadow.own:
+            if was == value:
+                continue
+            asserted = shadow.own[name] + 1
+            removed = sorted(set(was) - set(value)) if isinstance(value, list) else []
+        change = by_age.get(asserted)
+        if change is None:
+            change = by_age[asserted] = Change(
+                event_id=source.event_id(record, uuid.uuid4().hex),
+                record_type=record,
+                local_id=local_id,
+                operation="snapshot",
+                stamp=stamp + len(by_age),
+                incarnation=shadow.incarnation,
+                asserted=asserted,
+                entity=shadow.entity,
+            )
+        change.changed = (*change.changed, name)
+        change.values[name] = value
+        if removed:
+            change.removed[name] = removed
+    return list(by_age.values())
+
+
+def former_value(converter: Converter, name: str, images: Mapping[int, Any]) -> Any:
+    """What the latest former mapping reads in a row as it is; None where it reads nothing, or in columns that
+    are not read any more."""
+    slot = converter.former[0].slot_of.get(name) if converter.former else None
+    image = images.get(slot.part) if slot else None
+    if slot is None or image is None or not image.keys() >= set(slot.columns):
+        return None
+    value = slot.read(image)[name]
+    return None if isinstance(value, Unmappable) else value
+
+
 def note_prints(
     db: Database,
     record: str,
@@ -149,6 +232,8 @@ def save(db: Database, progress: Mapping[str, Progress]) -> None:
     _, stored = store.state(db)
     for record, state in progress.items():
         stored[record] = {"after": state.after, "done": state.done}
+        if state.fields:
+            stored[record]["fields"] = list(state.fields)
     db.execute(
         "UPDATE {state} SET snapshot = :snapshot", {"snapshot": json.dumps(stored, ensure_ascii=False)}
     )

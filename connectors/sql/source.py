@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from connectors.sdk import Batch, Change, Sent
-from connectors.sql import dirty, restored, row_print, snapshot, store, sweep_state
+from connectors.sql import dirty, forms, restored, row_print, snapshot, store, sweep_state
 from connectors.sql.assemble import Edit, assemble, group, noted
 from connectors.sql.convert import Converter, Unmappable
 from connectors.sql.database import Database, patiently
+from connectors.sql.database_check import require_fit
 from connectors.sql.mapping import Mapping as AgencyMapping
-from connectors.sql.rows import TRUNCATE, Captured, Shadow
+from connectors.sql.rows import DELETE, INSERT, TRUNCATE, UPDATE, Captured, Shadow
 from connectors.sql.work import Progress, Work
 from hub.crash import crash_point
 
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # How often to ask below which number the queue can only be empty.
 FLOOR_EVERY_S = 1.0
+# How often to look whether the agency's tables still are as the mapping says.
+FIT_EVERY_S = 15.0
 
 # Told of each value that could not be said: record type, field, code.
 ProblemReport = Callable[[str, str, str], None]
@@ -41,7 +45,8 @@ class SqlSource:
     ) -> None:
         self.db = database
         self.mapping = mapping
-        self.converters = converters
+        self._given = converters
+        self.converters = dict(converters)
         self.published = published
         self.printers = row_print.printers(mapping.records)
         self._report = report
@@ -50,19 +55,46 @@ class SqlSource:
         self._floor = 0
         self._look_at = 0.0
         self._tried = 0
+        self._fit_at = 0.0
 
     def connect(self) -> None:
         self.db.connect()
         self._floor, self._look_at = 0, 0.0
         self.db.claim("source")
         store.prepare(self.db)
+        require_fit(self.mapping, self.db)
+        self._fit_at = time.monotonic() + FIT_EVERY_S
         for record in self.mapping.records.values():
             self.db.install_capture(record)
+        self.db.drop_capture(self.mapping.records.values())
         for name, printer in self.printers.items():
             sweep_state.adopt_form(self.db, name, printer.form)
+        patiently(self._adopt)
         self.epoch, progress = store.state(self.db)
         self._tried = store.tried(self.db)
         self._snapshots = snapshot.pending(self.mapping, progress)
+
+    def _adopt(self) -> None:
+        """Work by this mapping from now on; what it reads otherwise than the last one is read again."""
+        with self.db.transaction():
+            known, (_, progress) = forms.load(self.db, "source"), store.state(self.db)
+            for name, record in self.mapping.records.items():
+                form = forms.form_of(record, self.mapping.timezone, self.published.get(name, ()))
+                before = known.get(name)
+                if before is None:
+                    known[name] = forms.Known(form)
+                elif before.form != form:
+                    known[name] = forms.succeed(before, form)
+                    self._read_again(name, forms.differing(before.form, form), progress)
+                self.converters[name] = self._given[name].preceded_by(forms.former_maps(known[name]))
+            forms.save(self.db, "source", known)
+
+    def _read_again(self, record: str, fields: Collection[str], stored: Mapping[str, Any]) -> None:
+        """Within the caller's transaction. Only what may be said is worth reading."""
+        wanted = sorted(set(fields).intersection(self.published.get(record, ())))
+        if wanted:
+            log.warning("%s: the mapping is another one: all rows are read for %s", record, ", ".join(wanted))
+            snapshot.save(self.db, {record: snapshot.again(stored.get(record, {}), wanted)})
 
     def close(self) -> None:
         self.db.close()
@@ -95,6 +127,9 @@ class SqlSource:
         return patiently(lambda: self._read(limit))
 
     def _read(self, limit: int) -> Batch | None:
+        if time.monotonic() >= self._fit_at:
+            require_fit(self.mapping, self.db)
+            self._fit_at = time.monotonic() + FIT_EVERY_S
         settled = self._floor
         if time.monotonic() >= self._look_at:
             settled = self.db.settled_seq()
@@ -147,7 +182,15 @@ class SqlSource:
                 noted(shadow, outcome.change)
                 changes.append(outcome.change)
         effects = row_print.effects(rows, self.printers)
-        return Batch(changes, Work(seqs=[row.seq for row in rows], effects=effects))
+        foreign = {(row.record, row.local_id) for row in rows if self._is_foreign(row)}
+        return Batch(changes, Work(seqs=[row.seq for row in rows], effects=effects, foreign=foreign))
+
+    def _is_foreign(self, row: Captured) -> bool:
+        """Whether the row was captured by a former mapping, without columns that this one reads."""
+        printer = self.printers.get(row.record)
+        if printer is None or row.op not in (INSERT, UPDATE, DELETE):
+            return False
+        return not set().union(row.old or {}, row.new or {}).issuperset(printer.columns.get(row.part, ()))
 
     def _shadows_of(self, edits: Iterable[Edit]) -> dict[str, dict[str, Shadow]]:
         ids: dict[str, set[str]] = {}
@@ -187,7 +230,9 @@ class SqlSource:
                 ids = {change.local_id for change in changes} | effects.keys()
                 shadows = store.locked_shadows(self.db, record, ids)
                 for local_id, effect in effects.items():
-                    shadows[local_id].row_print = effect.on(shadows[local_id].row_print)
+                    row_print_ = effect.on(shadows[local_id].row_print)
+                    # Of a row captured without all columns it is not known what it looks like (R30).
+                    shadows[local_id].row_print = None if (record, local_id) in work.foreign else row_print_
                 snapshot.note_prints(self.db, record, work.seen.get(record, {}), shadows)
                 for change in changes:
                     noted(shadows[change.local_id], change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import InvalidRequestError, NoSuchTableError
 from connectors.sql import sqlite_capture as capture
 from connectors.sql import sqlite_errors
 from connectors.sql.core_database import CoreDatabase
-from connectors.sql.database import Column, NewRow, Refusal, alike
+from connectors.sql.database import Column, NewRow, Refusal, alike, trigger_sets
 from connectors.sql.local_values import Image, Local, as_text
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.sqlite_capture import quoted
@@ -140,6 +140,9 @@ class SQLite(CoreDatabase):
             )
         return described
 
+    def forget_columns(self) -> None:
+        """Nothing is kept."""
+
     def unique(self, table: str, column: str) -> bool:
         with self.at_work() as db:
             inspector = inspect(db)
@@ -261,6 +264,13 @@ class SQLite(CoreDatabase):
                 for name, statement in wanted.items():
                     self.script(f"DROP TRIGGER IF EXISTS {quoted(name)}")
                     self.script(statement)
+
+    def drop_capture(self, keep: Iterable[RecordMap]) -> None:
+        kept = trigger_sets(keep)
+        for name, _ in self.query(f"{_TRIGGERS} AND name LIKE 'jisr_capture_%'"):
+            if name.rpartition("_")[0] not in kept:
+                with self.transaction():
+                    self.script(f"DROP TRIGGER {quoted(name)}")
 
     def uninstall(self) -> None:
         names = self.query(f"{_TRIGGERS} AND name LIKE 'jisr_capture_%'")

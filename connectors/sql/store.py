@@ -175,7 +175,8 @@ def summary(db: Database) -> list[str]:
         )
     for record, progress in snapshot.items():
         done = "done" if progress["done"] else f"read up to {progress['after']}"
-        lines.append(f"snapshot of {record}: {done}")
+        again = f" again, for {', '.join(progress['fields'])}" if progress.get("fields") else ""
+        lines.append(f"snapshot of {record}{again}: {done}")
     for topic, part, offset in db.query(
         "SELECT topic, part, next_offset FROM {position} ORDER BY topic, part"
     ):

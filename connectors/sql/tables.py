@@ -136,6 +136,12 @@ FINDING = Bookkeeping(
     },
     key=("record", "local_id"),
 )
+# By which mapping each side last worked, and how far the sink is with what a new one asks for.
+MAPPED = Bookkeeping(
+    "mapped",
+    {"side": "text", "record": "text", "mapping": "json", "former": "json", "progress": "json"},
+    key=("side", "record"),
+)
 # What the agency's staff read: one row for notices alike within an hour.
 NOTICE = Bookkeeping(
     "notice",
@@ -161,7 +167,8 @@ NOTED = Bookkeeping(
     key=("notice_id",),
 )
 
-TABLES = (CHANGES, SHADOW, ENTITY, POSITION, RETRY, OUTBOX, STATE, DIRTY, SWEEP, FINDING, NOTICE, NOTED)
+_PEOPLE = (NOTICE, NOTED)
+TABLES = (CHANGES, SHADOW, ENTITY, POSITION, RETRY, OUTBOX, STATE, DIRTY, SWEEP, FINDING, *_PEOPLE, MAPPED)
 
 # Above this many captured rows unread, capture keeps only which rows are dirty (R22): a dead connector
 # must not fill the agency's disk. About 1 kB a row.

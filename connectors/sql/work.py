@@ -11,10 +11,14 @@ from connectors.sql.rows import Shadow
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the snapshot of one record type is: the last key read, or done."""
+    """How far the snapshot of one record type is: the last key read, or done.
+
+    `fields`: those for which all rows are read again, because the mapping reads them otherwise; none for all.
+    """
 
     after: str | None = None
     done: bool = False
+    fields: tuple[str, ...] = ()
 
 
 @dataclass
@@ -24,7 +28,7 @@ class Work:
     `gone` are ends of lives that no trigger noted in the shadow. `floor` is the number at and below which
     the queue is empty for good, once the rows are forgotten. `effects`: what the captured rows did to
     prints, by record type and local id; `seen`: of rows that a snapshot read, their print and the shadow
-    of that same moment.
+    of that same moment. `foreign`: records of which something was captured by a former mapping.
     """
 
     seqs: list[int] = field(default_factory=list)
@@ -34,3 +38,4 @@ class Work:
     floor: int = 0
     effects: dict[str, dict[str, Effect]] = field(default_factory=dict)
     seen: dict[str, dict[str, tuple[int, Shadow]]] = field(default_factory=dict)
+    foreign: set[tuple[str, str]] = field(default_factory=set)

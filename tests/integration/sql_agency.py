@@ -15,6 +15,7 @@ from connectors.compose import creates, database
 from connectors.sdk import Arrivals, Change, Delivery, Unsettled
 from connectors.sql import store
 from connectors.sql.convert import Converter
+from connectors.sql.mapping import Mapping
 from connectors.sql.mapping_check import load_mapping
 from connectors.sql.sink import SqlSink
 from connectors.sql.source import SqlSource
@@ -134,9 +135,8 @@ class Agency:
     ) -> None:
         self.kind = kind
         self.url = url
-        file = folder / f"mapping-{uuid.uuid4().hex}.yaml"
-        file.write_text(mapping.replace("LANGUAGES", LANGUAGES[kind]), encoding="utf-8")
-        self.mapping = load_mapping(file, CATALOGUE, AGREEMENTS["entraide"])
+        self._folder = folder
+        self.mapping = self._mapped(mapping)
         self.people = self.session()
         for statement in filter(str.strip, (tables or TABLES[kind]).split(";")):
             self.people.execute(statement)
@@ -144,6 +144,20 @@ class Agency:
         self.source, self.sink = self.new_source(), self.new_sink()
         self._offsets = itertools.count(1)
         self._versions = itertools.count(1)
+
+    def _mapped(self, mapping: str) -> Mapping:
+        file = self._folder / f"mapping-{uuid.uuid4().hex}.yaml"
+        file.write_text(mapping.replace("LANGUAGES", LANGUAGES[self.kind]), encoding="utf-8")
+        return load_mapping(file, CATALOGUE, AGREEMENTS["entraide"])
+
+    def remap(self, mapping: str) -> None:
+        """Stop the connector, and start it with another mapping; nothing is read yet."""
+        self.source.close()
+        self.sink.close()
+        self.mapping = self._mapped(mapping)
+        self.source, self.sink = self.new_source(), self.new_sink()
+        self.source.connect()
+        self.sink.connect()
 
     def session(self) -> Any:
         """Another connection of the agency's own programs, in autocommit."""
