@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from connectors.control import ControlSide
 from connectors.loops import Side, SinkSide, SourceSide
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
@@ -26,6 +27,7 @@ from connectors.sql.sink import SqlSink
 from connectors.sql.source import SqlSource
 from connectors.sql.sqlite import SQLite
 from connectors.sql.sweep import Sweeper
+from connectors.steering import Steering
 from connectors.sweeping import SweepSide
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement, load_agreements
@@ -96,12 +98,39 @@ def connect(file: Path, schemas: Path, agreements: Path, url: str) -> Iterator[t
 
 def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     """A runner of the SQL connector; raises `ConfigurationError` before anything is opened."""
+    agency = read_mapping(file)[0].agency
+    metrics = Metrics(agency, settings.certificate_files)
+    registry = RegistryClient(settings.registry_url, settings.registry_token)
+    steering = Steering(known=False)
+
+    def sides() -> list[Side]:
+        """Made again, from the file as it is then, when the connector is told to start anew."""
+        made = _sides(file, settings, registry, metrics)
+        if made.agency != agency:
+            raise ConfigurationError(
+                f"{file}: its agency is {made.agency!r} now, and was {agency!r}: that is another connector"
+            )
+        names = [side.name for side in made.sides]
+        control = ControlSide(agency, steering, names, Reader(registry), made.writer(), settings.bootstrap)
+        return [control, *made.sides]
+
+    return Runner(sides(), metrics, steering, sides), metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    """The sides of a mapping file, and what makes writers for its agency."""
+
+    agency: str
+    writer: Callable[[], Writer]
+    sides: list[Side]
+
+
+def _sides(file: Path, settings: Settings, registry: RegistryClient, metrics: Metrics) -> _Made:
     catalogue = Catalogue.load(settings.schemas / "records")
     events = EventSchemas(settings.schemas / "events")
     key = read_agency_key(settings.agency_key_file)
     mapping, agreement = agreed(file, settings.agreements, catalogue)
-    metrics = Metrics(mapping.agency, settings.certificate_files)
-    registry = RegistryClient(settings.registry_url, settings.registry_token)
     converters = converters_of(mapping, catalogue)
     source = SqlSource(
         database(settings.database_url),
@@ -140,7 +169,7 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
         sweeper = Sweeper(db, mapping, converters, repairs=settings.sweep_repair)
         every_s, rows_per_s = settings.sweep_every_s, settings.sweep_rows_per_s
         sides.append(SweepSide(sweeper, list(mapping.records), every_s, rows_per_s, metrics))
-    return Runner(sides, metrics), metrics
+    return _Made(mapping.agency, writer, sides)
 
 
 def swept(file: Path, schemas: Path, agreements: Path, url: str, *, repairs: bool) -> Sweeper:

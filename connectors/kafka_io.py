@@ -158,6 +158,11 @@ class Consumer:
                 else:
                     self._consumer.seek(partition, offset)
 
+    def position(self, partition: Partition) -> int:
+        """The offset of what `poll` gives next."""
+        with translated():
+            return int(self._consumer.position(TopicPartition(*partition)))
+
     def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         found = []
         for topic in topics:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import fastavro
 
 from connectors.kafka_records import encoded_pairs, header_count
 from connectors.sdk import Change, Delivery, Notice, Partition, Receipt, Sent
 from hub.contracts import topics, wire
+from hub.contracts.control import Condition, Target, Wish
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import NotRegistered, SchemaNumbers
 from hub.core import stamps
 from hub.core.tokens import record_token
 from hub.errors import Retriable, SkipRecord
+
+Known = TypeVar("Known")
 
 
 class Message(NamedTuple):
@@ -87,6 +90,13 @@ class Writer:
         }
         headers = self._headers("ma.jisr.receipt", f"{place}@{receipt.offset}", receipt.committed_ms)
         return Message(topic, place.encode(), wire.frame(schema_id, wire.write(schema, value)), headers)
+
+    def state(self, target: Target, condition: Condition, at_ms: int) -> Message:
+        topic = topics.state(self._agency)
+        schema_id, schema = self._schema(topic, lambda: self._events.plain("state"))
+        body = wire.write(schema, condition.event(target))
+        headers = self._headers("ma.jisr.state", f"{target}@{at_ms}", at_ms)
+        return Message(topic, target.encode(), wire.frame(schema_id, body), headers)
 
     def _schema(self, topic: str, schema: Any) -> tuple[int, Any]:
         """(id, parsed schema) of what this release writes to a topic."""
@@ -161,6 +171,21 @@ class Reader:
             )
         except (KeyError, TypeError) as error:
             raise SkipRecord("wrong_schema", f"written as something else than a notice: {error}") from error
+
+    def wish(self, value: bytes) -> tuple[Target, Wish]:
+        """Raises `SkipRecord` for what is no wish."""
+        return self._as(Wish.read, value, "a wish")
+
+    def condition(self, value: bytes) -> tuple[Target, Condition]:
+        """Raises `SkipRecord` for what is no condition."""
+        return self._as(Condition.read, value, "a condition")
+
+    def _as(self, read: Callable[[Mapping[str, Any]], Known], value: bytes, what: str) -> Known:
+        event = self._event(value)
+        try:
+            return read(event)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SkipRecord("wrong_schema", f"written as something else than {what}: {error}") from error
 
     def _event(self, value: bytes) -> Any:
         schema_id, body = wire.unframe(value)

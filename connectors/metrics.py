@@ -184,8 +184,17 @@ SPECIFICATION: tuple[Measure, ...] = (
         GAUGE,
         ("side",),
         "0 or 1",
-        "Whether a side (`source`, `sink`, `sweep`) is connected (1) or away (0).",
-        "0: the agency's database or Kafka does not answer; the connector's log says which.",
+        "Whether a side (`source`, `sink`, `notices`, `sweep`, `control`) is connected (1), or is away or "
+        "paused (0).",
+        "0: the agency's database or Kafka does not answer; the connector's log says which. Or it is paused.",
+    ),
+    Measure(
+        "jisr_connector_paused_timestamp_seconds",
+        GAUGE,
+        ("side",),
+        "Unix seconds",
+        "When an operator paused a side; 0 while it is not paused. Its backlog is not measured meanwhile.",
+        "Hours ago: `jisr status` says who paused it and why; `jisr connector resume` ends it.",
     ),
     CERTIFICATES,
 )
@@ -222,6 +231,7 @@ class Metrics:
         self.receipts = counter("jisr_connector_receipts_total")
         self.retries = counter("jisr_connector_reconnects_total")
         self.up = gauge("jisr_connector_up")
+        self.paused = gauge("jisr_connector_paused_timestamp_seconds")
 
     def sent(self, changes: Sequence[Change]) -> None:
         """Changes were acknowledged by the broker, as one batch."""

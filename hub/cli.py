@@ -38,11 +38,14 @@ COMMANDS: Mapping[str, str] = {
     "review": "hub.ops.steward_commands:review",
     "connector": "connectors.commands:connector",
 }
-# Commands of a group that need more than the group's own package may know: an agency and the hub at once.
+# Commands of a group that need more than the group's own package may know: the hub, or both sides at once.
 ADDED: Mapping[str, Mapping[str, str]] = {
     "connector": {
         "plan": "hub.local.join_commands:plan",
         "report": "hub.local.join_commands:report",
+        "pause": "hub.ops.steering_commands:pause",
+        "resume": "hub.ops.steering_commands:resume",
+        "restart": "hub.ops.steering_commands:restart",
     }
 }
 # These look at a running hub: the one that the environment names, else the embedded stack of this folder.

@@ -34,7 +34,7 @@ class EventSchemas:
         return tuple(self._templates)
 
     def plain(self, name: str) -> dict[str, Any]:
-        """An event that carries no record: `receipt`, `notice`, `dead_letter`, `link`, `envelope`."""
+        """An event that carries no record: `receipt`, `notice`, `control`, `envelope` and the like."""
         return copy.deepcopy(self._templates[name])
 
     def change(self, record: RecordType) -> dict[str, Any]:

@@ -53,3 +53,5 @@ def _agency_subjects(
         yield topics.subject(topics.notices(agency)), events.plain("notice")
         yield topics.subject(topics.receipts(agency)), events.plain("receipt")
         yield topics.subject(topics.dead_letters(agency)), events.plain("dead_letter")
+        yield topics.subject(topics.control(agency)), events.plain("control")
+        yield topics.subject(topics.state(agency)), events.plain("state")

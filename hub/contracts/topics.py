@@ -59,6 +59,16 @@ def dead_letters(agency: str) -> str:
     return f"{agency}.dlq"
 
 
+def control(agency: str) -> str:
+    """What the hub's operators want of the agency's connector: the hub alone writes it, the agency reads."""
+    return f"{agency}.control"
+
+
+def state(agency: str) -> str:
+    """How the agency's connector is: the agency writes and reads it, the hub reads."""
+    return f"{agency}.state"
+
+
 def golden(record_type: str) -> str:
     return f"hub.{record_type}.golden"
 
@@ -81,6 +91,8 @@ def split(topic: str) -> tuple[str, str]:
 # LogAppendTime: the bound on clock skew is taken against it, so that a replay decides alike (R10).
 _APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 _KEPT = {"cleanup.policy": "compact", **_APPEND_TIME}
+# Read whole whenever somebody asks how a connector is, and told again each minute: compacted soon.
+_LATEST = {**_KEPT, "segment.ms": str(3600 * 1000)}
 
 
 def agency_topics(
@@ -96,6 +108,8 @@ def agency_topics(
     yield TopicSpec(notices(agency), 1, {**short, "retention.ms": str(30 * _DAY_MS)})
     yield TopicSpec(receipts(agency), 1, short)
     yield TopicSpec(dead_letters(agency), 1, {**short, "retention.ms": str(90 * _DAY_MS)})
+    yield TopicSpec(control(agency), 1, _LATEST)
+    yield TopicSpec(state(agency), 1, _LATEST)
 
 
 def hub_topics(partitions: Mapping[str, int]) -> Iterator[TopicSpec]:

@@ -30,7 +30,7 @@ _ALREADY_EXISTS: int = TopicAlreadyExistsError.errno
 
 _OURS = re.compile(
     r"hub\.links|hub\.[a-z_]+\.(golden|assertions)"
-    r"|[a-z][a-z0-9-]+\.(dlq|notices|receipts|[a-z_]+\.(changes|inbox))"
+    r"|[a-z][a-z0-9-]+\.(dlq|notices|receipts|control|state|[a-z_]+\.(changes|inbox))"
 )
 
 Settings = dict[str, dict[str, str]]  # topic → setting → value

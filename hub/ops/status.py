@@ -1,6 +1,7 @@
 """How far everything has come: per agency and record type, from the store and from Kafka's offsets.
 
-Nothing here asks an agency's side: what its connector has captured and not yet sent is its own metric.
+Nothing here asks an agency's side: what its connector has captured and not yet sent is its own metric, and
+whether it is at work or paused is what it told last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from hub.ops.brake_view import brake_line
 from hub.ops.counts import Place, Side
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts, today
+from hub.ops.steering import Connectors, Steering
 from hub.store.brakes import brakes
 
 JOINED, JOINING = "joined", "joining"
@@ -71,6 +73,8 @@ class Status:
     missing_topics: tuple[str, ...]
     # Masses that are held, each in a line (R32).
     brakes: tuple[str, ...] = ()
+    # How the agencies' connectors are, and what operators want of them.
+    connectors: Connectors = field(default_factory=Connectors)
 
     @property
     def at_rest(self) -> bool:
@@ -109,6 +113,7 @@ class StatusReader:
     ) -> None:
         self._parts = parts
         self._log = log
+        self._steering = Steering(parts, log, clock)
         self._clock = clock
         self._sleep = sleep
         agreements = parts.agreements.values()
@@ -136,6 +141,7 @@ class StatusReader:
             unpublished=now.overall.unpublished,
             missing_topics=now.missing,
             brakes=tuple(map(brake_line, masses)),
+            connectors=self._steering.connectors(self._parts.agreements),
         )
 
     def wait_at_rest(self, timeout_s: float) -> bool:
@@ -153,6 +159,8 @@ class StatusReader:
         acknowledged if nothing is left at the end; in any other order something could slip through."""
         changes, no_changes = self._log.places(topics.changes(*side) for side in self._sides)
         inboxes, no_inboxes = self._log.places(topics.inbox(*side) for side in self._sides)
+        controls = (name(one) for one in self._parts.agreements for name in (topics.control, topics.state))
+        _, no_controls = self._log.places(controls)
         said = self._log.ends(changes)
         with self._parts.looking() as tx:
             read = counts.intake_positions(tx)
@@ -167,7 +175,7 @@ class StatusReader:
             read=read,
             acknowledged=acknowledged,
             overall=overall,
-            missing=(*no_changes, *no_inboxes),
+            missing=(*no_changes, *no_inboxes, *no_controls),
         )
 
     def _standing(

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hub.ops.parts import local_time
 from hub.ops.status import JOINING, Standing, Status
+from hub.ops.steering import SideState
 
 # Heading, name in plain lines.
 _COLUMNS = (
@@ -115,5 +116,34 @@ def _overall(status: Status) -> Iterator[str]:
     if joining:
         yield f"joining, so nothing is created there yet: {', '.join(joining)}"
     yield from status.brakes
+    yield from _connectors(status)
     if status.missing_topics:
         yield f"topics missing: {', '.join(status.missing_topics)}"
+
+
+def _connectors(status: Status) -> Iterator[str]:
+    """What is not simply at work: sides that are paused or have not confirmed, restarts that did not come."""
+    for one in status.connectors.sides:
+        if one.is_paused or one.pending:
+            wish = f"{one.wished} since {_when(one.wished_ms)}, as {one.who} wished: {one.why}"
+            yield f"connector {one.agency} {one.side}: {wish}{_unconfirmed(one)}"
+    for again in status.connectors.restarts:
+        if again.pending:
+            yield (
+                f"connector {again.agency}: not started anew yet, as {again.who} wished at "
+                f"{_when(again.wished_ms)}: {again.why}"
+            )
+        elif again.problem:
+            yield f"connector {again.agency}: could not start anew ({again.problem}), and goes on as it was"
+
+
+def _unconfirmed(one: SideState) -> str:
+    if not one.pending:
+        return " (silent by now)" if one.silent else ""
+    if one.heard_ms is None:
+        return " (not confirmed: its connector has never told how it is)"
+    return f" (not confirmed: {one.state} when last heard of, {_when(one.heard_ms)})"
+
+
+def _when(ms: int | None) -> str:
+    return local_time(ms or 0)
