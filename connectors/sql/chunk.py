@@ -52,7 +52,8 @@ class Chunk:
         known = store.entities(self.db, self.record, names)
         before = retries.prior(self.db, self.record, names) if self.waits else {}
         steps = [Step(d, known.get(d.entity) or EntityRow(self.record, d.entity)) for d in deliveries]
-        live = [step for step in steps if _is_news(step, retried)]
+        again = bool(self.decider.planner.replay.again)
+        live = [step for step in steps if _is_news(step, retried, again=again)]
         self._resolve([step for step in live if step.delivery.operation == "upsert"])
         self._find([step for step in live if step.put_off is None])
         for step in live:
@@ -191,9 +192,10 @@ class Chunk:
             store.save_entities(self.db, [own, other])
 
 
-def _is_news(step: Step, retried: Collection[str]) -> bool:
+def _is_news(step: Step, retried: Collection[str], *, again: bool) -> bool:
+    """`again`: whether an inbox is read once more, and its last word on an entity is to be written again."""
     ahead = step.delivery.version - step.entity.version
-    if ahead > 0 or (ahead == 0 and step.delivery.entity in retried):
+    if ahead > 0 or (ahead == 0 and (again or step.delivery.entity in retried)):
         return True
     step.outcome = SUPERSEDED
     return False

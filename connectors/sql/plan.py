@@ -17,10 +17,12 @@ from connectors.sql.convert import Converter, Slot, Unmappable
 from connectors.sql.database import Column
 from connectors.sql.local_values import Image, Local, fingerprint
 from connectors.sql.mapping import TableMap
+from connectors.sql.replay import Replay
 from connectors.sql.rows import Captured, Shadow
 from hub.contracts.records import FieldSpec
 
 Images = Mapping[int, Image | None]
+_AS_EVER = Replay()
 # (code, column) of a value that cannot be written; the record's other fields go on.
 Trouble = tuple[str, str]
 
@@ -43,11 +45,18 @@ class RowPlan:
 
 
 class Planner:
-    """Plans for one record type. `columns` describes the columns of each part's table."""
+    """Plans for one record type. `columns` describes the columns of each part's table; `replay` says which
+    fields are not written in rows that are there, and which are written by another mapping than before."""
 
-    def __init__(self, converter: Converter, columns: Mapping[int, Mapping[str, Column]]) -> None:
+    def __init__(
+        self,
+        converter: Converter,
+        columns: Mapping[int, Mapping[str, Column]],
+        replay: Replay = _AS_EVER,
+    ) -> None:
         self.converter = converter
         self.columns = columns
+        self.replay = replay
         # For new rows, of which a first load makes thousands a second: what is the same for all of them.
         self._new = [
             (slot, [spec.name for spec in slot.fields], self._nulls(slot)) for slot in converter.slots
@@ -99,7 +108,10 @@ class Planner:
         """The columns that differ from what the delivery says."""
         plan, waiting = RowPlan(), self.pending_slots(pending)
         for slot in self.converter.slots:
-            if _is_said_again(slot, delivery, shadow, images):
+            names = {spec.name for spec in slot.fields}
+            if names & self.replay.withheld:
+                continue
+            if not names & self.replay.again and _is_said_again(slot, delivery, shadow, images):
                 continue
             wanted = self._wanted(slot, delivery, shadow, images)
             if not wanted:
@@ -137,7 +149,11 @@ class Planner:
             plan.taken_back |= {name for name in wanted if not listed(delivery, name)}
             return
         current = slot.read(image)
-        changed = {name: value for name, value in wanted.items() if not _says(current[name], value)}
+        changed = {
+            name: value
+            for name, value in wanted.items()
+            if not (_says(current[name], value) or self._is_left(name, current[name], shadow, slot, image))
+        }
         rest = {n: None if isinstance(v, Unmappable) else v for n, v in current.items()}
         columns = self._columns(plan, slot, {**rest, **changed}) if changed else {}
         if columns is None:
@@ -153,9 +169,16 @@ class Planner:
             if not isinstance(current[name], Unmappable):
                 plan.own_before[name] = plain(current[name])
 
+    def _is_left(self, name: str, current: Any, shadow: Shadow, slot: Slot, image: Image | None) -> bool:
+        """Whether a value is left as it is that people here wrote by a mapping which is no more: that it can
+        be read no longer is told, and to write over it by the new mapping would hide it."""
+        if name not in self.replay.again or not isinstance(current, Unmappable):
+            return False
+        return not _is_the_hubs(shadow, name, held(slot, name, image))
+
     def _unchanged(self, slot: Slot, name: str, value: Any, image: Image | None, shadow: Shadow) -> bool:
         """Whether the columns hold `value` already; cheap, since it is so for nearly all of them."""
-        if name in shadow.delivered and _same_as_sent(shadow, name, value, held(slot, name, image)):
+        if name not in self.replay.again and _same_as_sent(shadow, name, value, held(slot, name, image)):
             return True
         if len(slot.fields) > 1:
             return False

@@ -13,10 +13,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from connectors.sdk import Arrivals, Delivery, Partition, Receipt, Unsettled
-from connectors.sql import retries, store
+from connectors.sql import forms, replay, retries, store
 from connectors.sql.chunk import Chunk
 from connectors.sql.convert import Converter
 from connectors.sql.database import Database, Locked, Refusal, patiently
+from connectors.sql.database_check import require_fit
 from connectors.sql.decide import Decider
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.pace import Pace
@@ -24,12 +25,17 @@ from connectors.sql.plan import Planner
 from connectors.sql.retries import REFUSED, WAITING, PutOff
 from connectors.sql.rows import EntityRow
 from connectors.sql.tables import OUTBOX, POSITION
+from hub.contracts import topics
 from hub.crash import crash_point
+from hub.errors import Retriable
 
 log = logging.getLogger(__name__)
 
 DUE_LIMIT = 200
+# How often to look whether something can be written again by another mapping.
+LOOK_EVERY_S = 1.0
 _REMOVES = ("retract", "delete")
+_UNFIT = ("unknown_column", "unknown_table")
 _POSITIONS = "SELECT topic, part, next_offset, committed_ms FROM {position} ORDER BY topic, part"
 _OUTBOX = """
 SELECT id, topic, part, entity, version, state, code, column_name FROM {outbox} ORDER BY id LIMIT 1000
@@ -60,7 +66,8 @@ class SqlSink:
         self.db = database
         self._report = report
         self.mapping = mapping
-        self.converters = converters
+        self._given = converters
+        self.converters = dict(converters)
         self.order = [name for name in order if name in mapping.records]
         self.creates = creates
         self._deciders: dict[str, Decider] = {}
@@ -68,26 +75,59 @@ class SqlSink:
         self._told: dict[Partition, int] = {}
         self._news = self._waits = self._news_wait = False
         self._pace = Pace()
+        self._replays: dict[str, replay.Replay] = {}
+        self._positions: dict[Partition, int] = {}
+        self._look_at = 0.0
 
     def connect(self) -> Mapping[Partition, int]:
         self.db.connect()
         self.db.claim("sink")
         store.prepare(self.db)
+        require_fit(self.mapping, self.db)
+        patiently(self._adopt)
         self._deciders = {name: self._decider(name) for name in self.order}
         retries.retry_refused(self.db)
         positions = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
+        self._positions = dict(positions)
         self._unconfirmed, self._news, self._waits = set(positions), True, True
         return positions
+
+    def _adopt(self) -> None:
+        with self.db.transaction():
+            known, self._replays = replay.adopt(self.db, self.mapping)
+        self.converters = {
+            name: converter.preceded_by(forms.former_maps(known.get(name)))
+            for name, converter in self._given.items()
+        }
 
     def _decider(self, record: str) -> Decider:
         record_map = self.mapping.records[record]
         columns = {table.part: self.db.columns(table.table) for table in record_map.tables}
-        return Decider(record_map, Planner(self.converters[record], columns), record in self.creates)
+        planner = Planner(self.converters[record], columns, self._replays.get(record, replay.Replay()))
+        return Decider(record_map, planner, record in self.creates)
+
+    def _replay(self) -> None:
+        """Begin or end to write again what a new mapping holds otherwise; raises `Retriable` to begin."""
+        if not self._replays or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_EVERY_S
+        for record, one in list(self._replays.items()):
+            if one.withheld:
+                with self.db.transaction():
+                    begun = replay.begin(self.db, self.mapping, record, one.withheld)
+                if begun:
+                    raise Retriable(f"the inbox of {record} is read once more, for another mapping")
+            elif one.over(topics.inbox(self.mapping.agency, record), self._positions):
+                with self.db.transaction():
+                    replay.end(self.db, record)
+                del self._replays[record]
+                self._deciders[record] = self._decider(record)
 
     def close(self) -> None:
         self.db.close()
 
     def apply(self, arrivals: Arrivals) -> Mapping[str, int]:
+        patiently(self._replay)
         due = self._due()
         wanted = coalesce((*due, *arrivals.deliveries))
         retried = {(delivery.record_type, delivery.entity) for delivery in due}
@@ -153,6 +193,9 @@ class SqlSink:
 
     def _refuse(self, record: str, delivery: Delivery, error: Refusal | Locked) -> None:
         """Keep a delivery that the database refuses; its version counts as seen."""
+        if isinstance(error, Refusal) and error.code in _UNFIT:
+            # A column that the mapping names is gone: that is said with its place, and refuses nothing.
+            require_fit(self.mapping, self.db)
         if isinstance(error, Refusal):
             item = PutOff(delivery, REFUSED, error.code, error.column)
         else:
@@ -188,6 +231,7 @@ class SqlSink:
                 self.db.append(OUTBOX, unreadable)
 
         patiently(store_positions)
+        self._positions |= arrivals.positions
         self._unconfirmed |= set(arrivals.positions)
         self._news = self._news or bool(unreadable)
 
