@@ -34,6 +34,7 @@ class Permission(StrEnum):
     REVEAL = "reveal"
     DECIDE = "decide"
     REDRIVE = "redrive"
+    STEER = "steer"
 
 
 _EVERY_ROLE = frozenset({Permission.SIGNED_IN, Permission.SEE_PROGRESS, Permission.SEE_CONTRACTS})
@@ -42,7 +43,13 @@ _EVERY_ROLE = frozenset({Permission.SIGNED_IN, Permission.SEE_PROGRESS, Permissi
 # or reveals does not see the trail of it: that is for those who look after them.
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _EVERY_ROLE
-    | {Permission.SEE_HOLDS, Permission.SEE_RECORDS, Permission.SEE_DEAD_LETTERS, Permission.REDRIVE},
+    | {
+        Permission.SEE_HOLDS,
+        Permission.SEE_RECORDS,
+        Permission.SEE_DEAD_LETTERS,
+        Permission.REDRIVE,
+        Permission.STEER,
+    },
     Role.STEWARD: _EVERY_ROLE
     | {
         Permission.SEE_HOLDS,

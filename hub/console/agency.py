@@ -11,6 +11,7 @@ from hub.console.holds import REASONS
 from hub.console.languages import marked
 from hub.console.overview import Overview, overview, words_of_progress
 from hub.console.routing import API, Guarded, Section
+from hub.console.steering import DEED_NAMES, SIDE_NAMES, STATE_NAMES
 from hub.console.visit import Visit
 from hub.contracts.agreements import CONSENT, PUBLIC_MISSION, Agreement
 from hub.ops.holds import Holds
@@ -168,6 +169,9 @@ def show(visit: Visit) -> Response:
         reasons=REASONS,
         states=STATES,
         grounds=GROUNDS,
+        side_names=SIDE_NAMES,
+        state_names=STATE_NAMES,
+        deed_names=DEED_NAMES,
         **words_of_progress(),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hub.console.live import Snapshot
-from hub.ops.status import Standing
+from hub.ops.status import Standing, Status
 
 # From when on a delay is no longer how things are: the objective is 5 s, and alerts begin at a minute.
 LATE_S = 60.0
@@ -30,6 +30,8 @@ class Kind(StrEnum):
     DEAD = "dead"
     REFUSED = "refused"
     DELIVERY_LATE = "delivery_late"
+    UNCONFIRMED = "unconfirmed"
+    PAUSED = "paused"
     HELD = "held"
     DISPUTED = "disputed"
     REVIEWS = "reviews"
@@ -43,6 +45,8 @@ MOVERS = {
     Kind.DEAD: Mover.AGENCY,
     Kind.REFUSED: Mover.AGENCY,
     Kind.DELIVERY_LATE: Mover.AGENCY,
+    Kind.UNCONFIRMED: Mover.AGENCY,
+    Kind.PAUSED: Mover.OPERATOR,
     Kind.HELD: Mover.STEWARD,
     Kind.DISPUTED: Mover.STEWARD,
     Kind.REVIEWS: Mover.STEWARD,
@@ -80,8 +84,18 @@ def _of_the_hub(snapshot: Snapshot) -> Iterator[Matter]:
     status = snapshot.status
     yield from _some(Kind.MISSING_TOPICS, len(status.missing_topics))
     yield from _some(Kind.REVIEWS, status.open_reviews)
+    for agency in status.agencies:
+        sides = [one for one in status.connectors.sides if one.agency == agency]
+        yield from _some(Kind.PAUSED, sum(one.is_paused for one in sides), agency)
+        late = [one for one in sides if one.pending and one.wished_ms and one.wished_ms < _due_ms(status)]
+        yield from _some(Kind.UNCONFIRMED, len(late), agency)
     for brake in snapshot.brakes:
         yield from _some(Kind.MASS_HELD, brake.undone, brake.agency, brake.record_type)
+
+
+def _due_ms(status: Status) -> float:
+    """Wishes from before should be confirmed by now."""
+    return (status.at - LATE_S) * 1000
 
 
 def _of_a_side(one: Standing, held_singly: int) -> Iterator[Matter]:

@@ -29,6 +29,9 @@ ACTIONS = {
     "discard": marked("discarded"),
     "undo": marked("took back"),
     "retire": marked("settled an agency's leaving"),
+    "pause": marked("paused a connector"),
+    "resume": marked("resumed a connector"),
+    "restart": marked("started a connector anew"),
 }
 
 
@@ -125,7 +128,7 @@ SECTION = Section(
             returns=AuditPage,
             about="Who saw values in full or decided something, the newest first.",
             asks=(
-                ("action", "Only this: reveal, find, release, reject, same, different, redrive, discard."),
+                ("action", "Only this: reveal, find, release, reject, redrive, pause, and so on."),
                 ("agency", "Only what concerned a record of this agency."),
                 ("since", "From this day on, in Morocco: 2026-01-31."),
                 ("until", "To this day, included."),

@@ -78,6 +78,11 @@ class LiveStatus:
         except TimeoutError:
             return last[1]
 
+    def outdated(self) -> None:
+        """Somebody changed what it shows: the next to ask looks anew."""
+        with self._lock:
+            self._last = None
+
     def reader(self) -> LogReader:
         """A reader of Kafka of one's own; close it. Raises `Retriable` while Kafka is away."""
         return self._open_log()

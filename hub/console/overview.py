@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from hub.console.live import Snapshot
 from hub.console.routing import API, Guarded, Section
 from hub.console.visit import Visit
 from hub.ops.status import Standing
+from hub.ops.steering import Connectors
 
 KIND_WORDS = {
     Kind.MISSING_TOPICS: marked("Kafka topics are missing"),
@@ -24,6 +25,8 @@ KIND_WORDS = {
     Kind.DEAD: marked("Messages could not be used"),
     Kind.REFUSED: marked("The agency's database refuses deliveries"),
     Kind.DELIVERY_LATE: marked("Deliveries are not acknowledged"),
+    Kind.UNCONFIRMED: marked("The connector has not confirmed what is wanted of it"),
+    Kind.PAUSED: marked("Sides of the connector are paused"),
     Kind.HELD: marked("Changes wait for a decision"),
     Kind.DISPUTED: marked("Fields are disputed between agencies"),
     Kind.REVIEWS: marked("Pairs of records may be one person"),
@@ -36,6 +39,8 @@ KIND_STEPS = {
     Kind.DEAD: marked("The agency corrects and sends again; then they can be taken in again."),
     Kind.REFUSED: marked("The agency's administrator mends the column that is named."),
     Kind.DELIVERY_LATE: marked("See whether the agency's connector runs."),
+    Kind.UNCONFIRMED: marked("See whether the agency's connector runs; it obeys as soon as it reads."),
+    Kind.PAUSED: marked("Resume it once the reason is over."),
     Kind.HELD: marked("Confirm or reject each."),
     Kind.DISPUTED: marked("Settle with the agencies who is right."),
     Kind.REVIEWS: marked("Compare them, and decide."),
@@ -57,11 +62,20 @@ class Overview:
     standings: tuple[Standing, ...]
     joining: tuple[str, ...]
     matters: tuple[Matter, ...]
+    connectors: Connectors
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Agencies of whose connector a side is paused."""
+        return frozenset(one.agency for one in self.connectors.sides if one.is_paused)
 
     @property
     def digest(self) -> str:
         """Changes when there is something new to see."""
-        content = msgspec.json.encode((self.standings, self.joining, self.matters, self.at_rest))
+        # Not when a connector was last heard of: that is every minute.
+        sides = [replace(one, heard_ms=None) for one in self.connectors.sides]
+        seen = self.standings, self.joining, self.matters, self.at_rest, sides, self.connectors.restarts
+        content = msgspec.json.encode(seen)
         return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -79,6 +93,10 @@ def overview(snapshot: Snapshot, user: User, agency: str | None = None) -> Overv
             name for name, how in status.agencies.items() if how == "joining" and wanted in (None, name)
         ),
         matters=tuple(one for one in matters(snapshot) if wanted in (None, one.agency)),
+        connectors=Connectors(
+            tuple(one for one in status.connectors.sides if wanted in (None, one.agency)),
+            tuple(one for one in status.connectors.restarts if wanted in (None, one.agency)),
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from hub.console import (
     reviews,
     schemas,
     signing_in,
+    steering,
     topics,
 )
 from hub.console.routing import Section
@@ -21,6 +22,7 @@ from hub.console.routing import Section
 SECTIONS: tuple[Section, ...] = (
     overview.SECTION,
     agency.SECTION,
+    steering.SECTION,
     holds.SECTION,
     record_search.SECTION,
     reviews.SECTION,

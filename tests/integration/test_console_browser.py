@@ -67,7 +67,7 @@ def browser() -> Iterator[Browser]:
 def cookies(browser: Browser, address: str) -> dict[str, list[object]]:
     """Role → the cookies of somebody who has signed in by the form."""
     found: dict[str, list[object]] = {}
-    for role in ("steward", "auditor"):
+    for role in ("steward", "auditor", "operator"):
         with visiting(browser, address, "en") as page:
             sign_in(page, role)
             found[role] = list(page.context.cookies())
@@ -117,7 +117,7 @@ def pages(hub: OpsHub) -> list[tuple[str, str]]:
     return [
         ("/sign-in", "steward"),
         ("/", "steward"),
-        (f"/agencies/{hub.name('ads')}", "steward"),
+        (f"/agencies/{hub.name('ads')}", "operator"),
         (f"/holds/{Holds(hub.parts).list()[0].id}", "steward"),
         (f"/masses/{Brakes(hub.parts).list()[0].id}", "steward"),
         ("/records", "steward"),
@@ -141,7 +141,7 @@ def test_every_page_is_accessible_and_fits(
     size: tuple[int, int],
     dark: bool,
 ) -> None:
-    for role in ("steward", "auditor"):
+    for role in ("steward", "auditor", "operator"):
         with visiting(browser, address, language, size, dark=dark) as page:
             page.context.add_cookies(cookies[role])  # type: ignore[arg-type]
             for path, who in pages(hub):
@@ -197,3 +197,28 @@ def test_the_keyboard_finds_the_content_first(browser: Browser, address: str) ->
         expect(skip).to_be_in_viewport()
         page.keyboard.press("Enter")
         expect(page.locator("main")).to_be_focused()
+
+
+def test_an_operator_pauses_a_connector_by_the_keyboard_alone(
+    hub: OpsHub, browser: Browser, address: str
+) -> None:
+    with visiting(browser, address, "fr", script=False) as page:
+        page.goto("/sign-in")
+        page.locator("[name=code]").fill(CODE)
+        page.locator("[name=name]").fill("Samira")
+        page.locator("[name=role]").select_option("operator")
+        page.locator("[name=role]").press("Enter")
+        page.locator("main button").press("Enter")
+        page.goto(f"/agencies/{hub.name('health')}")
+        page.get_by_label("Quel côté ?").focus()
+        page.keyboard.press("d")  # The option that begins so: Destination.
+        page.keyboard.press("Tab")
+        page.keyboard.type("l'organisme met sa base à jour")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Suspendre")).to_be_focused()
+        page.keyboard.press("Enter")
+        row = page.get_by_role("row", name="Destination : ce qui lui est dit")
+        expect(row).to_contain_text("suspendu, Samira")
+        expect(row).to_contain_text("pas encore confirmé")
+        page.goto("/")
+        expect(page.get_by_text("Des côtés du connecteur sont suspendus")).to_be_visible()
