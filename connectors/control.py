@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Collection
 
-from connectors.kafka_io import Consumer, Producer
+from connectors.kafka_io import BLOCK_MS, Consumer, Producer
 from connectors.messages import Reader, Writer
 from connectors.sdk import Partition
 from connectors.steering import Steering
 from hub.contracts import topics
 from hub.contracts.control import Condition, Target
-from hub.errors import SkipRecord
+from hub.errors import Retriable, SkipRecord
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,12 @@ class ControlSide:
         self._consumer = Consumer(self._bootstrap)
         wanted = self._consumer.ends([self._control, self._state])
         self._consumer.assign([self._control, self._state], {})
+        came_at = time.monotonic()
         while any(self._consumer.position(place) < end for place, end in wanted.items()):
-            self._read()
+            if self._read():
+                came_at = time.monotonic()
+            elif time.monotonic() > came_at + BLOCK_MS / 1000:
+                raise Retriable(f"Kafka is away: it does not send what {self._control} holds")
         self._steering.all_read()
 
     def step(self) -> float:
@@ -63,14 +67,17 @@ class ControlSide:
         self._tell()
         return 0.0
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Whether anything came."""
         assert self._consumer is not None
-        for (topic, partition), records in self._consumer.poll(_POLL_RECORDS).items():
+        found = self._consumer.poll(_POLL_RECORDS)
+        for (topic, partition), records in found.items():
             for record in records:
                 try:
                     self._note((topic, partition), record.value or b"")
                 except SkipRecord as error:
                     log.warning("%s[%s]@%s is passed over: %s", topic, partition, record.offset, error)
+        return bool(found)
 
     def _note(self, place: Partition, value: bytes) -> None:
         if place[0] == self._control:
