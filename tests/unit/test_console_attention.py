@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from hub.console.attention import LATE_S, MOVERS, Kind, Matter, Mover, matters
 from hub.console.live import Snapshot
 from hub.console.overview import KIND_STEPS, KIND_WORDS, MOVER_WORDS, overview
 from hub.ops.status import Standing, Status
+from hub.ops.steering import Connectors, SideState
 from hub.store.brakes import Brake
 
 NOW = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
@@ -113,3 +115,21 @@ def test_the_digest_changes_with_what_is_to_be_seen_and_not_with_the_clock() -> 
     same = overview(snapshot(Standing("ads", "person", pending=1)), STEWARD)
     other = overview(snapshot(Standing("ads", "person", pending=2)), STEWARD)
     assert one.digest == same.digest != other.digest
+
+
+def test_a_paused_connector_is_the_operators_and_one_that_does_not_obey_the_agencys() -> None:
+    now_s = LATE_S * 10
+    side = SideState("ads", "sink", "running", None, "", "", None, None, None, pending=False, silent=True)
+    paused = replace(side, wished="paused", wished_ms=1, state="paused")
+    asked = replace(side, side="source", wished="running", wished_ms=1, state="paused", pending=True)
+    just_asked = replace(asked, wished_ms=int(now_s * 1000) - 1, state="running")
+
+    def found(*sides: SideState) -> list[tuple[Kind, int, str | None]]:
+        looked = snapshot(Standing("ads", "person"), connectors=Connectors(sides))
+        return told(matters(replace(looked, status=replace(looked.status, at=now_s))))
+
+    assert found(side, just_asked) == []
+    assert found(paused) == [(Kind.PAUSED, 1, "ads")]
+    assert found(paused, asked) == [(Kind.UNCONFIRMED, 1, "ads"), (Kind.PAUSED, 2, "ads")]
+    assert MOVERS[Kind.PAUSED] is Mover.OPERATOR
+    assert MOVERS[Kind.UNCONFIRMED] is Mover.AGENCY

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from hub.ops.status import JOINED, JOINING, Standing, Status
 from hub.ops.status_view import as_json, show
+from hub.ops.steering import Connectors, RestartState, SideState
 
 ADS = Standing(
     "ads", "person", entitled=1_234_567, converged=1_234_000, pending=567, delivery_lag_seconds=2.34
@@ -67,3 +68,35 @@ def test_at_rest_is_said_to_programs() -> None:
     for moving in (status(ADS), status(replace(EN, unread=1)), status(EN, due=1), status(EN, unpublished=1)):
         assert as_json(moving)["at_rest"] is False
     assert as_json(status(EN, open_reviews=9))["at_rest"] is True
+
+
+def test_what_is_paused_or_not_confirmed_is_said_with_who_and_why() -> None:
+    at_work = SideState(
+        "ads", "source", "running", None, "", "", "running", 0, 0, pending=False, silent=False
+    )
+    paused = replace(
+        at_work, side="sink", wished="paused", wished_ms=0, who="Samira", why="an upgrade", state="paused"
+    )
+    asked = replace(paused, state="running", pending=True, heard_ms=None)
+    restart = RestartState("ads", 0, "Samira", "a new column", pending=False, problem="mapping")
+
+    def lines(*sides: SideState, restarts: tuple[RestartState, ...] = ()) -> list[str]:
+        found = replace(status(EN), connectors=Connectors(sides, restarts))
+        assert as_json(found)["connectors"]["sides"][0]["side"] == sides[0].side
+        return [line for line in shown(found, terminal=False) if line.startswith("connector ")]
+
+    moment = "1970-01-01 00:00:00.000+00:00"
+    said = f"connector ads sink: paused since {moment}, as Samira wished: an upgrade"
+    assert lines(at_work) == []
+    assert lines(at_work, paused) == [said]
+    assert lines(replace(paused, silent=True)) == [f"{said} (silent by now)"]
+    assert lines(asked) == [f"{said} (not confirmed: its connector has never told how it is)"]
+    assert lines(replace(asked, heard_ms=0)) == [
+        f"{said} (not confirmed: running when last heard of, {moment})"
+    ]
+    assert lines(at_work, restarts=(restart,)) == [
+        "connector ads: could not start anew (mapping), and goes on as it was"
+    ]
+    assert lines(at_work, restarts=(replace(restart, pending=True, problem=""),)) == [
+        f"connector ads: not started anew yet, as Samira wished at {moment}: a new column"
+    ]
