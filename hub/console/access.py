@@ -35,6 +35,7 @@ class Permission(StrEnum):
     DECIDE = "decide"
     REDRIVE = "redrive"
     STEER = "steer"
+    END_SESSIONS = "end-sessions"
 
 
 _EVERY_ROLE = frozenset({Permission.SIGNED_IN, Permission.SEE_PROGRESS, Permission.SEE_CONTRACTS})
@@ -49,6 +50,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.SEE_DEAD_LETTERS,
         Permission.REDRIVE,
         Permission.STEER,
+        Permission.END_SESSIONS,
     },
     Role.STEWARD: _EVERY_ROLE
     | {
@@ -57,6 +59,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.SEE_DEAD_LETTERS,
         Permission.REVEAL,
         Permission.DECIDE,
+        Permission.END_SESSIONS,
     },
     Role.AGENCY: _EVERY_ROLE,
     Role.AUDITOR: _EVERY_ROLE | {Permission.SEE_HOLDS, Permission.SEE_RECORDS, Permission.SEE_AUDIT},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
@@ -9,6 +10,7 @@ from typing import Literal
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -22,6 +24,7 @@ from hub.console import sessions
 from hub.console.faults import TITLES, Fault, fault
 from hub.console.live import FRESH_S
 from hub.console.protection import Protection
+from hub.console.recognition import bearer, recognise
 from hub.console.rendering import STATIC
 from hub.console.routing import API, mounted
 from hub.console.streams import Streams
@@ -80,8 +83,14 @@ def _telling(console: Console) -> Callable[[Request, Exception], Awaitable[Respo
         if isinstance(error, JisrError):
             # Without the error's text, which may repeat what somebody typed.
             log.error("%s %s: %s", request.method, _route_of(request), type(error).__name__)
+        if not hasattr(request.state, "user"):
+            # Nobody asked yet who it is: there is no such route. The page has a menu for those who are in.
+            with contextlib.suppress(Fault, JisrError):
+                await run_in_threadpool(recognise, console, request)
         visit = Visit(console, request, {})
         answer = _problem(visit, told) if request.url.path.startswith(API) else _page(visit, told)
+        if told.status == 401 and bearer(request) is not None:
+            answer.headers["WWW-Authenticate"] = "Bearer"
         if told.retry_after_s:
             answer.headers["Retry-After"] = str(int(told.retry_after_s) + 1)
         return answer

@@ -32,6 +32,9 @@ ACTIONS = {
     "pause": marked("paused a connector"),
     "resume": marked("resumed a connector"),
     "restart": marked("started a connector anew"),
+    "end-sessions": marked("ended a session"),
+    "make-token": marked("made a token"),
+    "revoke-token": marked("revoked a token"),
 }
 
 

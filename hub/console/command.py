@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import click
 
 from hub.console.application import build_console
+from hub.console.doors import Doors, StoreDoors
+from hub.console.entrance_commands import sessions, token
 from hub.console.languages import load_languages
 from hub.console.live import LiveStatus
 from hub.console.oidc import Provider, ProviderLogin
@@ -28,7 +30,8 @@ from hub.settings import load_settings, read_secret
 _GRACE_S = 3
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -79,6 +82,8 @@ _GRACE_S = 3
     help="The code of the local login; without it one is made and printed.",
 )
 def console(
+    ctx: click.Context,
+    /,
     host: str,
     port: int,
     public_url: str | None,
@@ -86,7 +91,9 @@ def console(
     local_code_file: Path | None,
     **oidc: Any,
 ) -> None:
-    """Serve the console until SIGTERM or SIGINT."""
+    """Serve the console until SIGTERM or SIGINT, or do what the command says."""
+    if ctx.invoked_subcommand is not None:
+        return
     secret = read_secret(secret_file, "JISR_CONSOLE_SECRET_FILE") if secret_file else secrets.token_bytes(32)
     login: ProviderLogin | LocalLogin
     if oidc["oidc_issuer"] is not None:
@@ -103,10 +110,22 @@ def console(
         serve(app, host, port, grace_s=_GRACE_S, server_header=False, stopping=stopping)
 
 
-def make_console(parts: Parts, status: LiveStatus, login: Section, *, secure: bool) -> Console:
+console.add_command(sessions)
+console.add_command(token)
+
+
+def make_console(
+    parts: Parts, status: LiveStatus, login: Section, *, secure: bool, doors: Doors | None = None
+) -> Console:
     """The console's parts, with every section and this way to sign in."""
     return Console(
-        parts, status, load_languages(), load_templates(), sections=(*SECTIONS, login), secure=secure
+        parts,
+        status,
+        load_languages(),
+        load_templates(),
+        sections=(*SECTIONS, login),
+        doors=doors or StoreDoors(parts),
+        secure=secure,
     )
 
 

@@ -24,7 +24,6 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from starlette.responses import RedirectResponse, Response
 
-from hub.console import sessions
 from hub.console.access import Permission, Role, User
 from hub.console.faults import Fault
 from hub.console.languages import marked
@@ -139,7 +138,7 @@ class ProviderLogin:
             token = self._exchange(http, found, code, attempt["verifier"])
             claims = self._claims(http, found, token, attempt["nonce"], int(visit.now))
         user = user_of(claims, self._provider, visit.parts.agreements)
-        sessions.sign_in(visit.request.session, user, visit.now)
+        visit.let_in(user)
         return visit.go(attempt["next"])
 
     def _attempt(self, visit: Visit) -> dict[str, Any]:

@@ -31,14 +31,17 @@ def description(sections: Iterable[Section]) -> dict[str, Any]:
         "info": {
             "title": "Jisr Hub",
             "version": "1",
-            "description": "What the console shows, for programs, by the session of who has signed in.",
+            "description": "What the console shows, for programs, by a token or the session of a person.",
         },
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": COOKIE}},
+            "securitySchemes": {
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
         },
-        "security": [{"session": []}],
+        "security": [{"session": []}, {"token": []}],
     }
 
 
@@ -77,9 +80,9 @@ def _questions(route: Guarded) -> list[dict[str, Any]]:
 
 def _form(route: Guarded) -> dict[str, Any]:
     """What is posted: a form, as pages send it, with the token that this session's forms hold."""
-    asked = (("csrf", "The token that any form of a page holds."), *route.asks)
+    asked = (("csrf", "The token that any form of a page holds. Not with a program's token."), *route.asks)
     fields = {name: {"type": "string", "description": about} for name, about in asked}
-    schema = {"type": "object", "properties": fields, "required": ["csrf"]}
+    schema = {"type": "object", "properties": fields}
     return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}
 
 

@@ -120,7 +120,9 @@ def read(visit: Visit) -> Response:
 async def live(visit: Visit) -> Response:
     """Server-sent events: `seen` with a digest, whenever there is something new to see."""
     user = visit.somebody
-    return visit.streams.stream(user.agency, lambda snapshot: overview(snapshot, user).digest)
+    return visit.streams.stream(
+        user.agency, lambda snapshot: overview(snapshot, user).digest, admitted=visit.is_still_in
+    )
 
 
 SECTION = Section(

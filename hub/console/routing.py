@@ -18,12 +18,13 @@ from starlette.routing import Route
 from hub.console.access import Permission, allowed
 from hub.console.faults import Fault, fault
 from hub.console.languages import marked
+from hub.console.recognition import API, recognise
 from hub.console.visit import Console, Visit, read_form
 from hub.errors import ConfigurationError, JisrError
 
-log = logging.getLogger(__name__)
+__all__ = ["API", "Guarded", "Section", "denied", "mounted"]
 
-API = "/api/v1"
+log = logging.getLogger(__name__)
 
 # Runs in a thread of its own, since the store blocks; an `async def` runs on the event loop.
 Endpoint = Callable[[Visit], Response] | Callable[[Visit], Awaitable[Response]]
@@ -79,6 +80,7 @@ def mounted(console: Console, sections: Iterable[Section]) -> list[Route]:
 def _guard(console: Console, route: Guarded) -> Callable[[Request], Awaitable[Response]]:
     async def guard(request: Request) -> Response:
         form = await read_form(request) if route.method == "POST" else {}
+        await run_in_threadpool(recognise, console, request)
         visit = Visit(console, request, form)
         if not allowed(visit.user, route.permission):
             raise denied(visit)

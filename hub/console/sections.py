@@ -13,6 +13,7 @@ from hub.console import (
     record_search,
     reviews,
     schemas,
+    signed_in,
     signing_in,
     steering,
     topics,
@@ -32,5 +33,6 @@ SECTIONS: tuple[Section, ...] = (
     schemas.SECTION,
     audit.SECTION,
     signing_in.SECTION,
+    signed_in.SECTION,
     openapi.SECTION,
 )

@@ -1,7 +1,7 @@
 """Sessions: who has come in and until when, in a signed cookie; and the token that each form must bring back.
 
-The cookie is signed, not encrypted, and holds no more than the person's own name and role. It cannot be
-called back before its end, so its end is near, and a new secret ends all at once.
+The cookie is signed, not encrypted, and holds no more than the person's own name and role, and the number by
+which the store knows the session: it can be ended there before its time (`hub.console.doors`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _TOKEN_BYTES = 24
 Session = MutableMapping[str, Any]
 
 
-def sign_in(session: Session, user: User, now: float) -> None:
+def sign_in(session: Session, user: User, now: float, number: str) -> None:
     """Begin anew: nothing of what came before, above all no token that somebody may have planted."""
     session.clear()
-    session.update(user=user.kept(), until=now + LASTS_S)
+    session.update(user=user.kept(), until=now + LASTS_S, number=number)
 
 
 def sign_out(session: Session) -> None:

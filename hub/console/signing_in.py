@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from hub.console import sessions
 from hub.console.access import Permission, Role, User
 from hub.console.faults import Fault
 from hub.console.languages import COOKIE, marked
@@ -71,7 +70,7 @@ class LocalLogin:
         except (ConfigurationError, ValueError):
             problem = marked("Give a name and a role, and for the role “Agency” which one.")
             return self._form(visit, target, problem)
-        sessions.sign_in(visit.request.session, user, visit.now)
+        visit.let_in(user)
         return visit.go(target)
 
     def _user(self, visit: Visit) -> User:
@@ -94,7 +93,7 @@ class LocalLogin:
 
 
 def sign_out(visit: Visit) -> Response:
-    sessions.sign_out(visit.request.session)
+    visit.let_out()
     return visit.go("/sign-in")
 
 

@@ -7,6 +7,7 @@ reads slowly misses looks and delays nobody. Everything here runs on one event l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Generic, TypeVar
@@ -27,6 +28,8 @@ MOST = 500
 RETRY_AFTER_S = 60.0
 # A stream ends after so long and the browser asks anew: whoever has lost their role is then let go.
 LASTS_S = 300.0
+# Whose session was called back is noticed after so long; each stream costs the store one question then.
+ADMITTED_S = 10.0
 # What is said while there is nothing to see.
 AWAY = "away"
 
@@ -52,11 +55,14 @@ class Streams(Generic[Seen]):
         self._looked = False
         self._news = asyncio.Event()
 
-    def stream(self, reader: Hashable, digest: Callable[[Seen], str]) -> StreamingResponse:
+    def stream(
+        self, reader: Hashable, digest: Callable[[Seen], str], *, admitted: Callable[[], bool]
+    ) -> StreamingResponse:
         """Events `seen` with the digest of what there is to see, whenever it is another.
 
-        `reader`: those who are alike see alike. Raises 503 when so many are open that nothing would be left
-        for pages.
+        `reader`: those who are alike see alike. `admitted` blocks, and says whether this one may still see
+        anything; while that cannot be known (`JisrError`) nothing but digests is at stake. Raises 503 when so
+        many are open that nothing would be left for pages.
         """
         if self._open >= self._most:
             raise Fault(
@@ -67,13 +73,21 @@ class Streams(Generic[Seen]):
         self._open += 1
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch())
-        return _Stream(self.events(reader, digest), self._leave)
+        return _Stream(self.events(reader, digest, admitted), self._leave)
 
-    async def events(self, reader: Hashable, digest: Callable[[Seen], str]) -> AsyncIterator[str]:
+    async def events(
+        self, reader: Hashable, digest: Callable[[Seen], str], admitted: Callable[[], bool]
+    ) -> AsyncIterator[str]:
         """What one stream says, line by line."""
         last = ""
-        until = asyncio.get_running_loop().time() + LASTS_S
-        while not self._ended and asyncio.get_running_loop().time() < until:
+        clock = asyncio.get_running_loop().time
+        until, asks = clock() + LASTS_S, clock()
+        while not self._ended and clock() < until:
+            if clock() >= asks:
+                with contextlib.suppress(JisrError):
+                    if not await anyio.to_thread.run_sync(admitted):
+                        return
+                asks = clock() + ADMITTED_S
             # Before anything is said: what is new meanwhile is then not slept through.
             news = self._news
             if self._looked:

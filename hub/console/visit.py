@@ -29,6 +29,7 @@ from hub.ops.phrases import Phrase
 from hub.ops.veil import COVER, Veil
 
 if TYPE_CHECKING:
+    from hub.console.doors import Doors
     from hub.console.live import LiveStatus, Snapshot
     from hub.console.routing import Section
     from hub.console.streams import Streams
@@ -38,6 +39,7 @@ MAX_FIELDS = 100
 # A purpose, a reason: so many characters at least, and at most.
 MIN_STATED, MAX_STATED = 8, 500
 _SIGN_IN_TRIES, _REVEALS = (10, 300.0), (30, 600.0)
+_TOKEN_MISSES, _TOKEN_USES = (30, 300.0), (600, 60.0)
 
 
 @dataclass
@@ -49,15 +51,20 @@ class Console:
     languages: Languages
     templates: jinja2.Environment
     sections: Sequence[Section]
+    doors: Doors
     secure: bool = False
     clock: Callable[[], float] = time.time
     sign_in_tries: RateLimit = field(init=False)
     reveals: RateLimit = field(init=False)
+    token_misses: RateLimit = field(init=False)
+    token_uses: RateLimit = field(init=False)
     deciding: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.sign_in_tries = RateLimit(*_SIGN_IN_TRIES, clock=self.clock)
         self.reveals = RateLimit(*_REVEALS, clock=self.clock)
+        self.token_misses = RateLimit(*_TOKEN_MISSES, clock=self.clock)
+        self.token_uses = RateLimit(*_TOKEN_USES, clock=self.clock)
 
 
 class Visit:
@@ -79,9 +86,11 @@ class Visit:
         found: Streams[Snapshot] = self.request.app.state.streams
         return found
 
-    @cached_property
+    @property
     def user(self) -> User | None:
-        return sessions.signed_in(self.request.session, self.now, frozenset(self.parts.agreements))
+        """Who asks, as far as it is known yet (`hub.console.recognition`)."""
+        found: User | None = getattr(self.request.state, "user", None)
+        return found
 
     @property
     def somebody(self) -> User:
@@ -102,6 +111,20 @@ class Visit:
         """A marked message in the reader's language."""
         return self.language.messages.gettext(message)
 
+    def let_in(self, user: User) -> None:
+        """Sign somebody in, by this browser."""
+        number = self.console.doors.begin(user, self.now + sessions.LASTS_S)
+        sessions.sign_in(self.request.session, user, self.now, number)
+
+    def let_out(self) -> None:
+        """Sign out, in the store too: a copy of the cookie is worth nothing then."""
+        self.console.doors.leave(str(self.request.session.get("number", "")))
+        sessions.sign_out(self.request.session)
+
+    def is_still_in(self) -> bool:
+        """Whether who asks may still be answered, in an answer that lasts. Blocks."""
+        return self.console.doors.is_open(str(self.request.session.get("number", "")))
+
     # What was asked
 
     def path(self, name: str) -> str:
@@ -113,6 +136,9 @@ class Visit:
 
     def require_form_token(self) -> None:
         """Raise 403 unless the form was given out to this session: no other site may post in its name."""
+        if getattr(self.request.state, "program", False):
+            # No browser sends a token by itself, so no other site can.
+            return
         if not sessions.is_form_token(self.request.session, self.form.get("csrf", "")):
             raise Fault(403, marked("This form is no longer valid. Reload the page and send it again."))
 

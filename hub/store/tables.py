@@ -174,6 +174,40 @@ audit = Table(
     comment="who saw or decided what, and for which purpose; only ever added to",
 )
 
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("mark", LargeBinary, nullable=False, comment="SHA-256 of the cookie's own number"),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("agency", Text),
+    _now("begun_at"),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Index("ux_console_session_mark", "mark", unique=True),
+    Index("ix_console_session_until", "until"),
+    comment="people in the console: a session that is not here, or has ended, lets nobody in",
+)
+
+console_token = Table(
+    "console_token",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("mark", LargeBinary, nullable=False, comment="SHA-256 of the token"),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("agency", Text),
+    Column("made_by", Text, nullable=False),
+    _now("made_at"),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+    Index("ux_console_token_mark", "mark", unique=True),
+    comment="tokens of programs for the console's API",
+)
+
 hold = Table(
     "hold",
     metadata,

@@ -121,6 +121,7 @@ def pages(hub: OpsHub) -> list[tuple[str, str]]:
         (f"/holds/{Holds(hub.parts).list()[0].id}", "steward"),
         (f"/masses/{Brakes(hub.parts).list()[0].id}", "steward"),
         ("/records", "steward"),
+        ("/sessions", "steward"),
         (f"/records/{hub_name(hub.rows('SELECT entity FROM record LIMIT 1')[0][0])}", "auditor"),
         ("/dead-letters?state=all", "steward"),
         ("/topics/hub.person.golden", "auditor"),

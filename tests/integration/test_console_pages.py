@@ -14,6 +14,7 @@ from starlette.requests import Request
 from support.console import Visitor
 
 from hub.console import overview
+from hub.console.access import Role, User
 from hub.console.application import build_console
 from hub.console.visit import Console, Visit
 from hub.lanes.messages import hub_name
@@ -263,14 +264,16 @@ def test_pages_speak_the_readers_language(
 
 def test_something_new_is_told_to_those_who_watch(hub: OpsHub, console: Console) -> None:
     """What the stream of events says, as far as the first two looks that differ."""
-    user = {"name": "Souad", "account": "souad", "role": "operator", "agency": None}
+    user = User("Souad", "souad", Role.OPERATOR)
+    number = console.doors.begin(user, console.clock() + 100)
     scope = {
         "type": "http",
         "method": "GET",
         "path": "/live",
         "query_string": b"",
         "headers": [],
-        "session": {"user": user, "until": console.clock() + 100},
+        "session": {"user": user.kept(), "until": console.clock() + 100, "number": number},
+        "state": {"user": user},
         "app": build_console(console, b"x" * 32),
     }
 
@@ -287,5 +290,7 @@ def test_something_new_is_told_to_those_who_watch(hub: OpsHub, console: Console)
         return told
 
     one, other = anyio.run(watch)
+    console.doors.leave(number)
+    assert anyio.run(watch) == [], "a session that was called back is told nothing more"
     assert one != other
     assert re.fullmatch(r"event: seen\ndata: [0-9a-f]{16}\n\n", one)

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from hub.console.application import build_console
 from hub.console.command import make_console
+from hub.console.doors import Doors
 from hub.console.live import LiveStatus
 from hub.console.routing import Section
 from hub.console.signing_in import LocalLogin
@@ -20,6 +21,7 @@ from hub.errors import Retriable
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
 from hub.settings import HubSettings
+from support.doors import MemoryDoors
 
 ROOT = Path(__file__).parents[2]
 CODE = "the code of the tests"
@@ -80,11 +82,14 @@ def console_of(
     *,
     secure: bool = False,
     open_log: Callable[[], LogReader] | None = None,
+    doors: Doors | None = None,
 ) -> Iterator[Console]:
     """The console as `jisr console` makes it, with further sections."""
     status = LiveStatus(parts, open_log)
     try:
-        made = make_console(parts, status, LOGIN.section(), secure=secure)
+        # Where there is no Kafka to try, there is no store either.
+        doors = doors or (MemoryDoors() if open_log is away else None)
+        made = make_console(parts, status, LOGIN.section(), secure=secure, doors=doors)
         made.sections = (*made.sections, *more)
         yield made
     finally:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from support.console import CODE, LOGIN, ROOT, Visitor, away, console_of, contracts, form_token, visiting
+from support.doors import MemoryDoors
 
 from hub.cli import jisr
 from hub.console import sessions
@@ -190,7 +191,7 @@ def test_a_session_that_nobody_signed_is_none(visitor: Visitor) -> None:
 )
 def test_a_session_of_somebody_who_cannot_be_is_none(changed: dict[str, Any]) -> None:
     session: dict[str, Any] = {}
-    sessions.sign_in(session, User("Souad", "souad", Role.OPERATOR), 0)
+    sessions.sign_in(session, User("Souad", "souad", Role.OPERATOR), 0, "number")
     agencies = frozenset({"ads"})
     assert sessions.signed_in(session, 1, agencies) is not None
     session["user"] = {**session["user"], **changed}
@@ -286,7 +287,7 @@ def test_programs_are_told_in_json(visitor: Visitor) -> None:
 
 
 def test_kafka_that_is_away_is_said_and_not_asked_by_everybody(parts: Parts) -> None:
-    with console_of(parts) as console, visiting(console) as visitor:
+    with console_of(parts, doors=MemoryDoors()) as console, visiting(console) as visitor:
         visitor.enter("operator")
         for path in ("/", "/api/v1/overview"):
             answer = visitor.get(path)

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from support.console import Visitor, away, contracts, visiting
+from support.doors import MemoryDoors
 from support.oidc import Insisting, agreed, registered, serving
 
 from hub.cli import jisr
@@ -67,7 +68,9 @@ def provider(served: tuple[str, Insisting], insisting: Insisting) -> Provider:
 
 @pytest.fixture
 def console(parts: Parts, provider: Provider) -> Console:
-    return make_console(parts, LiveStatus(parts, away), ProviderLogin(provider).section(), secure=False)
+    return make_console(
+        parts, LiveStatus(parts, away), ProviderLogin(provider).section(), secure=False, doors=MemoryDoors()
+    )
 
 
 @pytest.fixture
@@ -256,7 +259,9 @@ def test_a_provider_that_is_away_or_another_is_said_and_lets_nobody_in(
 ) -> None:
     for issuer in ("http://127.0.0.1:9", f"{provider.issuer}/"):
         login = ProviderLogin(Provider(issuer, "id", "secret", URL))
-        made = make_console(parts, LiveStatus(parts, away), login.section(), secure=False)
+        made = make_console(
+            parts, LiveStatus(parts, away), login.section(), secure=False, doors=MemoryDoors()
+        )
         with visiting(made) as visitor:
             answer = visitor.get("/sign-in/begin")
             assert answer.status_code == 503

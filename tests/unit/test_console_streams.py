@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from hub.console import streams as console_streams
 from hub.console.faults import Fault
 from hub.console.streams import Streams
 from hub.errors import Retriable
@@ -44,7 +45,7 @@ def play(act: Callable[[], Awaitable[None]]) -> None:
 
 
 def begin(streams: Streams[int], scene: Scene, reader: str | None = None) -> AsyncIterator[str]:
-    return streams.stream(reader, scene.digest).body_iterator  # type: ignore[return-value]
+    return streams.stream(reader, scene.digest, admitted=lambda: True).body_iterator  # type: ignore[return-value]
 
 
 async def following(events: AsyncIterator[str]) -> str:
@@ -97,9 +98,9 @@ def test_beyond_a_limit_a_stream_is_refused_until_another_ends() -> None:
     async def act() -> None:
         scene = Scene()
         streams = Streams(scene.look, every_s=0.01, most=2)
-        opened = [streams.stream(None, scene.digest) for _ in range(2)]
+        opened = [streams.stream(None, scene.digest, admitted=lambda: True) for _ in range(2)]
         with pytest.raises(Fault) as refused:
-            streams.stream(None, scene.digest)
+            streams.stream(None, scene.digest, admitted=lambda: True)
         assert (refused.value.status, refused.value.retry_after_s) == (503, 60.0)
 
         async def gone() -> dict[str, str]:
@@ -110,10 +111,24 @@ def test_beyond_a_limit_a_stream_is_refused_until_another_ends() -> None:
 
         # Its browser has left before anything was said.
         await opened[0]({"type": "http", "asgi": {"version": "3.0"}}, gone, send)  # type: ignore[arg-type]
-        streams.stream(None, scene.digest)
+        streams.stream(None, scene.digest, admitted=lambda: True)
         with pytest.raises(Fault):
-            streams.stream(None, scene.digest)
+            streams.stream(None, scene.digest, admitted=lambda: True)
         streams.end()
+
+    play(act)
+
+
+def test_who_is_not_admitted_any_more_is_told_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console_streams, "ADMITTED_S", 0.0)
+    answers = [True, True, False]
+
+    async def act() -> None:
+        scene = Scene()
+        streams = Streams(scene.look, every_s=0.01)
+        one = streams.stream(None, scene.digest, admitted=lambda: answers.pop(0))
+        assert [line async for line in one.body_iterator]
+        assert answers == []
 
     play(act)
 
@@ -122,7 +137,7 @@ def test_nobody_looks_while_no_stream_is_open() -> None:
     async def act() -> None:
         scene = Scene()
         streams = Streams(scene.look, every_s=0.01)
-        only = streams.stream(None, scene.digest)
+        only = streams.stream(None, scene.digest, admitted=lambda: True)
         assert await following(only.body_iterator) == "1"  # type: ignore[arg-type]
         only._leave()  # type: ignore[attr-defined]
         before = scene.looks
@@ -143,6 +158,6 @@ def test_at_the_end_all_streams_end_and_none_begins() -> None:
         streams.end()
         assert set(await asyncio.gather(*waiting)) == {"the end"}
         with pytest.raises(Fault):
-            streams.stream(None, scene.digest)
+            streams.stream(None, scene.digest, admitted=lambda: True)
 
     play(act)
