@@ -10,11 +10,13 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from hub.cli import jisr
 from hub.contracts.agreements import load_agreements
 from hub.contracts.records import Catalogue
+from hub.errors import ConfigurationError
 from hub.settings import HubSettings
 
 ROOT = Path(__file__).parents[2]
@@ -37,11 +39,13 @@ def variables(service: dict[str, Any]) -> set[str]:
 
 def told(command: list[str]) -> tuple[set[str], set[str]]:
     """(settings that a command knows, settings that it cannot do without)."""
-    if command[:2] != ["jisr", "hub"]:
-        return known_options(command)
+    known, required = known_options(command)
+    if command[1] not in ("hub", "console"):
+        return known, required
     fields = HubSettings.model_fields
     names = {name: f"JISR_{name.upper()}" for name in fields}
-    return set(names.values()), {names[name] for name, field in fields.items() if field.is_required()}
+    needed = {names[name] for name, field in fields.items() if field.is_required()}
+    return known | set(names.values()), required | needed
 
 
 def known_options(command: list[str]) -> tuple[set[str], set[str]]:
@@ -118,7 +122,8 @@ def test_no_password_stands_in_the_file() -> None:
     for name, service in SERVICES.items():
         for variable in service.get("environment", {}):
             if re.search(r"PASSWORD|SECRET|TOKEN|KEY|_URL|DATABASE$", variable):
-                assert variable.endswith("_FILE") or variable == "JISR_REGISTRY_URL", f"{name}: {variable}"
+                plain = ("JISR_REGISTRY_URL", "JISR_CONSOLE_PUBLIC_URL")
+                assert variable.endswith("_FILE") or variable in plain, f"{name}: {variable}"
 
 
 def test_every_secret_is_declared_made_and_kept_out_of_git(tmp_path: Path) -> None:
@@ -146,7 +151,11 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
 def test_networks_keep_agencies_apart_and_let_nothing_out() -> None:
     networks = COMPOSE["networks"]
     assert [name for name, it in networks.items() if not it.get("internal")] == ["edge"]
-    assert [name for name, it in SERVICES.items() if "edge" in it["networks"]] == ["prometheus", "grafana"]
+    assert [name for name, it in SERVICES.items() if "edge" in it["networks"]] == [
+        "console",
+        "prometheus",
+        "grafana",
+    ]
     for service in CONNECTORS.values():
         assert "store" not in service["networks"]
     own = [set(service["networks"]) - {"bus"} for service in CONNECTORS.values()]
@@ -163,7 +172,48 @@ def test_prometheus_looks_at_every_part_that_goes_on_running() -> None:
         for those in job["static_configs"]
         for target in those["targets"]
     }
-    assert targets == {name for name, service in OURS.items() if service["restart"] != "no"}
+    # The console counts nothing: what it shows, workers and connectors tell Prometheus themselves.
+    assert targets == {name for name, it in OURS.items() if it["restart"] != "no"} - {"console"}
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({}, "configure OIDC"),
+        ({"JISR_CONSOLE_OIDC_ISSUER": "https://id.example.ma"}, "JISR_CONSOLE_OIDC_CLIENT_ID"),
+        (
+            {
+                "JISR_CONSOLE_OIDC_ISSUER": "https://id.example.ma",
+                "JISR_CONSOLE_OIDC_CLIENT_ID": "console",
+            },
+            "holds fewer than 16 bytes",
+        ),
+        (
+            {
+                "JISR_CONSOLE_OIDC_ISSUER": "https://id.example.ma",
+                "JISR_CONSOLE_OIDC_CLIENT_ID": "console",
+                "secret": "given by the provider",
+            },
+            "console's public URL",
+        ),
+    ],
+)
+def test_the_console_refuses_to_start_without_a_provider(
+    tmp_path: Path, given: dict[str, str], complaint: str
+) -> None:
+    """As the file starts it, with the variables of whoever runs compose, who may have set none."""
+    assert SERVICES["console"]["profiles"] == ["console"]
+    subprocess.run([ROOT / "deploy/docker/secrets", tmp_path], check=True, capture_output=True)
+    if "secret" in given:
+        (tmp_path / "console-client-secret").write_text(given["secret"])
+    environment = {}
+    for name, value in SERVICES["console"]["environment"].items():
+        found = re.fullmatch(r"\$\{(\w+):-}", value)
+        outside = given.get(found[1], "") if found else value
+        environment[name] = outside.replace("/run/secrets", str(tmp_path))
+    result = CliRunner(env=environment).invoke(jisr, SERVICES["console"]["command"][1:])
+    assert isinstance(result.exception, ConfigurationError)
+    assert complaint in str(result.exception)
 
 
 def test_what_a_service_waits_for_is_there() -> None:
