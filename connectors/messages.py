@@ -61,6 +61,7 @@ class Writer:
             "removed": change.removed,
             "record": change.values or None,
             "entity": change.entity,
+            "actor": change.actor,
         }
         token = record_token(self._key, change.record_type, change.local_id)
         headers = self._headers(

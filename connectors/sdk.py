@@ -27,6 +27,7 @@ class Change:
 
     `values` holds normalised contract values (`hub.contracts.values.normalise`) of the fields in
     `changed` and `stale`; a field merged by union lists the elements added, `removed` those taken away.
+    `actor`: the account at the agency that made it, 200 characters at most; None where that is not known.
     """
 
     event_id: str
@@ -41,6 +42,7 @@ class Change:
     values: dict[str, Any] = field(default_factory=dict)
     removed: dict[str, list[str]] = field(default_factory=dict)
     entity: str | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

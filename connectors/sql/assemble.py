@@ -17,6 +17,9 @@ from hub.core import stamps
 # How long a form that was opened before the hub's write may still come back as it was (R13).
 STALE_WINDOW_MS = 15 * 60 * 1000
 
+# Characters of an actor's name; the hub takes no more.
+MOST_ACTOR = 200
+
 # What the sink did to a whole record, and the hub is to be told.
 _BY_SINK = {LINK: "link", UNLINK: "unlink"}
 
@@ -36,6 +39,7 @@ class Edit:
     old: dict[int, Image | None] = field(default_factory=dict)
     new: dict[int, Image | None] = field(default_factory=dict)
     entity: str | None = None
+    actor: str | None = None
 
     def add(self, row: Captured) -> None:
         self.known = max(self.known, row.known)
@@ -51,7 +55,8 @@ def group(rows: Iterable[Captured]) -> list[Edit]:
     """Edits in the order of their first row; rows of a truncated table are left out.
 
     A delete ends an edit, so that a key used again in the same transaction is a second one (R14). Rows
-    of a part that come before the main row's insert belong to that insert.
+    of a part that come before the main row's insert belong to that insert. What different actors did are
+    different edits: each can be taken back without the other's.
     """
     edits: list[Edit] = []
     latest: dict[tuple[str, str], Edit] = {}
@@ -61,7 +66,7 @@ def group(rows: Iterable[Captured]) -> list[Edit]:
         key = (row.record, row.local_id)
         edit = latest.get(key)
         if edit is None or not _continues(edit, row):
-            edit = Edit(row.record, row.local_id, row.txid, row.incarnation, row.seq)
+            edit = Edit(row.record, row.local_id, row.txid, row.incarnation, row.seq, actor=row.actor)
             edits.append(edit)
             latest[key] = edit
         if row.op in _BY_SINK:
@@ -75,9 +80,12 @@ def group(rows: Iterable[Captured]) -> list[Edit]:
 def _continues(edit: Edit, row: Captured) -> bool:
     if row.txid != edit.txid or row.op in _BY_SINK or edit.operation in _BY_SINK.values():
         return False
-    # After a delete, parts that vanish with their record are its; a new main row, or a part that
-    # appears, begins the key's next life.
-    return edit.operation != "delete" or (row.part > 0 and row.op != INSERT)
+    if edit.operation == "delete":
+        # Parts that vanish with their record are its; a new main row, or a part that appears, begins the
+        # key's next life.
+        return row.part > 0 and row.op != INSERT
+    # A part whose table names nobody goes with its record.
+    return row.actor == edit.actor or (row.part > 0 and row.actor is None)
 
 
 @dataclass(slots=True)
@@ -107,6 +115,7 @@ def assemble(
         stamp=stamp,
         incarnation=edit.incarnation,
         entity=edit.entity or shadow.entity,
+        actor=_account(edit.actor),
     )
     if edit.operation in ("link", "unlink", "delete"):
         return Assembled(change)
@@ -118,6 +127,12 @@ def assemble(
     if edit.operation == "update" and not change.changed and not change.stale:
         result.change = None
     return result
+
+
+def _account(actor: str | None) -> str | None:
+    """As the hub takes it: whatever stands there must not keep the change itself from being read."""
+    text = "".join(filter(str.isprintable, actor or "")).strip()
+    return text[:MOST_ACTOR] or None
 
 
 def _compare(

@@ -70,7 +70,8 @@ def _named(table: TableMap) -> list[tuple[str, Place]]:
     named: list[tuple[str, Place]] = [(table.key, table.key_at)]
     named += [(column, item.at) for item in table.fields for column in item.columns]
     named += [(join.column, join.at) for join in table.joined]
-    named += [(column, table.at) for column in (*table.fixed, *filter(None, [table.modified_at]))]
+    told = filter(None, [table.modified_at, table.actor])
+    named += [(column, table.at) for column in (*table.fixed, *told)]
     return named
 
 

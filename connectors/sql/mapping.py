@@ -59,7 +59,8 @@ class TableMap:
 
     `key` is the main table's primary key, or a part's foreign key to it; `generated` is `uuid` where
     neither the database nor the agency makes keys. `fixed` are columns that tell these rows from others
-    in the same table, and are set in rows made here.
+    in the same table, and are set in rows made here. `actor` is the column in which the agency's programs
+    note who wrote the row.
     """
 
     part: int
@@ -69,6 +70,7 @@ class TableMap:
     joined: tuple[JoinMap, ...] = ()
     fixed: MappingType[str, str] = dataclasses.field(default_factory=dict)
     modified_at: str | None = None
+    actor: str | None = None
     generated: str | None = None
     at: Place = NOWHERE
     key_at: Place = NOWHERE

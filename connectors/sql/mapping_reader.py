@@ -28,7 +28,7 @@ from hub.contracts.topics import agency_name
 from hub.errors import ConfigurationError
 
 _FIELD_KEYS = ("column", "columns", "codes", "format", "separator", "lengths", "prefix", "strip", "upper")
-_TABLE_KEYS = ("table", "key", "joins", "modified_at", "fields", "joined", "fixed")
+_TABLE_KEYS = ("table", "key", "joins", "modified_at", "actor", "fields", "joined", "fixed")
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ class _Reader:
             self.complain(node, "joined", "joined: a list expected")
             joined = []
         modified_at = self.text(node, "modified_at") if "modified_at" in node else None
+        actor = self.text(node, "actor") if "actor" in node else None
         return TableMap(
             part=part,
             table=self.text(node, "table"),
@@ -159,6 +160,7 @@ class _Reader:
             joined=tuple(self.join(joined, position) for position in range(len(joined))),
             fixed={str(k): code_text(v) for k, v in self.section(node, "fixed", "columns").items()},
             modified_at=modified_at,
+            actor=actor,
             generated=generated,
             at=place(node, "table"),
             key_at=place(node, key_name),

@@ -104,6 +104,8 @@ def capture_statements(
         extra=_texts([name for name in _needed(table) if name not in table.columns]),
         old_found_in=_found_fixed("old_found", table),
         new_found_in=_found_fixed("new_found", table),
+        # By its name as a text: a column that is gone must not fail the whole capture.
+        written_by=f"to_jsonb(NEW) ->> {literal(table.actor)}" if table.actor else "NULL",
     )
     return [
         _FUNCTION.format(function=function, body=_dollar(truncate + filled)),
@@ -184,7 +186,7 @@ _TRUNCATE = """
 DECLARE
   old_key text; new_key text; old_row jsonb; new_row jsonb; old_found jsonb; new_found jsonb;
   at_ms bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
-  seen_known bigint; life integer; gone boolean; n bigint; reading bigint; cap bigint;
+  seen_known bigint; life integer; gone boolean; n bigint; reading bigint; cap bigint; actor text;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     BEGIN
@@ -229,6 +231,17 @@ _COMMON = """
   END IF;
 """
 
+# Who did it, the most particular first: what the application says of its transaction, what it notes in the
+# row, the role that it has taken on, the account that it signed in with. `current_user` is the function's
+# owner here. The column does not tell who deletes the row.
+_ACTOR = """
+    IF TG_OP <> 'DELETE' THEN
+      actor := nullif({written_by}, '');
+    END IF;
+    actor := coalesce(nullif(current_setting('jisr.actor', true), ''), actor,
+      nullif(current_setting('role', true), 'none'), session_user::text);
+"""
+
 # Capture never fails the agency's own write: what goes wrong leaves the row marked, or at least a warning.
 _OR_DIRTY = """  EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'jisr: a change was not captured, its row is marked dirty: %', SQLERRM;
@@ -247,8 +260,8 @@ END jisr
 _BODY = (
     "  BEGIN"
     + _COMMON
-    + """
-    SELECT s.read_seq, s.cap INTO reading, cap FROM {jisr}state s;
+    + _ACTOR
+    + """    SELECT s.read_seq, s.cap INTO reading, cap FROM {jisr}state s;
     n := nextval({sequence});
     IF old_key IS NOT NULL AND old_key IS DISTINCT FROM new_key THEN
       INSERT INTO {jisr}shadow AS s (record, local_id, incarnation, deleted, created_by_hub, known, last,
@@ -262,7 +275,7 @@ _BODY = (
           ON CONFLICT (record, local_id, incarnation) DO UPDATE SET times = d.times + 1;
       ELSE
         INSERT INTO {jisr}changes VALUES (n, pg_current_xact_id()::text::bigint, {record}, {part}, old_key,
-          'D', life, seen_known, at_ms, old_row, NULL);
+          'D', life, seen_known, at_ms, old_row, NULL, actor);
         n := nextval({sequence});
       END IF;
     END IF;
@@ -279,10 +292,10 @@ _BODY = (
           ON CONFLICT (record, local_id, incarnation) DO UPDATE SET times = d.times + 1;
       ELSIF old_key IS NOT DISTINCT FROM new_key THEN
         INSERT INTO {jisr}changes VALUES (n, pg_current_xact_id()::text::bigint, {record}, {part}, new_key,
-          'U', coalesce(life, 0), coalesce(seen_known, 0), at_ms, old_row, new_row);
+          'U', coalesce(life, 0), coalesce(seen_known, 0), at_ms, old_row, new_row, actor);
       ELSE
         INSERT INTO {jisr}changes VALUES (n, pg_current_xact_id()::text::bigint, {record}, {part}, new_key,
-          'I', coalesce(life, 0), coalesce(seen_known, 0), at_ms, NULL, new_row);
+          'I', coalesce(life, 0), coalesce(seen_known, 0), at_ms, NULL, new_row, actor);
       END IF;
     END IF;
 """
@@ -293,8 +306,8 @@ _BODY = (
 _PART_BODY = (
     "  BEGIN"
     + _COMMON
-    + """
-    SELECT s.read_seq, s.cap INTO reading, cap FROM {jisr}state s;
+    + _ACTOR
+    + """    SELECT s.read_seq, s.cap INTO reading, cap FROM {jisr}state s;
     n := nextval({sequence});
     IF n - reading > cap THEN
       INSERT INTO {jisr}dirty AS d SELECT {record}, k, -1, 1
@@ -302,11 +315,12 @@ _PART_BODY = (
         ON CONFLICT (record, local_id, incarnation) DO UPDATE SET times = d.times + 1;
       RETURN NULL;
     END IF;
-    INSERT INTO {jisr}changes (txid, record, part, local_id, op, incarnation, known, clock_ms, old, new)
+    INSERT INTO {jisr}changes (txid, record, part, local_id, op, incarnation, known, clock_ms, old, new,
+        actor)
       SELECT pg_current_xact_id()::text::bigint, {record}, {part}, k.key, k.op,
           -- A part that vanishes with its record belongs to the life that just ended.
           coalesce(CASE WHEN s.deleted THEN s.incarnation - 1 ELSE s.incarnation END, 0),
-          coalesce(s.known, 0), at_ms, k.old, k.new
+          coalesce(s.known, 0), at_ms, k.old, k.new, actor
         FROM (
           SELECT old_key AS key, 'D' AS op, old_row AS old, NULL::jsonb AS new
             WHERE old_key IS NOT NULL AND old_key IS DISTINCT FROM new_key

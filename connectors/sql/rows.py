@@ -22,7 +22,7 @@ class Captured:
     """One row of `jisr_changes`: what a trigger saw of one row of one table.
 
     `known` is the highest stamp that the shadow knew when the row changed (R10); `clock_ms` the
-    database's clock. `txid` is 0 where the database has none.
+    database's clock. `txid` is 0 where the database has none. `actor`: the account that did it.
     """
 
     seq: int
@@ -36,6 +36,7 @@ class Captured:
     clock_ms: int
     old: Columns | None
     new: Columns | None
+    actor: str | None = None
 
 
 @dataclass(slots=True)

@@ -145,6 +145,8 @@ class _Statements:
             now=NOW_MS,
             old=image(old, columns) if old else "NULL",
             new=image(new, columns) if new else "NULL",
+            # The row tells who wrote it, not who deletes it.
+            actor=f"CAST(NEW.{quoted(self.table.actor)} AS TEXT)" if new and self.table.actor else "NULL",
             when=when,
             full=_FULL,
             mark=f"record = {self.record} AND local_id = {key} AND incarnation = {life}",
@@ -159,8 +161,8 @@ _NOTE = """
   INSERT INTO jisr_dirty (record, local_id, incarnation, times)
     SELECT {record}, {key}, {life}, 1
      WHERE ({when}) AND {full} AND NOT EXISTS (SELECT 1 FROM jisr_dirty WHERE {mark});
-  INSERT INTO jisr_changes (txid, record, part, local_id, op, incarnation, known, clock_ms, old, new)
-    SELECT 0, {record}, {part}, {key}, '{op}', {life}, {known}, {now}, {old}, {new}
+  INSERT INTO jisr_changes (txid, record, part, local_id, op, incarnation, known, clock_ms, old, new, actor)
+    SELECT 0, {record}, {part}, {key}, '{op}', {life}, {known}, {now}, {old}, {new}, {actor}
      WHERE ({when}) AND NOT {full};
 """
 _NEW_LIFE = """

@@ -11,11 +11,11 @@ from connectors.sql.rows import Captured, EntityRow, Shadow
 from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
 
 READ_QUEUE = """
-SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new
+SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new, actor
   FROM {changes} WHERE seq > :floor ORDER BY seq LIMIT :limit
 """
 PENDING = """
-SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new
+SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new, actor
   FROM {changes} WHERE record = :record AND local_id IN_LIST(:ids) ORDER BY seq
 """
 _QUEUED = "SELECT local_id FROM {changes} WHERE record = :record AND local_id IN_LIST(:ids)"

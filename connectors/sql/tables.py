@@ -32,6 +32,7 @@ CHANGES = Bookkeeping(
         "clock_ms": "bigint",
         "old": "json",
         "new": "json",
+        "actor": "text",
     },
     key=("seq",),
     serial="seq",

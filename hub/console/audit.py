@@ -28,6 +28,7 @@ ACTIONS = {
     "redrive": marked("took in again"),
     "discard": marked("discarded"),
     "undo": marked("took back"),
+    "actors": marked("looked at who said how much"),
     "retire": marked("settled an agency's leaving"),
     "pause": marked("paused a connector"),
     "resume": marked("resumed a connector"),

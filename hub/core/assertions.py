@@ -8,7 +8,7 @@ with the latest (stamp, present) said of it, so that an agency asserts its own a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -34,6 +34,7 @@ class Change(msgspec.Struct, kw_only=True):
     `stamp`: as the source gave it; `effective`: what its values are ranked by, held back to the bound on
     skew, or a snapshot's modification time. `entity`: the founding record's id, where the source says
     that it stands for that entity. `withheld`: fields that the agency may not assert; they are not here.
+    `actor`: the account at the agency that made it, where known; it decides nothing.
     """
 
     key: RecordKey
@@ -48,6 +49,7 @@ class Change(msgspec.Struct, kw_only=True):
     entity: bytes | None = None
     withheld: tuple[str, ...] = ()
     confirmed: bool = False
+    actor: str | None = None
 
 
 class Assertions(msgspec.Struct, array_like=True):
@@ -121,12 +123,18 @@ class Replaced(NamedTuple):
     """An assertion beside which another of the same record and field stands: what undoing goes back to.
 
     Of a field merged by union `element` is set, and `value` is empty bytes for present, None for absent.
+    With an `actor` it is one that this actor made, whether it stands or not: the state itself does not tell
+    who made what. A deletion has the field `DELETION`.
     """
 
     field: str
     stamp: int
     value: bytes | None
     element: bytes | None = None
+    actor: str | None = None
+
+
+DELETION = ""
 
 
 def absorb(
@@ -134,13 +142,16 @@ def absorb(
 ) -> set[str]:
     """Join `change` into `state` (in place); return the fields on which it now stands.
 
-    `replaced` gets what does not stand any more, or never did: the lesser of each two assertions.
+    `replaced` gets what does not stand any more, or never did: the lesser of each two assertions; and all
+    that the change asserts, where it names its actor.
     Of an immutable field the first assertion stands, of any other the latest. An insert or a snapshot
     never asserts null, so a sparse newcomer erases nobody (R11). A deletion ends
     the incarnation for good; what it asserted is kept as evidence of who it was (R14, R15).
     """
     state.born = min(state.born or change.stamp, change.stamp)
     state.seen = max(state.seen, change.stamp)
+    if replaced is not None and change.actor is not None:
+        replaced += _authored(change)
     if change.operation in ("delete", "unlink"):
         state.ended = max(state.ended, change.stamp)
         state.asserts.returned = state.asserts.returned or change.operation == "unlink"
@@ -149,17 +160,34 @@ def absorb(
         # Only a row that was made for the entity is tied to it; an edit may name its entity, but who its row
         # is remains a matter of evidence. The greatest, so that the order in which they come does not matter.
         state.linked = max(state.linked or b"", change.entity)
-    asserts_null = change.operation == "update"
     taken = {
         name
-        for name, value in change.values.items()
-        if (value is not None or asserts_null)
-        and _take(policy.fields[name].merge, state, name, (change.effective, value), replaced)
+        for name, value in _asserted(change)
+        if _take(policy.fields[name].merge, state, name, (change.effective, value), replaced)
     }
     for name in change.added.keys() | change.removed.keys():
         if _take_elements(state, change, name, replaced):
             taken.add(name)
     return taken
+
+
+def _asserted(change: Change) -> Iterator[tuple[str, bytes | None]]:
+    asserts_null = change.operation == "update"
+    return ((n, value) for n, value in change.values.items() if value is not None or asserts_null)
+
+
+def _authored(change: Change) -> Iterator[Replaced]:
+    """All that a change asserts, with its actor."""
+    actor, stamp = change.actor, change.effective
+    if change.operation in ("delete", "unlink"):
+        yield Replaced(DELETION, change.stamp, None, None, actor)
+        return
+    for name, value in _asserted(change):
+        yield Replaced(name, stamp, value, None, actor)
+    for present, lists in ((b"", change.added), (None, change.removed)):
+        for name, elements in lists.items():
+            for element in elements:
+                yield Replaced(name, stamp, present, element, actor)
 
 
 def _take(

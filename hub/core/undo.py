@@ -1,6 +1,7 @@
 """Taking back what a record has asserted within a span of time: earlier assertions stand again. Pure.
 
-For this the lesser of each two assertions of a record and field is kept for some days. What is withdrawn
+For this the lesser of each two assertions of a record and field is kept for some days, and who made which,
+where an agency tells. An assertion is its field, stamp and value: made by two it is one. What is withdrawn
 leaves a mark in the record's state, so that it does not come again with a message that is read twice; the
 marks are part of the state, and go wherever it goes (R31).
 """
@@ -8,24 +9,30 @@ marks are part of the state, and go wherever it goes (R31).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
-from hub.core.assertions import Change, RecordState, Replaced, supersedes
+from hub.core.assertions import DELETION, Change, RecordState, Replaced, supersedes
 from hub.core.policy import TypePolicy
 
 
 @dataclass(frozen=True)
 class Span:
-    """Stamps from `since` to `until`, both included: when it was said, by the agency's clock."""
+    """Stamps from `since` to `until`, both included: when it was said, by the agency's clock. Of all, or of
+    one `actor`."""
 
     since: int
     until: int
+    actor: str | None = None
 
-    def holds(self, stamp: int) -> bool:
+    def within(self, stamp: int) -> bool:
         return self.since <= stamp <= self.until
+
+    def holds(self, one: Replaced) -> bool:
+        return self.within(one.stamp) and self.actor in (None, one.actor)
 
 
 @dataclass
@@ -70,7 +77,7 @@ def standing(state: RecordState, change: Change) -> Change:
     )
 
 
-def withdraw(policy: TypePolicy, state: RecordState, kept: Iterable[Replaced], span: Span) -> Withdrawn:
+def withdraw(policy: TypePolicy, state: RecordState, kept: Collection[Replaced], span: Span) -> Withdrawn:
     """Withdraw what `state` asserted within `span`, in place; `kept`: its assertions that do not stand.
 
     Afterwards it asserts what it would if those had never been said. Doing it again changes nothing.
@@ -79,15 +86,38 @@ def withdraw(policy: TypePolicy, state: RecordState, kept: Iterable[Replaced], s
     said: dict[tuple[str, bytes | None], list[Replaced]] = {}
     for one in (*_current(state), *kept):
         said.setdefault((one.field, one.element), []).append(one)
+    ends = said.pop((DELETION, None), [])
     for (name, element), those in said.items():
         _withdraw_one(policy, state, name, element, those, span, done)
     for name, stamps in list(state.asserts.rewrites.items()):
         # Answers to edits that never were do not make a dispute (R19).
-        state.asserts.rewrites[name] = [stamp for stamp in stamps if not span.holds(stamp)]
-    if state.ended and span.holds(state.ended) and not state.asserts.returned:
-        done.deleted = state.ended
+        theirs = {one.stamp for one in kept if one.field == name and span.holds(one)}
+        never = [s for s in stamps if span.within(s) and (span.actor is None or s in theirs)]
+        state.asserts.rewrites[name] = [stamp for stamp in stamps if stamp not in never]
+    _withdraw_deletion(state, ends, span, done)
     done.gone -= done.back
     return done
+
+
+def _withdraw_deletion(state: RecordState, ends: list[Replaced], span: Span, done: Withdrawn) -> None:
+    marks = state.asserts.withdrawn.get(DELETION, [])
+    last = {mark(end) for end in ends if span.holds(end) and end.stamp == state.ended} - set(marks)
+    if last and not state.asserts.returned:
+        # It ended this life all the same: the next one goes on for it.
+        state.asserts.withdrawn[DELETION] = sorted({*marks, *last})
+        done.deleted = state.ended
+
+
+def actors(state: RecordState, kept: Collection[Replaced], span: Span) -> Counter[str | None]:
+    """How many assertions and deletions of `span` each actor made that are not taken back; None: not told."""
+    made: dict[tuple[str, bytes], set[str | None]] = {}
+    for one in (*_current(state), *kept):
+        if span.holds(one) and mark(one) not in state.asserts.withdrawn.get(one.field, ()):
+            made.setdefault((one.field, mark(one)), set()).add(one.actor)
+    counts: Counter[str | None] = Counter()
+    for those in made.values():
+        counts.update(those - {None} or {None})
+    return counts
 
 
 def _current(state: RecordState) -> Iterator[Replaced]:
@@ -96,6 +126,8 @@ def _current(state: RecordState) -> Iterator[Replaced]:
     for name, elements in state.asserts.unions.items():
         for element, (stamp, present) in elements.items():
             yield Replaced(name, stamp, b"" if present else None, element)
+    if state.ended and not state.asserts.returned:
+        yield Replaced(DELETION, state.ended, None)
 
 
 def _withdraw_one(
@@ -108,12 +140,12 @@ def _withdraw_one(
     done: Withdrawn,
 ) -> None:
     marks = state.asserts.withdrawn.get(name, [])
-    gone = {mark(one) for one in those if span.holds(one.stamp)} - set(marks)
+    gone = {mark(one) for one in those if span.holds(one)} - set(marks)
     if not gone:
         return
     state.asserts.withdrawn[name] = sorted({*marks, *gone})
     done.marked += len(gone)
-    left = [one for one in those if mark(one) not in gone and mark(one) not in marks]
+    left = [one._replace(actor=None) for one in those if mark(one) not in {*gone, *marks}]
     before = _standing_now(state, name, element)
     best = _best(policy.fields[name].merge, left)
     _put(state, name, element, best)

@@ -102,6 +102,7 @@ class Reading:
             event_id=raw.event_id,
             entity=self._entity(agency, raw.entity),
             withheld=tuple(name for name in spoken if name not in publishes),
+            actor=raw.actor,
         )
         change.values = _canonical(specs, raw.values, publishes)
         change.stale = _canonical(specs, raw.stale, publishes)
@@ -119,7 +120,10 @@ class Reading:
 
 
 def _check_header(raw: RawChange, message: Message) -> None:
-    for name, text in (("local_id", raw.local_id), ("event_id", raw.event_id)):
+    named = [("local_id", raw.local_id), ("event_id", raw.event_id)]
+    if raw.actor is not None:
+        named.append(("actor", raw.actor))
+    for name, text in named:
         if not text or len(text) > MAX_ID or "\x00" in text:
             raise SkipRecord("invalid_value", f"{name}: 1 to {MAX_ID} characters expected", name)
     if raw.incarnation < 0 or raw.incarnation >= 2**31:

@@ -1,4 +1,7 @@
-"""Taking back what an agency said within a span of time: shown first, then done, in parts (R8, R15)."""
+"""Taking back what an agency, or one account there, said within a span of time (R8, R15).
+
+It is shown first, then done, in parts.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from dataclasses import dataclass, field
 
 from hub.core import stamps
 from hub.core.projection import UPSERT
-from hub.core.undo import Span, Withdrawn, withdraw
+from hub.core.undo import Span, Withdrawn, actors, withdraw
 from hub.errors import Fatal
 from hub.ops.audit import Person
 from hub.ops.handing_over import hand_over
@@ -24,13 +27,13 @@ from hub.store.transaction import Transaction
 CHUNK = 500
 _EXAMPLES = 5
 _DAY_MS = 24 * 3600 * 1000
-# What the audit trail calls it.
-UNDO = "undo"
+# What the audit trail calls it, and a look at who said how much.
+UNDO, LOOK = "undo", "actors"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be taken back: an agency's word of a span, perhaps of one record type or record only."""
+    """What is to be taken back: an agency's word of a span, perhaps of one record type, record or actor."""
 
     agency: str
     span: Span
@@ -74,6 +77,7 @@ class Undo:
         until: datetime.datetime | None,
         record_type: str | None = None,
         local_id: str | None = None,
+        actor: str | None = None,
     ) -> Wanted:
         """Checked; raises `Fatal` where the agency or the record type is unknown, or history is too short."""
         if agency not in self._parts.agreements:
@@ -90,7 +94,7 @@ class Undo:
         end = stamps.at(now_ms + 1 if until_ms is None else until_ms) - 1
         if end < stamps.at(since_ms):
             raise Fatal("--until is before --since: nothing was said in between")
-        return Wanted(agency, Span(stamps.at(since_ms), end), record_type, local_id)
+        return Wanted(agency, Span(stamps.at(since_ms), end, actor), record_type, local_id)
 
     def preview(self, wanted: Wanted) -> Undone:
         """What would be taken back; nothing is changed."""
@@ -112,13 +116,26 @@ class Undo:
                         )
         return found
 
+    def actors(self, wanted: Wanted, who: str, why: str) -> Counter[str | None]:
+        """How many assertions each actor made that are not taken back; under None those of which no change
+        told. Accounts are personal data: keeps first who looks and why."""
+        with self._parts.deciding() as tx:
+            note(tx, [self._deed(LOOK, wanted, who, why)])
+        found: Counter[str | None] = Counter()
+        with self._parts.looking() as tx:
+            for records in self._chunks(lambda after: self._next(tx, wanted, after)):
+                before = kept(tx, records)
+                for record, state in tx.records(records).records.items():
+                    found += actors(state, before[record], wanted.span)
+        return found
+
     def apply(self, wanted: Wanted, who: str, why: str) -> Undone:
         """Take it back, in parts; the workers publish what follows. Keeps who and why first."""
         undone = Undone()
         # Asked for beforehand: the registry must not be waited for while rows are locked.
         finish = hand_over(self._parts.encoder())
         with self._parts.deciding() as tx:
-            note(tx, [self._deed(wanted, who, why)])
+            note(tx, [self._deed(UNDO, wanted, who, why)])
         for records in self._chunks(lambda after: self._look(wanted, after)):
             names: dict[bytes, tuple[str, str]] = {}
             part: dict[bytes, Withdrawn] = {}
@@ -155,14 +172,15 @@ class Undo:
         )
 
     @staticmethod
-    def _deed(wanted: Wanted, who: str, why: str) -> Entry:
+    def _deed(action: str, wanted: Wanted, who: str, why: str) -> Entry:
         since, until = (local_time(stamps.milliseconds(s)) for s in (wanted.span.since, wanted.span.until))
+        # A local id may be a person's number, an account its owner's name: the trail holds none.
+        narrowed = {"one record": wanted.local_id, "one actor": wanted.span.actor}
         return Person.at_keyboard(who).entry(
-            UNDO,
+            action,
             f"{wanted.agency} from {since} to {until}",
             why,
             agency=wanted.agency,
             record_type=wanted.record_type,
-            # A local id may be a person's number: the trail holds none.
-            detail="one record" if wanted.local_id is not None else "",
+            detail=", ".join(words for words, asked in narrowed.items() if asked is not None),
         )

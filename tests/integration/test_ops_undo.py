@@ -270,3 +270,73 @@ def test_from_the_command_line(hub: OpsHub) -> None:
     assert golden(hub, key) == encoded(hub, "phone", "+212611111111")
     assert "undo" in hub.run("audit", "list", "--action", "undo").stdout
     assert "said nothing" in hub.run(*asked).stdout
+    hub.take(said(key, minutes - 4, phone="+212688888888", actor="import-7"))
+    refused = hub.run(*asked, "--list-actors")
+    assert (refused.returncode, "--list-actors needs --who" in refused.stderr) == (2, True)
+    looked = hub.run(*asked, "--list-actors", "--who", "Salma", "--why", "who was it?").stdout
+    assert looked.split() == ["1", "import-7"]
+    trail = hub.run("audit", "list", "--action", "actors").stdout
+    assert "who was it?" in trail
+    assert "import-7" not in trail
+    asked += ["--actor", "import-7"]
+    assert "what was said by 'import-7' from" in hub.run(*asked).stdout
+    done = json.loads(hub.run(*asked, "--apply", "--who", "Salma", "--why", "test", "--json").stdout)
+    assert (done["actor"], done["records"]) == ("import-7", 1)
+    assert golden(hub, key) == encoded(hub, "phone", "+212611111111")
+
+
+def test_what_one_actor_said_is_taken_back_and_the_rest_stands(hub: OpsHub) -> None:
+    """A script ran while people worked, in the same minutes and on the same records."""
+    form = [msgspec.structs.replace(change, actor="form") for change in good(hub)]
+    take(hub, form)
+    edits = [
+        said(hub.key("ads", "2"), 12.5, family_name_fr="Alami", phone="+212655555555", actor="form"),
+        said(hub.key("ads", "4"), 11.5, languages=["es"], actor="form"),
+        said(hub.key("ads", "x"), 14, "insert", cin="AB1", birth_date=BORN),
+    ]
+    take(hub, edits)
+    expected = holdings(hub)
+    empty(hub.parts.store)
+    script = [
+        msgspec.structs.replace(change, actor="script") for change in bad(hub) if change.key.local_id != "x"
+    ]
+    deletion = said(hub.key("ads", "0"), 16, "delete", actor="script")
+    mixed = [*form, *edits, *script, deletion]
+    order = random.Random(5)
+    order.shuffle(mixed)
+    take(hub, mixed, size=4)
+    assert holdings(hub) != expected
+    counted = undoing(hub).actors(wanted(hub), "Salma", "a script ran")
+    # Phones of six, of one another and a list's two elements, two identifiers and a birth date, a deletion.
+    assert counted == {"script": 6 + 3 + 1 + 2 + 1, "form": 3, None: 2}
+    found = undoing(hub).preview(wanted(hub, actor="script"))
+    done = undo(hub, actor="script")
+    assert (done.records, done.deleted) == (found.records, 1)
+    assert undo(hub, actor="nobody").records == 0
+    hub.settle_due()
+    mine = hub.name("ads")
+    after = {place: held for place, held in holdings(hub).items() if place[1] != mine}
+    assert after == {place: held for place, held in expected.items() if place[1] != mine}
+    # The messages come again; the script's change nothing.
+    order.shuffle(mixed)
+    take(hub, mixed)
+    after = {place: held for place, held in holdings(hub).items() if place[1] != mine}
+    assert after == {place: held for place, held in expected.items() if place[1] != mine}
+    assert undoing(hub).actors(wanted(hub), "Salma", "once more").keys() == {"form", None}
+
+
+def test_no_actor_leaves_the_history(hub: OpsHub) -> None:
+    key = hub.key("ads", "1")
+    hub.take(said(key, 1, "insert", cin="AB1", birth_date=BORN, phone="+212611111111", actor="nadia.b"))
+    done = hub.take(said(key, 2, phone="+212622222222", actor="nadia.b"))
+    tables = [
+        row.tablename for row in hub.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    ]
+    holding = [
+        table
+        for table in tables
+        if hub.rows(f"SELECT 1 FROM {table} t WHERE strpos(t::text, encode('nadia.b', 'hex')) > 0 LIMIT 1")
+        or hub.rows(f"SELECT 1 FROM {table} t WHERE strpos(t::text, 'nadia.b') > 0 LIMIT 1")
+    ]
+    assert holding == ["history"]
+    assert b"nadia.b" not in msgspec.msgpack.encode([done.settled, [s.asserts for s in done.states.values()]])

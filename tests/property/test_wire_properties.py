@@ -60,6 +60,7 @@ def events(draw: DrawFn, record: RecordType) -> dict[str, Any]:
         ),
         "record": draw(st.sampled_from([None, image])),
         "entity": draw(st.none() | texts),
+        "actor": draw(st.none() | texts),
     }
 
 
@@ -80,7 +81,7 @@ def same(record: RecordType, change: RawChange, event: dict[str, Any]) -> bool:
     specs, image = record.by_name, event["record"] or {}
     singles = [name for name in event["changed"] if specs[name].kind != "strings"]
     lists = [name for name in event["changed"] if specs[name].kind == "strings"]
-    header = ("event_id", "local_id", "incarnation", "operation", "stamp", "asserted", "entity")
+    header = ("event_id", "local_id", "incarnation", "operation", "stamp", "asserted", "entity", "actor")
     return (
         [getattr(change, name) for name in header] == [event[name] for name in header]
         and {name: shown(specs[name], raw) for name, raw in change.values.items()}

@@ -43,6 +43,7 @@ def said(
     withheld: tuple[str, ...] = (),
     confirmed: bool = False,
     event_id: str = "",
+    actor: str | None = None,
     **values: Any,
 ) -> Change:
     """A change as intake has it after reading. Lists are elements added, `removed` those taken away."""
@@ -57,6 +58,7 @@ def said(
         entity=entity,
         withheld=withheld,
         confirmed=confirmed,
+        actor=actor,
     )
     for name, value in values.items():
         if specs[name].kind == "strings":

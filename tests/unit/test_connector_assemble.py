@@ -50,6 +50,24 @@ def kinds(rows: list[Captured]) -> list[tuple[str, int, int]]:
     return [(edit.operation, edit.incarnation, edit.first_seq) for edit in group(rows)]
 
 
+def test_what_different_actors_did_are_different_edits_but_for_parts_that_name_nobody() -> None:
+    rows = [
+        row(1, "I", new={"cin": "A1"}, actor="nadia"),
+        row(2, "I", new={"tel": "1"}, part=1),
+        row(3, "U", {"cin": "A1"}, {"cin": "A2"}, actor="nadia"),
+        row(4, "U", {"cin": "A2"}, {"cin": "A3"}, actor="said"),
+        row(5, "U", {"cin": "A3"}, {"cin": "A4"}),
+        row(6, "D", {"cin": "A4"}, actor="nadia"),
+        row(7, "D", {"tel": "1"}, part=1, actor="postgres"),
+    ]
+    assert [(edit.first_seq, edit.actor) for edit in group(rows)] == [
+        (1, "nadia"),
+        (4, "said"),
+        (5, None),
+        (6, "nadia"),
+    ]
+
+
 def test_rows_of_one_transaction_and_key_are_one_edit_and_others_their_own() -> None:
     rows = [
         row(1, "I", new={"cin": "A1"}),

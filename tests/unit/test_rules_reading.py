@@ -46,6 +46,7 @@ def test_a_whole_change_is_read() -> None:
             removed={"languages": ["fr"], "modules": ["ignored"]},
             record={"cin": " SH1 ", "birth_date": born, "languages": ["ar"], "sex": "male"},
             entity=IDS.pairwise("entraide").name(ENTITY),
+            actor="import-7",
         )
     )
     assert change == Change(
@@ -60,6 +61,7 @@ def test_a_whole_change_is_read() -> None:
         added={"languages": [encoded("person", "languages", "ar")]},
         removed={"languages": [encoded("person", "languages", "fr")]},
         entity=ENTITY,
+        actor="import-7",
     )  # fmt: skip
 
 
@@ -105,6 +107,9 @@ def test_r10_what_a_snapshot_asserts_ranks_by_its_own_age_and_is_bounded_too() -
         ({"event_id": ""}, "event_id"),
         ({"event_id": "a\0b"}, "event_id"),
         ({"event_id": "x" * (MAX_ID + 1)}, "event_id"),
+        ({"actor": ""}, "actor"),
+        ({"actor": "a\0b"}, "actor"),
+        ({"actor": "x" * (MAX_ID + 1)}, "actor"),
         ({"incarnation": -1}, "incarnation"),
         ({"stamp": 0}, "stamp"),
         ({"stamp": -5}, "stamp"),
