@@ -16,6 +16,7 @@ from connectors.sql import store
 from connectors.sql.mapping_reader import read_mapping
 from connectors.sweep_command import ROWS_PER_S, sweep_file
 from hub.contracts.certificates import certificate_files as read_certificate_files
+from hub.contracts.kafka_connection import KafkaConnection, kafka_options
 from hub.errors import ConfigurationError
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
@@ -162,7 +163,7 @@ def sweep(
 @connector.command()
 @_FILE
 @_DATABASE
-@click.option("--bootstrap", envvar="JISR_BOOTSTRAP", required=True, help="Kafka's host:port list.")
+@kafka_options
 @click.option("--registry-url", envvar="JISR_REGISTRY_URL", required=True, help="The schema registry.")
 @click.option(
     "--registry-token", envvar="JISR_REGISTRY_TOKEN", help="The registry's bearer token, if it has one."
@@ -207,7 +208,7 @@ def sweep(
 def run(
     file: Path,
     database: str,
-    bootstrap: str,
+    kafka: KafkaConnection,
     registry_url: str,
     registry_token: str | None,
     agency_key_file: Path,
@@ -226,7 +227,7 @@ def run(
     for name in ("kafka", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = Settings(
-        bootstrap=bootstrap,
+        kafka=kafka,
         registry_url=registry_url,
         database_url=database,
         agency_key_file=agency_key_file,

@@ -99,7 +99,7 @@ def connect(file: Path, schemas: Path, agreements: Path, url: str) -> Iterator[t
 def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     """A runner of the SQL connector; raises `ConfigurationError` before anything is opened."""
     agency = read_mapping(file)[0].agency
-    metrics = Metrics(agency, settings.certificate_files)
+    metrics = Metrics(agency, [*settings.certificate_files, *settings.kafka.certificate_files])
     registry = RegistryClient(settings.registry_url, settings.registry_token)
     steering = Steering(known=False)
 
@@ -111,7 +111,7 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
                 f"{file}: its agency is {made.agency!r} now, and was {agency!r}: that is another connector"
             )
         names = [side.name for side in made.sides]
-        control = ControlSide(agency, steering, names, Reader(registry), made.writer(), settings.bootstrap)
+        control = ControlSide(agency, steering, names, Reader(registry), made.writer(), settings.kafka)
         return [control, *made.sides]
 
     return Runner(sides(), metrics, steering, sides), metrics
@@ -154,13 +154,13 @@ def _sides(file: Path, settings: Settings, registry: RegistryClient, metrics: Me
         return Writer(mapping.agency, key, catalogue, events, registry)
 
     sides: list[Side] = [
-        SourceSide(source, outgoing, Reader(registry), writer(), settings.bootstrap, metrics),
-        SinkSide(sink, inboxes, Reader(registry), writer(), settings.bootstrap, metrics),
+        SourceSide(source, outgoing, Reader(registry), writer(), settings.kafka, metrics),
+        SinkSide(sink, inboxes, Reader(registry), writer(), settings.kafka, metrics),
         NoticeSide(
             SqlNoticeBoard(database(settings.database_url), mapping),
             topics.notices(mapping.agency),
             Reader(registry),
-            settings.bootstrap,
+            settings.kafka,
             metrics,
         ),
     ]

@@ -12,6 +12,7 @@ from connectors.sdk import Partition
 from connectors.steering import Steering
 from hub.contracts import topics
 from hub.contracts.control import Condition, Target
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Retriable, SkipRecord
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class ControlSide:
         names: Collection[str],
         reader: Reader,
         writer: Writer,
-        bootstrap: str,
+        kafka: KafkaConnection,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`names`: the sides of the runner that follow."""
@@ -42,7 +43,7 @@ class ControlSide:
         self._names = names
         self._reader = reader
         self._writer = writer
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._clock = clock
         self._consumer: Consumer | None = None
         self._producer: Producer | None = None
@@ -50,8 +51,8 @@ class ControlSide:
         self._told_at = 0.0
 
     def open(self) -> None:
-        self._producer = Producer(self._bootstrap)
-        self._consumer = Consumer(self._bootstrap)
+        self._producer = Producer(self._kafka)
+        self._consumer = Consumer(self._kafka)
         wanted = self._consumer.ends([self._control, self._state])
         self._consumer.assign([self._control, self._state], {})
         came_at = time.monotonic()

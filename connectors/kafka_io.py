@@ -18,6 +18,7 @@ from kafka.errors import (
 from connectors.kafka_records import PartitionRecords, Record, batches
 from connectors.messages import Message
 from connectors.sdk import Partition
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.partitioner import partition_of
 from hub.crash import crash_point
 from hub.errors import Fatal, Retriable
@@ -28,23 +29,27 @@ POLL_MS = 200
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Kafka's errors as ours: nearly all mean that the broker is away."""
+def translated(kafka: KafkaConnection | None = None) -> Iterator[None]:
+    """Kafka's errors as ours: nearly all mean that the broker is away. With `kafka` the reason is looked for.
+
+    A password that is refused is waited for, too: it may be replaced at Kafka first, or here.
+    """
     try:
         yield
     except (AuthorizationError, KafkaConfigurationError) as error:
         raise Fatal(f"Kafka refuses: {error}; check the connector's user and its rights") from error
     except (KafkaError, OSError) as error:
-        raise Retriable(f"Kafka is away: {type(error).__name__}") from error
+        trouble = kafka.trouble() if kafka is not None else ""
+        raise Retriable(f"Kafka is away: {type(error).__name__}{trouble}") from error
 
 
 class Producer:
     """Sends messages and waits for the acknowledgement of all of them."""
 
-    def __init__(self, bootstrap: str) -> None:
-        with translated():
+    def __init__(self, kafka: KafkaConnection) -> None:
+        with translated(kafka):
             self._producer: Any = KafkaProducer(
-                bootstrap_servers=bootstrap.split(","),
+                **kafka.options(),
                 client_id="jisr-connector",
                 acks="all",
                 enable_idempotence=True,
@@ -101,10 +106,10 @@ class Producer:
 class Consumer:
     """Reads inboxes from given positions; commits nothing to Kafka."""
 
-    def __init__(self, bootstrap: str) -> None:
-        with translated():
+    def __init__(self, kafka: KafkaConnection) -> None:
+        with translated(kafka):
             self._consumer: Any = KafkaConsumer(
-                bootstrap_servers=bootstrap.split(","),
+                **kafka.options(),
                 client_id="jisr-connector",
                 group_id=None,
                 enable_auto_commit=False,

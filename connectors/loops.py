@@ -12,6 +12,7 @@ from connectors.kafka_io import Consumer, Producer
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
 from connectors.sdk import Arrivals, Partition, Receipt, Sent, Sink, Source, Unsettled
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.topics import split
 from hub.crash import crash_point
 from hub.errors import Fatal, SkipRecord
@@ -54,7 +55,7 @@ class SourceSide:
         topics: Sequence[str],
         reader: Reader,
         writer: Writer,
-        bootstrap: str,
+        kafka: KafkaConnection,
         metrics: Metrics,
     ) -> None:
         """`topics`: everything that the agency may write to."""
@@ -63,7 +64,7 @@ class SourceSide:
         self._topics = topics
         self._joined = False
         self._writer = writer
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._metrics = metrics
         self._producer: Producer | None = None
         self._limit = SMALLEST_BATCH
@@ -71,14 +72,14 @@ class SourceSide:
         self._backlog_at = 0.0
 
     def open(self) -> None:
-        self._producer = Producer(self._bootstrap)
+        self._producer = Producer(self._kafka)
         self._source.connect()
         if self._source.look_back(self._sent()):
             self._metrics.restored.inc()
 
     def _sent(self) -> list[Sent]:
         """The last changes sent: only the log still knows of them, if the database forgot (R24)."""
-        consumer = Consumer(self._bootstrap)
+        consumer = Consumer(self._kafka)
         sent = []
         try:
             for topic in self._topics:
@@ -119,7 +120,7 @@ class SourceSide:
         Told again after every start; only the first time matters.
         """
         assert self._producer is not None
-        consumer = Consumer(self._bootstrap)
+        consumer = Consumer(self._kafka)
         try:
             ends = consumer.ends(self._topics)
         finally:
@@ -153,14 +154,14 @@ class SinkSide:
         topics: Sequence[str],
         reader: Reader,
         writer: Writer,
-        bootstrap: str,
+        kafka: KafkaConnection,
         metrics: Metrics,
     ) -> None:
         self._sink = sink
         self._topics = topics
         self._reader = reader
         self._writer = writer
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._metrics = metrics
         self._producer: Producer | None = None
         self._consumer: Consumer | None = None
@@ -168,8 +169,8 @@ class SinkSide:
 
     def open(self) -> None:
         positions = self._sink.connect()
-        self._producer = Producer(self._bootstrap)
-        self._consumer = Consumer(self._bootstrap)
+        self._producer = Producer(self._kafka)
+        self._consumer = Consumer(self._kafka)
         self._consumer.assign(self._topics, positions)
 
     def step(self) -> float:

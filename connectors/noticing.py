@@ -9,6 +9,7 @@ from connectors.kafka_io import Consumer
 from connectors.messages import Reader
 from connectors.metrics import Metrics
 from connectors.sdk import Notice, NoticeBoard
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import SkipRecord
 
 log = logging.getLogger(__name__)
@@ -24,18 +25,18 @@ class NoticeSide:
     name = "notices"
 
     def __init__(
-        self, board: NoticeBoard, topic: str, reader: Reader, bootstrap: str, metrics: Metrics
+        self, board: NoticeBoard, topic: str, reader: Reader, kafka: KafkaConnection, metrics: Metrics
     ) -> None:
         self._board = board
         self._topic = topic
         self._reader = reader
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._metrics = metrics
         self._consumer: Consumer | None = None
 
     def open(self) -> None:
         positions = self._board.connect()
-        self._consumer = Consumer(self._bootstrap)
+        self._consumer = Consumer(self._kafka)
         self._consumer.assign([self._topic], positions)
 
     def step(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import ConfigurationError
 
 MINIMUM_KEY_BYTES = 16
@@ -12,7 +13,7 @@ MINIMUM_KEY_BYTES = 16
 
 @dataclass(frozen=True)
 class Settings:
-    """`bootstrap` is Kafka's host:port list; `database_url` `postgresql://…` or `sqlite:///file`.
+    """`kafka` is how Kafka is reached; `database_url` `postgresql://…` or `sqlite:///file`.
 
     `agency_key_file` holds the agency's own secret, with which its message keys are made opaque (R4).
     `sweep_every_s` is how often rows are compared with what was known of them, 0 for never;
@@ -21,7 +22,7 @@ class Settings:
     `web_port` serves /metrics, /livez and /readyz on 127.0.0.1; None serves nothing.
     """
 
-    bootstrap: str
+    kafka: KafkaConnection
     registry_url: str
     database_url: str = field(repr=False)
     agency_key_file: Path

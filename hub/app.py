@@ -55,6 +55,8 @@ from hub.store.migrate import migrate
 
 # A lane that has not come round for this long is stuck: batches take seconds at worst.
 STUCK_AFTER_S = 60.0
+# How long Kafka may take to answer at all before a lane says that it waits.
+_CONNECT_MS = 5_000
 
 
 class Hub:
@@ -78,7 +80,7 @@ class Hub:
     def make_lanes(self, app: faust.App) -> list[Lane]:
         """The lanes as services of `app`."""
         common: dict[str, Any] = {
-            "bootstrap": self.settings.bootstrap,
+            "kafka": self.settings.kafka,
             "group": self.settings.group,
             "worker": self.settings.worker_name,
             "store": self.store,
@@ -140,11 +142,12 @@ class Hub:
         """What metrics tell of store and log; not started yet."""
         joining = Joining(self.agreements, self.terms)
         gatherer = Gatherer(
-            self.settings.bootstrap, self.store, self.agreements, joining, self.counting.gathering_failed
+            self.settings.kafka, self.store, self.agreements, joining, self.counting.gathering_failed
         )
         registry = self.counting.measures.counted
         registry.register(Gauges(gatherer, self.agreements, self._lane_states))
-        registry.register(Certificates(certificate_files(self.settings.certificate_files)))
+        files = [*certificate_files(self.settings.certificate_files), *self.settings.kafka.certificate_files]
+        registry.register(Certificates(files))
         return gatherer
 
     def _lane_states(self) -> list[LaneState]:
@@ -178,7 +181,7 @@ class Hub:
 
     async def _writer(self) -> LogWriter:
         if self._producer is None:
-            producer = make_producer(self.settings.bootstrap, self.settings.worker_name)
+            producer = make_producer(self.settings.kafka, self.settings.worker_name)
             try:
                 await producer.start()
             except BaseException:
@@ -191,13 +194,14 @@ class Hub:
     def _topic_ids(self) -> dict[str, str]:
         """Kafka's ids of all topics: a topic made anew under an old name has another."""
         try:
-            admin = KafkaAdminClient(bootstrap_servers=self.settings.bootstrap)
+            admin = KafkaAdminClient(**self.settings.kafka.options(), bootstrap_timeout_ms=_CONNECT_MS)
             try:
                 return {topic["name"]: str(topic["topic_id"]) for topic in admin.describe_topics()}
             finally:
                 admin.close()
         except Exception as error:
-            raise Retriable(f"Kafka does not tell its topics: {error!r}") from error
+            trouble = self.settings.kafka.trouble()
+            raise Retriable(f"Kafka does not tell its topics: {error!r}{trouble}") from error
 
     async def close(self) -> None:
         self.gatherer.close()

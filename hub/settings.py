@@ -7,15 +7,23 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from hub.contracts.kafka_connection import MEANINGS, KafkaConnection, connection
 from hub.errors import ConfigurationError
 
 
 class HubSettings(BaseSettings):
     """Settings of `jisr hub` and `faust -A hub.app worker`."""
 
-    model_config = SettingsConfigDict(env_prefix="JISR_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="JISR_", extra="ignore", env_ignore_empty=True)
 
     bootstrap: str = Field(description="Kafka's bootstrap servers, host:port separated by commas.")
+    kafka_protocol: str | None = Field(default=None, description=MEANINGS["kafka_protocol"])
+    kafka_ca_file: Path | None = Field(default=None, description=MEANINGS["kafka_ca_file"])
+    kafka_certificate_file: Path | None = Field(default=None, description=MEANINGS["kafka_certificate_file"])
+    kafka_key_file: Path | None = Field(default=None, description=MEANINGS["kafka_key_file"])
+    kafka_mechanism: str | None = Field(default=None, description=MEANINGS["kafka_mechanism"])
+    kafka_user: str | None = Field(default=None, description=MEANINGS["kafka_user"])
+    kafka_password_file: Path | None = Field(default=None, description=MEANINGS["kafka_password_file"])
     registry_url: str = Field(description="A Confluent-compatible schema registry.")
     store_url: str = Field(description="The hub's PostgreSQL as an SQLAlchemy URL (postgresql+psycopg://…).")
     secret_file: Path = Field(
@@ -64,6 +72,11 @@ class HubSettings(BaseSettings):
         default=False, description="Whether what is lost is said again (`1`), or only told."
     )
 
+    @property
+    def kafka(self) -> KafkaConnection:
+        """How Kafka is reached; raises `ConfigurationError` if the settings do not fit together."""
+        return connection(self.bootstrap, {name: getattr(self, name) for name in MEANINGS})
+
     def secret(self) -> bytes:
         """The hub's secret; raises `ConfigurationError` if the file is away or too short."""
         return read_secret(self.secret_file, "JISR_SECRET_FILE")
@@ -72,12 +85,14 @@ class HubSettings(BaseSettings):
 def load_settings() -> HubSettings:
     """Settings from the environment; raises `ConfigurationError` that names what is missing or wrong."""
     try:
-        return HubSettings()  # type: ignore[call-arg]  # filled from the environment
+        settings = HubSettings()  # type: ignore[call-arg]  # filled from the environment
     except ValidationError as error:
         problems = "; ".join(
             f"JISR_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()
         )
         raise ConfigurationError(f"settings: {problems}. See docs/operators.md for each.") from error
+    settings.kafka.checked()
+    return settings
 
 
 def read_secret(path: Path, setting: str) -> bytes:

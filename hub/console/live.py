@@ -45,7 +45,7 @@ class LiveStatus:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts = parts
-        self._open_log = open_log or (lambda: LogReader(parts.settings.bootstrap, PEEK_BYTES))
+        self._open_log = open_log or (lambda: LogReader(parts.settings.kafka, PEEK_BYTES))
         self._brakes = Brakes(parts)
         self._clock = clock
         self._lock = threading.Lock()

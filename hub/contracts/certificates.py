@@ -1,4 +1,4 @@
-"""When certificates end: of the PEM files that an operator names, whoever uses them."""
+"""When certificates end: of the PEM files that a part uses, and those that an operator names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CERTIFICATES = Measure(
     GAUGE,
     ("file",),
     "Unix seconds",
-    "When the first certificate of a file in JISR_CERTIFICATE_FILES ends; 0 if it cannot be read.",
+    "When the first certificate of a file in use or in JISR_CERTIFICATE_FILES ends; 0: cannot be read.",
     "Near or past: renew it, and restart what serves it. 0: the path is wrong, or its rights are.",
     given=True,
 )
@@ -33,7 +33,7 @@ class Certificates(Collector):
     """Tells the end of each file's certificates; reads them anew from time to time."""
 
     def __init__(self, files: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
-        self._files = tuple(files)
+        self._files = tuple(dict.fromkeys(files))  # named twice, told once
         self._clock = clock
         self._read_at = float("-inf")
         self._ends: dict[str, float] = {}

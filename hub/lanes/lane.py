@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from mode import Service
 
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Fatal, Retriable
 from hub.lanes.reading import Message
 from hub.lanes.turns import Fetched, Turns, onward
@@ -61,7 +62,7 @@ class Lane(Service):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        bootstrap: str,
+        kafka: KafkaConnection,
         group: str,
         worker: str,
         topics: Sequence[str],
@@ -70,7 +71,7 @@ class Lane(Service):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._group = group
         self._worker = worker
         self._topics = tuple(topics)
@@ -142,7 +143,7 @@ class Lane(Service):  # type: ignore[misc]
         if self._consumer is not None:
             await self._consumer.stop()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.options(),
             client_id=f"{self._worker}-{self.name}",
             group_id=f"{self._group}-{self.name}",
             # A known name: a worker that was killed gets its partitions back at once when it restarts.

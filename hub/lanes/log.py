@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.partitioner import partition_of
 from hub.crash import crash_point
 from hub.errors import Retriable
@@ -18,10 +19,10 @@ from hub.lanes.messages import OutMessage
 _MAX_BATCH_BYTES = 512 * 1024
 
 
-def make_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
+def make_producer(kafka: KafkaConnection, client_id: str) -> AIOKafkaProducer:
     """A producer that waits for all replicas and does not double or reorder on retries."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **kafka.options(),
         client_id=client_id,
         acks="all",
         enable_idempotence=True,

@@ -181,7 +181,7 @@ def _migrate(store: str) -> None:
 def _provision(stack: Stack) -> list[str]:
     catalogue = Catalogue.load(stack.options.schemas / "records")
     agreements = load_agreements(stack.options.agreements, catalogue).values()
-    return provision_topics(stack.endpoints.bootstrap, release_topics(catalogue.partitions, agreements))
+    return provision_topics(stack.endpoints.kafka, release_topics(catalogue.partitions, agreements))
 
 
 def _register_schemas(stack: Stack) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Fatal
 from hub.local import jars, kafka, ports, postgres, process_tree
 from hub.local.data_folder import DataFolder
@@ -49,6 +50,11 @@ class Endpoints:
     metrics: Sequence[str] = ()
     console: str | None = None
     console_code: str | None = None
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """The plain listener, where one may do everything."""
+        return KafkaConnection(self.bootstrap)
 
 
 @dataclass(frozen=True)

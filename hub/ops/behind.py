@@ -57,7 +57,7 @@ class StoreCheck:
 
     def run(self) -> None:
         """Raises `StoreBehind`, or `Fatal` where the key is another; a new store takes over the key."""
-        with closing(LogReader(self._parts.settings.bootstrap, PEEK_BYTES)) as log:
+        with closing(LogReader(self._parts.settings.kafka, PEEK_BYTES)) as log:
             # The topics first: what is published until then, the store knows since before.
             published, last = something_published(log), self._last_versions(log)
         with self._parts.deciding() as tx:

@@ -78,7 +78,7 @@ class Topics:
         sizes = dict.fromkeys((spec.name for spec in needed), 0)
         for place in places:
             sizes[place[0]] += ends[place] - firsts[place]
-        standings, others = compare_topics(self._parts.settings.bootstrap, needed)
+        standings, others = compare_topics(self._parts.settings.kafka, needed)
         states = [_state(one, sizes[one.spec.name]) for one in standings]
         return states, [name for name in others if is_ours(name)]
 

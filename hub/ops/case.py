@@ -116,7 +116,7 @@ class CaseReader:
         explanation = stored.explanation
         entities = [hub_id(explanation.entity), *(hub_id(one.record) for one in explanation.members)]
         deliveries, notices = {}, []
-        with closing(LogReader(self._parts.settings.bootstrap)) as log:
+        with closing(LogReader(self._parts.settings.kafka)) as log:
             traces = Traces(log, self._parts.registry)
             for one in explanation.agencies:
                 sent = traces.last_sent(one.agency, explanation.record_type, one.name)

@@ -104,7 +104,7 @@ def status(as_json: bool, rate: float | None, wait_converged: bool, timeout: flo
 
     What a connector has captured and not yet sent is not seen here: its own metrics tell that.
     """
-    with opened() as parts, closing(LogReader(parts.settings.bootstrap, PEEK_BYTES)) as reader:
+    with opened() as parts, closing(LogReader(parts.settings.kafka, PEEK_BYTES)) as reader:
         looking = StatusReader(parts, reader)
         at_rest = looking.wait_at_rest(timeout) if wait_converged else True
         found = looking.status(rate)

@@ -10,6 +10,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from sqlalchemy import text
 
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Fatal, Retriable
 from hub.ops.audit import Person
 from hub.ops.log_reader import LogReader
@@ -46,12 +47,12 @@ class Gap(NamedTuple):
 def gaps(parts: Parts, topics: Iterable[str]) -> list[Gap]:
     """The gaps of these topics; changes nothing. Raises `Fatal` for a topic that Kafka does not have."""
     names = sorted(topics)
-    with closing(LogReader(parts.settings.bootstrap)) as log:
+    with closing(LogReader(parts.settings.kafka)) as log:
         places, missing = log.places(names)
         if missing:
             raise Fatal(f"Kafka at {parts.settings.bootstrap} has no topic {', '.join(missing)}")
         firsts, ends = log.beginnings(places), log.ends(places)
-    ids = _topic_ids(parts.settings.bootstrap, names)
+    ids = _topic_ids(parts.settings.kafka, names)
     with parts.looking() as tx:
         found = [
             Gap(
@@ -88,9 +89,9 @@ def _forget(tx: Transaction, gap: Gap, who: str, why: str) -> None:
         note(tx, [Person.at_keyboard(who).entry(_SKIPPED, subject, why, agency=agency, detail=detail)])
 
 
-def _topic_ids(bootstrap: str, names: list[str]) -> dict[str, str]:
+def _topic_ids(kafka: KafkaConnection, names: list[str]) -> dict[str, str]:
     try:
-        with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+        with closing(KafkaAdminClient(**kafka.options())) as admin:
             return {topic["name"]: str(topic["topic_id"]) for topic in admin.describe_topics(names)}
     except KafkaError as error:
-        raise Retriable(f"Kafka at {bootstrap} does not tell its topics: {error!r}") from error
+        raise Retriable(f"Kafka at {kafka} does not tell its topics: {error!r}{kafka.trouble()}") from error

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.policies import day_number
 from hub.lanes.joining import Joining
 from hub.ops import counts, store_gauges
@@ -79,7 +80,7 @@ class Gatherer:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaConnection,
         store: HubStore,
         agreements: Mapping[str, Agreement],
         joining: Joining,
@@ -87,7 +88,7 @@ class Gatherer:
         every_s: Mapping[str, float] = EVERY_S,
     ) -> None:
         """`joining` must be of this thread alone."""
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._store = store
         self._joining = joining
         self._failed = failed
@@ -155,7 +156,7 @@ class Gatherer:
     def _look_at_offsets(self) -> Offsets:
         """What was said before the first step is read by the end, or is behind (see `StatusReader`)."""
         if self._log is None:
-            self._log = LogReader(self._bootstrap, fetch_bytes=_PEEK_BYTES)
+            self._log = LogReader(self._kafka, fetch_bytes=_PEEK_BYTES)
         places, missing = self._log.places(self.topics)
         beginnings, ends = self._log.beginnings(places), self._log.ends(places)
         with self._store.begin() as tx:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError
 
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Fatal, Retriable
 
 Place = tuple[str, int]
@@ -36,12 +37,12 @@ class Found(NamedTuple):
 class LogReader:
     """Reads what is in Kafka now. Every call blocks, and raises `Retriable` while Kafka is away."""
 
-    def __init__(self, bootstrap: str, fetch_bytes: int = _SCAN_BYTES) -> None:
+    def __init__(self, kafka: KafkaConnection, fetch_bytes: int = _SCAN_BYTES) -> None:
         """`fetch_bytes`: how much of one partition is fetched at a time."""
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         with self._translated():
             self._consumer: Any = KafkaConsumer(
-                bootstrap_servers=bootstrap.split(","),
+                **kafka.options(),
                 client_id="jisr-ops",
                 group_id=None,
                 enable_auto_commit=False,
@@ -192,7 +193,7 @@ class LogReader:
             deadline = time.monotonic() + _BLOCK_MS / 1000
             while waiting:
                 if time.monotonic() > deadline:
-                    raise Retriable(f"Kafka at {self._bootstrap} sent nothing of {sorted(waiting)}")
+                    raise Retriable(f"Kafka at {self._kafka} sent nothing of {sorted(waiting)}")
                 for partition, records in self._consumer.poll(timeout_ms=_POLL_MS).items():
                     yield [_found(partition, record) for record in records]
                     # Whoever reads may take its time.
@@ -207,9 +208,10 @@ class LogReader:
         try:
             yield
         except (AuthorizationError, KafkaConfigurationError) as error:
-            raise Fatal(f"Kafka at {self._bootstrap} refuses: {error}; check the user's rights") from error
+            raise Fatal(f"Kafka at {self._kafka} refuses: {error}; check the user's rights") from error
         except (KafkaError, OSError) as error:
-            raise Retriable(f"Kafka at {self._bootstrap} does not answer: {error!r}") from error
+            trouble = self._kafka.trouble()
+            raise Retriable(f"Kafka at {self._kafka} does not answer: {error!r}{trouble}") from error
 
 
 def _partitions(places: Iterable[Place]) -> list[TopicPartition]:

@@ -22,6 +22,7 @@ from kafka.errors import (
 )
 
 from hub.contracts.agreements import Agreement
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.topics import TopicSpec, agency_topics, hub_topics
 from hub.errors import Fatal, Retriable
 
@@ -73,22 +74,22 @@ def release_topics(partitions: Mapping[str, int], agreements: Iterable[Agreement
 
 
 def compare_topics(
-    bootstrap: str, topics: Iterable[TopicSpec], client_options: Mapping[str, Any] | None = None
+    kafka: KafkaConnection, topics: Iterable[TopicSpec], client_options: Mapping[str, Any] | None = None
 ) -> tuple[list[Standing], list[str]]:
     """How each topic stands, in the order given, and which others there are, by name. Changes nothing.
 
-    `client_options` go to kafka-python's admin client (TLS, SASL). Blocks. Raises Retriable if Kafka does
+    `client_options` go to kafka-python's admin client. Blocks. Raises Retriable if Kafka does
     not answer, Fatal if it refuses to.
     """
     wanted = list(topics)
-    with _connected(bootstrap, client_options) as client:
+    with _connected(kafka, client_options) as client:
         existing = set(client.list_topics())
         others = sorted(existing - {spec.name for spec in wanted})
         return _compare(client, wanted, existing), others
 
 
 def provision_topics(
-    bootstrap: str, topics: Iterable[TopicSpec], client_options: Mapping[str, Any] | None = None
+    kafka: KafkaConnection, topics: Iterable[TopicSpec], client_options: Mapping[str, Any] | None = None
 ) -> list[str]:
     """Make the topics that are missing, and return their names, in the order given. Idempotent.
 
@@ -100,7 +101,7 @@ def provision_topics(
     does not answer.
     """
     wanted = {spec.name: spec for spec in topics}
-    with _connected(bootstrap, client_options) as client:
+    with _connected(kafka, client_options) as client:
         existing = set(client.list_topics())
         created = _create(client, [spec for name, spec in wanted.items() if name not in existing])
         # Those that another process made in the meantime are compared like any other.
@@ -128,10 +129,12 @@ def misdivision(standing: Standing) -> str:
 
 
 @contextmanager
-def _connected(bootstrap: str, client_options: Mapping[str, Any] | None) -> Iterator[KafkaAdminClient]:
+def _connected(
+    kafka: KafkaConnection, client_options: Mapping[str, Any] | None
+) -> Iterator[KafkaAdminClient]:
     try:
         client = KafkaAdminClient(
-            bootstrap_servers=bootstrap,
+            **kafka.options(),
             client_id="jisr-provision",
             request_timeout_ms=_TIMEOUT_MS,
             **(client_options or {}),
@@ -141,9 +144,9 @@ def _connected(bootstrap: str, client_options: Mapping[str, Any] | None) -> Iter
         finally:
             client.close()
     except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise Retriable(f"Kafka at {bootstrap} does not answer: {error}") from error
+        raise Retriable(f"Kafka at {kafka} does not answer: {error}{kafka.trouble()}") from error
     except KafkaError as error:
-        raise Fatal(f"Kafka at {bootstrap} refuses to show, make or change topics: {error}") from error
+        raise Fatal(f"Kafka at {kafka} refuses to show, make or change topics: {error}") from error
 
 
 def _compare(

@@ -89,7 +89,7 @@ class Rebuild:
         with self._parts.deciding() as tx:
             put_fact(tx, REBUILDING, "1")
             rebuilding.begin(tx)
-        with closing(LogReader(self._parts.settings.bootstrap)) as log:
+        with closing(LogReader(self._parts.settings.kafka)) as log:
             read = self._read_topics(log, found)
             with self._parts.deciding() as tx:
                 highest = rebuilding.gather_entities(tx)

@@ -56,7 +56,7 @@ class Surroundings:
 
     def look(self) -> Situation:
         """What there is; changes nothing. Raises `ForeignKey`, or `Fatal` without topics."""
-        with closing(LogReader(self._parts.settings.bootstrap)) as log:
+        with closing(LogReader(self._parts.settings.kafka)) as log:
             self._check_key(log)
             messages, told = self._spans(log), self._told(log)
             standing, records, sessions = self._standing(log)

@@ -139,7 +139,7 @@ class Steering:
         try:
             with closing(
                 KafkaProducer(
-                    bootstrap_servers=self._parts.settings.bootstrap.split(","),
+                    **self._parts.settings.kafka.options(),
                     client_id="jisr-ops",
                     acks="all",
                     enable_idempotence=True,

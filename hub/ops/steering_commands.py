@@ -79,7 +79,7 @@ def _sides(side: str | None) -> tuple[Target, ...]:
 
 
 def _wish(deed: str, agency: str, sides: Collection[Target], who: str, why: str, wait_s: float) -> None:
-    with opened() as parts, closing(LogReader(parts.settings.bootstrap, PEEK_BYTES)) as log:
+    with opened() as parts, closing(LogReader(parts.settings.kafka, PEEK_BYTES)) as log:
         steering = Steering(parts, log)
         steering.wish(deed, agency, sides, Person.at_keyboard(who), why)
         click.echo(f"{deed} {' and '.join(sides) or 'connector'} of {agency}: the connector is told")

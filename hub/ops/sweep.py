@@ -88,7 +88,7 @@ class HubSweep:
     def of(self, topics: Iterable[Topic], *, repair: bool) -> list[TopicSwept]:
         """Sweep these topics, and let the store keep when, and how many findings are left."""
         swept = []
-        with closing(LogReader(self._parts.settings.bootstrap)) as log:
+        with closing(LogReader(self._parts.settings.kafka)) as log:
             for topic in topics:
                 swept.append(self._sweep(log, topic, repair=repair))
         return swept

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from hub.contracts.agreements import load_agreements
+from hub.contracts.kafka_connection import KafkaConnection, kafka_options
 from hub.contracts.records import Catalogue
 from hub.contracts.topics import TopicSpec
 from hub.ops.commands import as_json, opened
@@ -19,10 +20,6 @@ from hub.ops.gaps import Gap, gaps, skip
 from hub.ops.provision import Standing, compare_topics, is_ours, misdivision, provision_topics, release_topics
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-
-_bootstrap = click.option(
-    "--bootstrap", required=True, envvar="JISR_BOOTSTRAP", metavar="HOST:PORT", help="Kafka's servers."
-)
 
 
 def _release(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,15 +70,15 @@ def list_topics(needed: Sequence[TopicSpec], as_json: bool) -> None:
 
 
 @topics.command("check")
-@_bootstrap
+@kafka_options
 @_release
 @as_json
-def check_topics(needed: Sequence[TopicSpec], bootstrap: str, as_json: bool) -> None:
+def check_topics(needed: Sequence[TopicSpec], kafka: KafkaConnection, as_json: bool) -> None:
     """Compare Kafka with what is needed, and say what is missing or differs and how to mend it.
 
     Changes nothing. Exit code 0 if all is in order, else 1.
     """
-    standings, others = compare_topics(bootstrap, needed)
+    standings, others = compare_topics(kafka, needed)
     wrong = [one for one in standings if not one.in_order]
     unneeded = [name for name in others if is_ours(name)]
     if as_json:
@@ -97,15 +94,15 @@ def check_topics(needed: Sequence[TopicSpec], bootstrap: str, as_json: bool) -> 
 
 
 @topics.command("create")
-@_bootstrap
+@kafka_options
 @_release
 @click.option("--dry-run", is_flag=True, help="Only say what would be made or changed.")
-def create_topics(needed: Sequence[TopicSpec], bootstrap: str, dry_run: bool) -> None:
+def create_topics(needed: Sequence[TopicSpec], kafka: KafkaConnection, dry_run: bool) -> None:
     """Make the topics that are missing, and put the settings of the others right. Safe to repeat.
 
     No topic is deleted or given other partitions. Exit code 1 if one has another number of them than needed.
     """
-    standings, _ = compare_topics(bootstrap, needed)
+    standings, _ = compare_topics(kafka, needed)
     for line in _steps(standings, dry_run=dry_run):
         click.echo(line)
     if dry_run:
@@ -114,7 +111,7 @@ def create_topics(needed: Sequence[TopicSpec], bootstrap: str, dry_run: bool) ->
             click.echo("\n".join(misdivided), err=True)
             sys.exit(1)
         return
-    made = provision_topics(bootstrap, needed)
+    made = provision_topics(kafka, needed)
     click.echo(f"{len(needed)} topics are in order, {len(made)} of them made now")
 
 

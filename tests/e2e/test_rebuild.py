@@ -287,7 +287,7 @@ def lost(region: Region, topic: str) -> None:
     with closing(Quiet(region)) as quiet:
         until(lambda: not quiet.all_read())
     with closing(KafkaAdminClient(bootstrap_servers=region.bootstrap)) as admin:
-        with closing(LogReader(region.bootstrap)) as log:
+        with closing(LogReader(region.stack.endpoints.kafka)) as log:
             ends = log.ends(log.places([topic])[0])
         admin.delete_records({TopicPartition(*place): end for place, end in ends.items()})
 

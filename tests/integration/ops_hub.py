@@ -110,7 +110,7 @@ class OpsHub:
         for agency in self.parts.agreements.values():
             if agency.agency not in map(self.name, agencies):
                 continue
-            with closing(LogReader(self.bootstrap)) as log:
+            with closing(LogReader(self.parts.settings.kafka)) as log:
                 places, _ = log.places(topics.inbox(agency.agency, kind) for kind in agency.record_types)
                 for (topic, partition), end in log.ends(places).items():
                     name, kind = topics.split(topic)
@@ -122,7 +122,7 @@ class OpsHub:
         with self.parts.store.begin() as tx:
             tx.connection.exec_driver_sql(f"TRUNCATE {tables}")
         self.outs.clear()
-        with closing(LogReader(self.bootstrap)) as log:
+        with closing(LogReader(self.parts.settings.kafka)) as log:
             said, _ = log.places(
                 topics.changes(one.agency, kind)
                 for one in self.parts.agreements.values()
@@ -212,7 +212,7 @@ def ops_hub(stack: Stack, folder: Path, joining: Sequence[str] = ()) -> Iterator
             migrate(parts.store.engine)
             _register(parts, registry_url)
             wanted = release_topics(parts.catalogue.partitions, parts.agreements.values())
-            provision_topics(settings.bootstrap, wanted)
+            provision_topics(settings.kafka, wanted)
             with parts.store.begin() as tx:
                 # The hub's own topics are every test's: what others published there is none of its store's.
                 adopt_key(tx, parts.ids)

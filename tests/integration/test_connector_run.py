@@ -121,7 +121,9 @@ class Hub:
         (folder / "key").write_bytes(KEY)
         register = ["schema", "register", "--registry", registry[0], "--token-file", str(registry[1])]
         subprocess.run([*JISR, *register, "--agreements", str(self.agreements)], cwd=ROOT, check=True)
-        provision_topics(self.bootstrap, topics.agency_topics(self.agency, ["person"], CATALOGUE.partitions))
+        provision_topics(
+            stack.endpoints.kafka, topics.agency_topics(self.agency, ["person"], CATALOGUE.partitions)
+        )
         self.client = RegistryClient(registry[0])
         self.producer = KafkaProducer(bootstrap_servers=self.bootstrap)
         self.processes: list[subprocess.Popen[bytes]] = []

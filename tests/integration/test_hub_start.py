@@ -28,7 +28,7 @@ def test_a_worker_that_was_started_while_kafka_was_away_publishes_once_it_is_the
     stack: Stack, tmp_path: Path
 ) -> None:
     topic = f"started-{uuid.uuid4().hex[:10]}"
-    provision_topics(stack.endpoints.bootstrap, [TopicSpec(topic, 1)])
+    provision_topics(stack.endpoints.kafka, [TopicSpec(topic, 1)])
     (tmp_path / "secret").write_bytes(b"a secret of the tests, long enough")
 
     async def start() -> None:

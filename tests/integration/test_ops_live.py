@@ -57,7 +57,7 @@ def acknowledge(hub: OpsHub, agency: str, exceptions: tuple[dict[str, Any], ...]
     schema = hub.parts.events.plain("receipt")
     name = hub.name(agency)
     schema_id = hub.parts.registry.lookup(topics.subject(topics.receipts(name)), schema)
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         places, _ = log.places([topics.inbox(name, "person")])
         ends = log.ends(places)
     with producing(hub.bootstrap) as send:
@@ -76,7 +76,7 @@ def acknowledge(hub: OpsHub, agency: str, exceptions: tuple[dict[str, Any], ...]
 def settled(hub: OpsHub, *agencies: str) -> None:
     """Wait until everything is converged; these agencies acknowledge what they get."""
 
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         looking = StatusReader(hub.parts, log)
 
         def at_rest() -> bool:

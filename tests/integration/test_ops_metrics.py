@@ -41,7 +41,7 @@ def hub(shared: OpsHub) -> OpsHub:
 def gatherer(hub: OpsHub, failed: list[str], store: HubStore | None = None) -> Gatherer:
     parts = hub.parts
     joining = Joining(parts.agreements, parts.terms)
-    made = Gatherer(hub.bootstrap, store or parts.store, parts.agreements, joining, failed.append)
+    made = Gatherer(hub.parts.settings.kafka, store or parts.store, parts.agreements, joining, failed.append)
     for part in (OFFSETS, STORE, REFERENCES):
         made.gather(part)
     return made
@@ -79,7 +79,7 @@ def test_what_is_gathered_is_what_status_tells(hub: OpsHub) -> None:
     failed: list[str] = []
     found = gatherer(hub, failed).gathered
     assert failed == []
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         status = StatusReader(hub.parts, log).status()
     assert found.offsets is not None
     assert found.store is not None

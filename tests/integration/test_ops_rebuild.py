@@ -164,7 +164,7 @@ def told(hub: OpsHub) -> dict[tuple[str, bytes], tuple[int, bytes]]:
         for kind in agreement.record_types:
             readers[topics.inbox(name, kind)] = partial(read.projection, name, kind)
     found = {}
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         for message in log.whole(*readers):
             if message.value is not None:
                 one = readers[message.topic](message.value)

@@ -38,7 +38,7 @@ def hub(shared: OpsHub) -> OpsHub:
 
 
 def look(hub: OpsHub) -> Status:
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         return StatusReader(hub.parts, log).status()
 
 
@@ -85,7 +85,7 @@ def test_what_is_told_is_pending_until_it_is_acknowledged(hub: OpsHub) -> None:
 
 
 def test_the_lag_is_the_age_of_the_oldest_that_is_not_acknowledged(hub: OpsHub) -> None:
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         places, _ = log.places([topics.inbox(hub.name("ads"), "person")])
         before = log.ends(places)
         people(hub, 3)
@@ -119,7 +119,7 @@ def test_what_was_never_read_is_unread_from_its_beginning(hub: OpsHub) -> None:
     record = hub.key("health", "1")
     with producing(hub.bootstrap) as send:
         send(topics.changes(record.agency, "person"), b"a key", hub.say(record, 1, cin="SH1"))
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         places, _ = log.places([topics.changes(record.agency, "person")])
         everything = sum(log.ends(places).values())
     hub.rows("DELETE FROM position RETURNING 1")
@@ -128,7 +128,7 @@ def test_what_was_never_read_is_unread_from_its_beginning(hub: OpsHub) -> None:
 
 def test_rates_are_of_offsets_passed_while_one_looks(hub: OpsHub) -> None:
     people(hub, 4)
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         looking = StatusReader(hub.parts, log, sleep=lambda _: hub.acknowledge_all("ads"))
         status = looking.status(rate_over_s=1.0)
     ads, entraide = standing(status, hub.name("ads")), standing(status, hub.name("entraide"))
@@ -249,7 +249,7 @@ def test_the_newest_messages_of_a_key_are_found_from_the_end(hub: OpsHub) -> Non
         for number in range(7_000):
             send(topic, b"rare" if number % 2_500 == 0 else b"often-%d" % (number % 50), b"%d" % number)
     rare = (topic, partition_of(b"rare", INBOX_PARTITIONS))
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         assert [one.value for one in log.newest(rare, {b"rare"}, 2)] == [b"5000", b"2500"]
         assert [one.value for one in log.newest(rare, {b"rare"}, 9)] == [b"5000", b"2500", b"0"]
         assert log.newest(rare, {b"never"}) == []

@@ -38,7 +38,7 @@ def hub(made: OpsHub, monkeypatch: pytest.MonkeyPatch) -> OpsHub:
     """An empty hub whose topics are emptied of what earlier tests said."""
     made.rest()
     monkeypatch.setattr(sweep, "SETTLE_S", 0.05)
-    with closing(LogReader(made.bootstrap)) as log, producing(made.bootstrap) as send:
+    with closing(LogReader(made.parts.settings.kafka)) as log, producing(made.bootstrap) as send:
         names = [
             topics.inbox(one.agency, kind)
             for one in made.parts.agreements.values()
@@ -183,7 +183,7 @@ def test_what_is_lost_is_said_again_by_a_worker(hub: OpsHub, tmp_path: Path) -> 
     populated(hub)
     name = hub.parts.ids.pairwise(hub.name("ads")).name
     inbox = topics.inbox(hub.name("ads"), "person")
-    with closing(LogReader(hub.bootstrap)) as log:
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
         before = {m.key: m.value for m in log.whole(inbox) if m.value is not None}
     keys = [
         name(bytes(row.id)).encode() for row in hub.rows("SELECT id FROM entity WHERE record_type = 'person'")
@@ -202,7 +202,7 @@ def test_what_is_lost_is_said_again_by_a_worker(hub: OpsHub, tmp_path: Path) -> 
     assert [f["state"] for f in by_topic[inbox]["findings"]] == ["repaired"]
 
     def last() -> bytes | None:
-        with closing(LogReader(hub.bootstrap)) as log:
+        with closing(LogReader(hub.parts.settings.kafka)) as log:
             return [message.value for message in log.whole(inbox) if message.key == lost][-1]
 
     # The worker reads the topics from their beginning: this hub's positions are the tests' invention.

@@ -37,7 +37,7 @@ def ask(url: str, query: str) -> object:
 @pytest.fixture
 def topic(stack: Stack) -> str:
     name = f"stack-{uuid.uuid4().hex[:8]}"
-    provision_topics(stack.endpoints.bootstrap, [TopicSpec(name, 1)])
+    provision_topics(stack.endpoints.kafka, [TopicSpec(name, 1)])
     return name
 
 
@@ -226,7 +226,7 @@ def test_the_slim_set_of_jars_knows_every_compression(stack: Stack, compression:
     # The broker recompresses here, so that its own codec is what is tested.
     name = f"stack-{uuid.uuid4().hex[:8]}"
     config = {"compression.type": compression or "uncompressed"}
-    provision_topics(stack.endpoints.bootstrap, [TopicSpec(name, 1, config)])
+    provision_topics(stack.endpoints.kafka, [TopicSpec(name, 1, config)])
     values = [b"a" * 1000, b"b" * 1000]
     produce(stack, name, *values)
     assert consume(stack, name, 2) == values

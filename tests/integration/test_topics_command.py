@@ -125,7 +125,7 @@ def test_the_command_tells_what_differs_and_how_to_mend_it(
 def test_other_partitions_are_told_and_left(
     stack: Stack, admin: KafkaAdminClient, name: str, release: Callable[..., Result]
 ) -> None:
-    provision_topics(stack.endpoints.bootstrap, [TopicSpec(changes(name, "centre_x"), 2)])
+    provision_topics(stack.endpoints.kafka, [TopicSpec(changes(name, "centre_x"), 2)])
     words = f"topic {changes(name, 'centre_x')} has 2 partitions, this release needs 6"
     assert (release("check").exit_code, words in release("check").stdout) == (1, True)
     dry = release("create", "--dry-run")
@@ -141,7 +141,7 @@ def test_topics_of_an_agency_that_left_are_told_and_kept(
 ) -> None:
     release("create")
     left, foreign = receipts(f"{name}-left"), f"{name}.orders"
-    provision_topics(stack.endpoints.bootstrap, [TopicSpec(left, 1), TopicSpec(foreign, 1)])
+    provision_topics(stack.endpoints.kafka, [TopicSpec(left, 1), TopicSpec(foreign, 1)])
     checked = release("check")
     assert checked.exit_code == 0
     assert f"topic {left} is not needed by this release" in checked.stdout

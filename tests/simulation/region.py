@@ -15,6 +15,7 @@ from connectors.runner import Runner
 from connectors.sql.sink import SqlSink
 from connectors.sql.source import SqlSource
 from hub.contracts import topics
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.core import stamps
 from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
@@ -253,7 +254,7 @@ class Region:
             joining=joining.agencies,
         )  # fmt: skip
         common: dict[str, Any] = {
-            "bootstrap": "",
+            "kafka": KafkaConnection("127.0.0.1:9"),
             "group": "jisr",
             "worker": name,
             "store": self.store,

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.lanes.lane import Lane
 from hub.lanes.turns import Turns
 from hub.store.positions import Position
@@ -52,7 +53,7 @@ class Reader(Lane):
 def test_a_predecessor_that_still_moves_on_leaves_no_gap() -> None:
     async def seek() -> Log:
         options: dict[str, Any] = {
-            "bootstrap": "",
+            "kafka": KafkaConnection("127.0.0.1:9"),
             "group": "jisr",
             "worker": "hub-0",
             "topics": [PLACE.topic],

@@ -23,6 +23,7 @@ from connectors.sql.postgresql_errors import _REFUSED
 from connectors.sql.retries import _DELAYS_MS
 from hub.contracts.agreements import load_agreements
 from hub.contracts.certificates import Certificates
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.measures import COUNTER, DELAYS_S, HISTOGRAM, OTHER, bounded, observe_all
 from hub.contracts.records import Catalogue
 from hub.core import stamps
@@ -124,7 +125,7 @@ def test_dead_letters_are_counted_by_code_and_those_of_schemas_again() -> None:
 
 def gatherer() -> Gatherer:
     store = HubStore("postgresql+psycopg://nobody@127.0.0.1:1/none")
-    return Gatherer("127.0.0.1:1", store, AGREEMENTS, None, lambda _: None)  # type: ignore[arg-type]
+    return Gatherer(KafkaConnection("127.0.0.1:1"), store, AGREEMENTS, None, lambda _: None)  # type: ignore[arg-type]
 
 
 def gathered() -> Gatherer:
