@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
-from hub.core.assertions import Change, RecordKey, RecordState, supersedes
+from hub.core.assertions import Change, RecordKey, RecordState, Replaced, supersedes
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
+from hub.core.undo import mark
 
 
 def heir(
@@ -80,4 +81,11 @@ def reject(
         following = heir(policy, world, state, change.stamp, record_id)
         return (state,) if following is None else (state, following)
     state.seen = max(state.seen, change.stamp)
+    for name, value in change.values.items():
+        # What a snapshot says has long been there: it stays the agency's own.
+        if change.operation == "update" and name not in state.asserts.values:
+            # As what was taken back: if nobody says anything of it, the agency's row is to hold nothing.
+            marks = state.asserts.withdrawn.get(name, [])
+            one = mark(Replaced(name, change.effective, value))
+            state.asserts.withdrawn[name] = sorted({*marks, one})
     return (state,)

@@ -102,9 +102,10 @@ def consented(consents: Sequence[Consent], agency: str, purpose: str, day: int) 
 class Content(NamedTuple):
     """What is said to one agency of one entity, without version: equal content is not said again.
 
-    `local_id` is given where the agency's side may not know which of its rows is meant. Values are encoded
-    Avro; a field listed in `fields` without a value is known to be empty. A union field's value is the
-    whole encoded array, a reference's the agency's own name of the entity referred to.
+    `local_id` is the agency's row that is meant, where it has one. `known`: its side knows that by itself,
+    from having made the row, unless it was told of another entity since; so to name it is no news. Values
+    are encoded Avro; a field listed in `fields` without a value is known to be empty. A union field's value
+    is the whole encoded array, a reference's the agency's own name of the entity referred to.
     """
 
     operation: str
@@ -112,10 +113,12 @@ class Content(NamedTuple):
     merged_into: bytes | None = None
     fields: tuple[str, ...] = ()
     values: Mapping[str, bytes] = {}
+    known: bool = False
 
     def digest(self) -> bytes:
         """8 bytes: enough to see that nothing changed since the agency was last told."""
-        parts = [f"{self.operation}\0{self.local_id}\0{self.merged_into!r}\0".encode()]
+        named = None if self.known else self.local_id
+        parts = [f"{self.operation}\0{named}\0{self.merged_into!r}\0".encode()]
         get = self.values.get
         for name in self.fields:
             value = get(name)
@@ -182,11 +185,14 @@ def project(
     encoded: Mapping[str, bytes],
     references: Mapping[str, bytes | None],
     disputed: frozenset[str] = frozenset(),
+    taken_back: Sequence[str] = (),
 ) -> Content | None:
     """What the agency with the records `mine` may hold of `entity`; None: nothing.
 
     `encoded`: the golden record's values. `references`: for each reference field of the golden record,
     the encoded name of its target, or None where the target is not projected to the agency (R20).
+    `taken_back`: fields of which nobody says anything since the agency's word was taken back: known to be
+    empty there, or its own row would keep what does not stand.
     """
     fields = tuple([name for name in golden if name in allowed.fields and name not in disputed])
     if not fields:
@@ -201,8 +207,12 @@ def project(
     values = {
         name: value for name in fields if (value := references.get(name) or encoded.get(name)) is not None
     }
+    if target is None:
+        return Content(UPSERT, None, None, fields, values)
+    fields += tuple([name for name in taken_back if name in allowed.fields and name not in disputed])
     # Which row it made for the entity its side knows by itself, unless it has been told of another one since:
-    # perhaps of one that has ended by now.
-    by_itself = target is None or (len(mine) == 1 and target.linked == entity and not target.asserts.restored)
-    told = None if target is None or by_itself else target.key.local_id
-    return Content(UPSERT, told, None, fields, values)
+    # perhaps of one that has ended by now. Whoever was told that the entity had become part of
+    # another one knows it no more, so it is named all the same (R21); that is no news, or every row that is
+    # made would be answered.
+    by_itself = len(mine) == 1 and target.linked == entity and not target.asserts.restored
+    return Content(UPSERT, target.key.local_id, None, fields, values, by_itself)

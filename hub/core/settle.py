@@ -31,6 +31,7 @@ from hub.core.projection import (
     primary,
     project,
 )
+from hub.core.undo import taken_back_fields
 
 Reference = tuple[str, str, str]
 
@@ -217,7 +218,7 @@ def _deliveries(
             entity.record_type,
             entity.version,
             content,
-            max((golden[name].stamp for name in content.fields), default=0),
+            max((golden[name].stamp for name in content.fields if name in golden), default=0),
             seen.get(agency, 0),
         )
         for agency, content in told.items()
@@ -270,6 +271,7 @@ def _contents(
         if agency in rules.joining:
             continue
         mine = [member for member in members if member.key.agency == agency]
+        chosen = primary(mine)
         references = {
             name: rules.name(agency, target.entity) if target and agency in target.holders else None
             for name, target in led_to.items()
@@ -281,7 +283,8 @@ def _contents(
             allowed,
             encoded,
             references,
-            disputed_fields(primary(mine), golden),
+            disputed_fields(chosen, golden),
+            taken_back_fields(chosen, golden),
         )
         if content:
             contents[agency] = content

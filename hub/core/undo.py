@@ -77,6 +77,13 @@ def standing(state: RecordState, change: Change) -> Change:
     )
 
 
+def taken_back_fields(state: RecordState | None, golden: Collection[str]) -> list[str]:
+    """Fields of which neither the record nor anybody else says anything since its word was taken back."""
+    if state is None or not state.asserts.withdrawn:
+        return []
+    return sorted(state.asserts.withdrawn.keys() - set(golden))
+
+
 def withdraw(policy: TypePolicy, state: RecordState, kept: Collection[Replaced], span: Span) -> Withdrawn:
     """Withdraw what `state` asserted within `span`, in place; `kept`: its assertions that do not stand.
 

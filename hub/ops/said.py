@@ -48,7 +48,9 @@ class Interpreter:
             tuple(event["fields"]),
             _encoded(self._catalogue.records[record_type], event["fields"], event["record"] or {}),
         )
-        return Said(event["version"], frozenset({content.digest()}), content.operation == UPSERT)
+        # Whether the row that it names was known to the agency's side does not show.
+        digests = frozenset({content.digest(), content._replace(known=True).digest()})
+        return Said(event["version"], digests, content.operation == UPSERT)
 
     def golden(self, record_type: str, value: bytes) -> Said:
         event = self.payload(value)

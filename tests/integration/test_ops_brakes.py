@@ -275,6 +275,18 @@ def test_rejected_updates_are_answered_with_what_stands(hub: OpsHub) -> None:
         brakes.release(number, "Driss", "no")
 
 
+def test_where_nothing_stood_before_a_rejected_update_empties_the_agencys_row(hub: OpsHub) -> None:
+    keys = people(hub, 20)
+    worker = Worker(hub)
+    worker.take([said(key, 10, commune="11.321.01.03") for key in keys])
+    DONE.clear()
+    brakes = Brakes(hub.parts)
+    brakes.reject(brakes.list()[0].id, "Salma", "a mad script")
+    back = told(hub, "ads")
+    assert len(back) == 20
+    assert all("commune" in d.content.fields and "commune" not in d.content.values for d in back)
+
+
 def test_rejected_deletions_bring_the_rows_back_and_nobody_else_notices(hub: OpsHub) -> None:
     keys = people(hub, 20)
     # Without any identifier, too: it stays the person that it was.

@@ -336,14 +336,31 @@ def test_r21_an_agency_is_told_of_its_duplicates_whichever_of_them_came_last() -
 
 
 def test_r21_values_reach_the_row_that_the_agency_knows() -> None:
-    """A local id is given where the agency's side may not know which of its rows is meant."""
+    """A local id is given as soon as there is a row; where its side knows it by itself, that is no news."""
     hub = hub_of((person(EN, 1),))
     assert hub.told("ads", EN).content.local_id is None
+    before = hub.told("ads", EN)
     hub.take(said(ADS, 2, "link", entity=hub.entity(EN)))
-    assert hub.told("ads", EN).content.local_id is None
+    assert hub.told("ads", EN) is before
+    hub.take(said(EN, 3, phone="+212600000001"))
+    assert hub.told("ads", EN).content.local_id == "a"
     hub.take(person(REGION, 0.5))
     assert hub.entity(ADS) == IDS.record(*REGION)
     assert hub.told("ads", EN).content.local_id == "a"
+
+
+def test_r21_after_a_split_each_entity_has_the_row_again_that_was_made_for_it() -> None:
+    """Its side was told that the entity was part of another one: by itself it knows of no row for it."""
+    hub = hub_of((person(EN, 1),), (said(REGION, 2, "insert", birth_date=BORN, phone="+212600000001"),))
+    other = key("ads", "b")
+    hub.take(said(ADS, 3, "link", entity=hub.entity(EN)), said(other, 3, "link", entity=hub.entity(REGION)))
+    parted = hub.entity(REGION)
+    hub.take(said(REGION, 4, cin="SH1"))
+    assert hub.inbox["ads", parted].content.operation == MERGED
+    hub.decide(EN, REGION, same=False)
+    hub.settle_due()
+    assert hub.entity(other) == hub.entity(REGION) == parted
+    assert (hub.told("ads", EN).content.local_id, hub.told("ads", REGION).content.local_id) == ("a", "b")
 
 
 def test_r21_values_reach_the_row_made_for_the_entity_though_another_was_named_meanwhile() -> None:
