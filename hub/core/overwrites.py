@@ -1,4 +1,4 @@
-"""Which newcomers put other values in place of what others hold (R32). Pure."""
+"""Which values of newcomers take the place of what others hold (R32). Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hub.core.policy import TypePolicy
 
 def overwriting(
     policy: TypePolicy, world: World, newcomers: Collection[bytes], joining: Collection[str]
-) -> set[bytes]:
-    """Those of the records `newcomers` whose word becomes golden in place of another agency's.
+) -> dict[bytes, set[str]]:
+    """Those of the records `newcomers` whose word becomes golden in place of another agency's, and of what.
 
     What fills a gap, or agrees, is what a join is for. Agencies that are `joining` together have nothing
     yet that could be changed.
     """
-    found: set[bytes] = set()
+    found: dict[bytes, set[str]] = {}
     concerned = {world.entity_of[record] for record in newcomers}
     members = world.members()
     for entity in concerned:
@@ -36,5 +36,5 @@ def overwriting(
                 and was.key.agency != won.key.agency
                 and ids[won.key] in newcomers
             ):
-                found.add(ids[won.key])
+                found.setdefault(ids[won.key], set()).add(name)
     return found

@@ -58,7 +58,7 @@ class Intake(Settling):
         Raises `Fenced` when another worker owns the positions by now, `Retriable` when the store is away.
         """
 
-        weak: set[bytes] = set()
+        weak: dict[bytes, set[str]] = {}
 
         def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
             tx.advance(LANE, advances)
@@ -80,8 +80,9 @@ class Intake(Settling):
             try:
                 return self._attempt(work, finish)
             except MassJoin as mass:
-                # Each time more records, so it ends: at the latest when all are as of unknown age.
-                weak |= mass.records
+                # Each time more, so it ends: at the latest when nothing is left that takes another's place.
+                for record, fields in mass.records.items():
+                    weak.setdefault(record, set()).update(fields)
 
     # One record type
 

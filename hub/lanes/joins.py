@@ -1,14 +1,15 @@
 """The brake of a join: a snapshot that would change many records elsewhere (R32).
 
 A newcomer's rows must be known, or the hub would create at the agency whom it already has. So they are taken
-in as of unknown age, which loses to everything dated (R11), and what they say with their own age is held.
+in as of unknown age, which loses to everything dated (R11), without the values that took others' place (age
+does not decide everywhere: others may be undated, too); and what they say with their own age is held whole.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 
 import msgspec
 
@@ -26,11 +27,11 @@ from hub.store.transaction import Transaction
 
 
 class MassJoin(Exception):
-    """These records of a snapshot would put too many values in place of others'."""
+    """These records of a snapshot would put too many values in place of others': of these fields."""
 
-    def __init__(self, records: Collection[bytes]) -> None:
+    def __init__(self, records: Mapping[bytes, Set[str]]) -> None:
         super().__init__(f"{len(records)} records")
-        self.records = frozenset(records)
+        self.records = records
 
 
 class JoinBrakes(Brakes):
@@ -43,10 +44,11 @@ class JoinBrakes(Brakes):
         self,
         tx: Transaction,
         batch: Sequence[Said],
-        weak: Collection[bytes],
+        weak: Mapping[bytes, Collection[str]],
         record_id: Callable[[RecordKey], bytes],
     ) -> tuple[Sequence[Said], list[Note]]:
-        """`batch` with the snapshots of `weak` records as of unknown age; what they say is held whole.
+        """`batch` with the snapshots of `weak` records as of unknown age, without these fields; what they say
+        is held whole.
 
         Without those that are held or were rejected, and come once more.
         """
@@ -66,7 +68,8 @@ class JoinBrakes(Brakes):
             group = (change.key.agency, change.key.record_type, MASS_JOIN)
             held.setdefault(group, []).append((record, change))
             numbers[group, message.timestamp_ms // MINUTE_MS] += 1
-            passed.append((msgspec.structs.replace(change, effective=LOWEST), message))
+            values = {name: value for name, value in change.values.items() if name not in weak[record]}
+            passed.append((msgspec.structs.replace(change, effective=LOWEST, values=values), message))
         if numbers:
             self.count(tx, numbers)
         return passed, [self.hold(tx, group, held[group]) for group in sorted(held)]
@@ -101,7 +104,7 @@ class JoinBrakes(Brakes):
         counted = self.count(tx, numbers)
         mass = [place for place in numbers if self.is_mass(tx, place, numbers, counted)]
         if mass:
-            raise MassJoin({record for place in mass for record in places[place]})
+            raise MassJoin({record: found[record] for place in mass for record in places[place]})
 
 
 def is_dated_snapshot(change: Change) -> bool:

@@ -53,7 +53,7 @@ class _Scales(JoinBrakes):
         self,
         tx: Transaction,
         batch: Sequence[Said],
-        weak: Collection[bytes],
+        weak: Mapping[bytes, Collection[str]],
         record_id: Callable[[RecordKey], bytes],
     ) -> tuple[Sequence[Said], list[Note]]:
         del tx, weak, record_id  # nothing has been held

@@ -102,6 +102,32 @@ def test_what_would_change_others_waits_and_the_rows_are_known(hub: OpsHub) -> N
     assert phones(hub) == {phone(hub, NEW)}
 
 
+def test_values_of_unknown_age_are_not_replaced_either_before_a_person_has_looked(hub: OpsHub) -> None:
+    """Neither where others' age is unknown, too, nor where age does not decide."""
+    empty(hub.parts.store)
+    others = {"phone": OLD, "education_level": "primary"}
+    Worker(hub).take(
+        [
+            said(
+                hub.key("ads", str(n)),
+                1,
+                "snapshot",
+                asserted=LOWEST,
+                cin=f"AB{n}",
+                birth_date=BORN,
+                **others,
+            )
+            for n in range(12)
+        ]
+    )
+    Worker(hub).take(snapshot(hub, 12, phone=NEW, education_level="higher"))
+    assert phones(hub) == {phone(hub, OLD)}
+    (brake,) = Brakes(hub.parts).list()
+    assert brake.held == 12
+    Brakes(hub.parts).release(brake.id, "Salma", "they are right")
+    assert phones(hub) == {phone(hub, NEW)}
+
+
 def test_a_released_join_leaves_the_state_of_one_that_was_never_held(hub: OpsHub) -> None:
     query = "SELECT id, entity, born, seen, asserts FROM record ORDER BY id"
     rows = snapshot(hub, 12, phone=NEW)
