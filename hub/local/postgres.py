@@ -34,6 +34,9 @@ _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 # does not do, since initdb looks up its own name; `nobody` is in every image.
 _ACCOUNTS = ("postgres", "nobody")
 
+# Returns when they are gone, or after 5 s.
+_SEND_AWAY = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+
 # Every connection is by TCP on the loopback interface and by password. A role may reach the
 # database of its own name and no other: agencies cannot read the hub's store, or each other.
 _HBA = f"""\
@@ -234,6 +237,30 @@ def drop_database(port: int, superuser_password: str, name: str) -> None:
     with _connect(port, superuser_password) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(role))
         connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
+
+
+def copy_database(port: int, superuser_password: str, name: str, copy: str) -> None:
+    """Make `copy` of a database as it is now, owned by the role `name`; nobody is connected meanwhile."""
+    database, other = sql.Identifier(name), sql.Identifier(copy)
+    with _connect(port, superuser_password) as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(database))
+        try:
+            connection.execute(_SEND_AWAY, [name])
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(other))
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(other, database, database)
+            )
+        finally:
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
+
+
+def set_back_database(port: int, superuser_password: str, name: str, copy: str) -> None:
+    """Put the copy in place of the database; the copy is there no more."""
+    database, other = sql.Identifier(name), sql.Identifier(copy)
+    with _connect(port, superuser_password) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+        connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(other, database))
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
 
 
 def _exists(connection: psycopg.Connection[tuple[object, ...]], table: str, column: str, name: str) -> bool:

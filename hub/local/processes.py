@@ -113,11 +113,24 @@ class Supervisor:
         self._children[name].paused = False
         process_tree.signal_tree(self._pid(name), signal.SIGCONT)
 
-    def restart(self, name: str) -> None:
-        """Stop the process as `stop` would, start it again, and return when it is ready."""
+    def restart(self, name: str, spec: ProcessSpec | None = None) -> None:
+        """Stop the process as `stop` would, start it again, and return when it is ready.
+
+        `spec` is how it is started from now on, if that changes.
+        """
+        self.rest(name)
+        self.wake(name, spec)
+
+    def rest(self, name: str) -> None:
+        """Stop the process as `stop` would; it stays stopped until `wake`."""
         child = self._children[name]
         self._do(lambda: self._expect_end([child]))
         self._stop_together([child])
+
+    def wake(self, name: str, spec: ProcessSpec | None = None) -> None:
+        """Start a process that rests, and return when it is ready. Raises StartError."""
+        child = self._children[name]
+        child.spec = spec or child.spec
         self._do(lambda: self._spawn(child))
         self.wait_ready(name)
 

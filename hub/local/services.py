@@ -48,9 +48,9 @@ def bring_up(stack: Stack) -> None:
     """From the databases to a running hub: tables, registry, schemas, topics, workers, connectors."""
     stack.step("store migrated", partial(_migrate, stack.endpoints.store))
     stack.run([registry(stack)])
-    stack.step("schemas registered", partial(_register_schemas, stack))
+    stack.step("schemas registered", partial(register_schemas, stack))
     stack.await_kafka()
-    stack.step("topics provisioned", partial(_provision, stack))
+    stack.step("topics provisioned", partial(provision, stack))
     ours = [hub_worker(stack, number) for number in range(stack.options.hub_workers)]
     ours += [connector(stack, agency) for agency in stack.options.agencies if _is_served(stack, agency)]
     metrics = [f"{_web(stack, spec.name)}/metrics" for spec in ours]
@@ -178,22 +178,28 @@ def _migrate(store: str) -> None:
     migrate(engine)
 
 
-def _provision(stack: Stack) -> list[str]:
+def provision(stack: Stack) -> list[str]:
+    """Make the topics of the release that are missing; their names."""
     catalogue = Catalogue.load(stack.options.schemas / "records")
     agreements = load_agreements(stack.options.agreements, catalogue).values()
     return provision_topics(stack.endpoints.kafka, release_topics(catalogue.partitions, agreements))
 
 
-def _register_schemas(stack: Stack) -> None:
-    assert stack.endpoints.registry is not None
-    environment = {
-        **base_environment(),
-        **_release(stack),
-        "JISR_REGISTRY_URL": stack.endpoints.registry,
-        "JISR_REGISTRY_TOKEN_FILE": str(stack.folder.secret_file("registry-token")),
-    }
-    result = subprocess.run(  # noqa: S603  (our own command, no shell)
-        [*_JISR, "schema", "register"],
+def register_schemas(stack: Stack) -> None:
+    """`jisr schema register`, by whoever has the registry's token. Raises Fatal with what it said."""
+    token = {"JISR_REGISTRY_TOKEN_FILE": str(stack.folder.secret_file("registry-token"))}
+    result = command(stack, ["schema", "register"], token)
+    if result.returncode != 0:
+        raise Fatal(f"schemas cannot be registered:\n{result.stderr or result.stdout}")
+
+
+def command(
+    stack: Stack, arguments: Sequence[str], more: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """`jisr …` with this release, as at an operator's keyboard; `more`: of its environment. Blocks."""
+    environment = {**base_environment(), **_release(stack), **_kafka_and_registry(stack), **more}
+    return subprocess.run(  # noqa: S603  (our own command, no shell)
+        [*_JISR, *arguments],
         env=environment,
         cwd=stack.options.project,
         capture_output=True,
@@ -201,8 +207,6 @@ def _register_schemas(stack: Stack) -> None:
         timeout=_COMMAND_WITHIN_S,
         check=False,
     )
-    if result.returncode != 0:
-        raise Fatal(f"schemas cannot be registered:\n{result.stderr or result.stdout}")
 
 
 def _is_served(stack: Stack, agency: AgencyDatabase) -> bool:

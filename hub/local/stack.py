@@ -203,9 +203,17 @@ class Stack:
         """Undo `pause`."""
         self.supervisor.resume(name)
 
-    def restart(self, name: str) -> None:
-        """Stop the process in good order, start it again, and return when it is ready."""
-        self.supervisor.restart(name)
+    def restart(self, name: str, spec: ProcessSpec | None = None) -> None:
+        """Stop the process in good order, start it again (as `spec` says), and return when it is ready."""
+        self.supervisor.restart(name, spec)
+
+    def rest(self, name: str) -> None:
+        """Stop the process in good order; it stays stopped until `wake`."""
+        self.supervisor.rest(name)
+
+    def wake(self, name: str) -> None:
+        """Start a process that rests, and return when it is ready."""
+        self.supervisor.wake(name)
 
     def processes(self) -> list[ProcessStatus]:
         """All processes, in the order of their start."""
@@ -227,6 +235,14 @@ class Stack:
     def drop_database(self, name: str) -> None:
         """Remove a PostgreSQL database, its connections and its role."""
         postgres.drop_database(self._ports["postgres"], self._superuser_password, name)
+
+    def copy_database(self, name: str, copy: str) -> None:
+        """Make `copy` of a PostgreSQL database as it is now, as a backup does; its clients are sent away."""
+        postgres.copy_database(self._ports["postgres"], self._superuser_password, name, copy)
+
+    def set_back_database(self, name: str, copy: str) -> None:
+        """Put a copy of it in place of a PostgreSQL database, as a restore does; the copy is used up."""
+        postgres.set_back_database(self._ports["postgres"], self._superuser_password, name, copy)
 
     def superuser_url(self, database: str = "postgres") -> str:
         """For tests that look at the server from above; no process is given it."""
