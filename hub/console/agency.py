@@ -96,7 +96,7 @@ def _read(visit: Visit) -> AgencyView:
     snapshot = visit.console.status.snapshot()
     with visit.parts.looking() as tx:
         undelivered = undelivered_at(tx, agency, SHOWN + 1)
-    holds = Holds(visit.parts).list(agency)
+    holds = Holds(visit.parts).list(agency, limit=SHOWN + 1)
     masses = [brake for brake in snapshot.brakes if brake.agency == agency]
     held = [
         Held(

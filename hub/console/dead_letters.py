@@ -56,7 +56,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Pile:
-    """Dead letters that are alike."""
+    """Dead letters that are alike; `number` is counted up to 10,000 only."""
 
     agency: str
     record_type: str
@@ -67,9 +67,10 @@ class Pile:
 
 @dataclass(frozen=True)
 class LetterList:
-    """What a filter shows. `total`: all that it matches, in `piles`; `letters`: a page of them, the oldest
-    first; `next`: give it as `after` to read on, if not null; `readable`: false while the registry is away,
-    when nobody can tell what is superseded."""
+    """What a filter shows. `total`: all that it matches, in `piles`, each counted up to 10,000; `letters`: a
+    page of them, the oldest first, with fewer or none of those that are superseded alone; `next`: give it as
+    `after` to read on, if not null; `readable`: false while the registry is away, when nobody can tell what
+    is superseded."""
 
     total: int
     piles: tuple[Pile, ...]
@@ -140,15 +141,14 @@ def line(visit: Visit, one: Letter, *, revealed: bool = False) -> Line:
 def _read(visit: Visit, given: Mapping[str, str]) -> LetterList:
     wanted, superseded_only = wanted_of(given)
     letters = DeadLetters(visit.parts)
-    piles = [Pile(*heap) for heap in sorted(letters.heaps(wanted), key=_largest)]
+    piles = [Pile(*heap) for heap in sorted(letters.heaps(wanted, exactly=False), key=_largest)]
     after = number(visit.asked("after")) or 0
-    found = letters.search(wanted, PAGE + 1, superseded_only=superseded_only, after=after)
-    page = tuple(line(visit, one) for one in found[:PAGE])
+    found, following = letters.page(wanted, PAGE, superseded_only=superseded_only, after=after)
     return LetterList(
         total=sum(pile.number for pile in piles),
         piles=tuple(piles),
-        letters=page,
-        next=page[-1].id if len(found) > PAGE else None,
+        letters=tuple(line(visit, one) for one in found),
+        next=following,
         readable=not letters.problem,
     )
 

@@ -14,6 +14,7 @@ from hub.contracts.agreements import Agreement
 from hub.contracts.notices import label
 from hub.contracts.records import Catalogue
 from hub.ops.parts import MOROCCO
+from hub.store.conditions import COUNTED
 
 # The release's record types as a heading; another one goes by the name that its schema has (R1).
 RECORD_TYPES = {
@@ -43,6 +44,15 @@ class Wording:
 
     def number(self, value: float) -> str:
         return format_decimal(value, locale=self._language.locale)
+
+    def counted(self, number: int, largest: int | None = None) -> str:
+        """A number that was counted to one more than `COUNTED` at most: then there may be any more.
+
+        `largest`: of a sum, the part of it that was counted furthest.
+        """
+        if largest is None:
+            return self.number(number) if number <= COUNTED else f"{self.number(COUNTED)}+"
+        return self.number(number) + ("+" if largest > COUNTED else "")
 
     def moment(self, at: datetime.datetime) -> str:
         """A moment as people in Morocco read it."""

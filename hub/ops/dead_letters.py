@@ -35,6 +35,8 @@ from hub.store.transaction import Transaction
 
 DISCARD = "discard"
 _PAGE = 500
+# So many are opened for one page of those that are superseded.
+_OPENED = 500
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,24 @@ class DeadLetters:
                     break
         return found[:limit]
 
+    def page(
+        self, wanted: Wanted, size: int, *, superseded_only: bool = False, after: int = 0
+    ) -> tuple[list[Letter], int | None]:
+        """Up to `size` letters behind the number `after`; and behind which to read on, if there is more.
+
+        Which are superseded is found out by opening each: of those, a page is what the next `_OPENED` hold.
+        """
+        many = _OPENED if superseded_only else size
+        with self._parts.looking() as tx:
+            rows = dead_letters(tx, wanted, after=after, limit=many + 1)
+            found = self.open(tx, rows[:many])
+        following = rows[many - 1].id if len(rows) > many else None
+        if superseded_only:
+            found = [one for one in found if one.superseded]
+        if len(found) > size:
+            following = found[size - 1].row.id
+        return found[:size], following
+
     def numbers(self, wanted: Wanted, *, superseded_only: bool = False) -> list[int]:
         """The numbers of all that match, in order; their bytes are not kept in memory."""
         found: list[int] = []
@@ -84,10 +104,10 @@ class DeadLetters:
                     found += [row.id for row in page]
         return found
 
-    def heaps(self, wanted: Wanted) -> list[Heap]:
-        """How many there are of each kind."""
+    def heaps(self, wanted: Wanted, *, exactly: bool = True) -> list[Heap]:
+        """How many there are of each kind; unless `exactly`, as far as a page counts."""
         with self._parts.looking() as tx:
-            return count_dead_letters(tx, wanted)
+            return count_dead_letters(tx, wanted, exactly=exactly)
 
     def one(self, number: int) -> Letter:
         """One dead letter; raises `NotFound`."""

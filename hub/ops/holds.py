@@ -58,10 +58,12 @@ class Holds:
         self._parts = parts
         self._clock = clock
 
-    def list(self, agency: str | None = None, *, all_states: bool = False) -> list[HeldChange]:
+    def list(
+        self, agency: str | None = None, *, all_states: bool = False, limit: int = 1_000
+    ) -> list[HeldChange]:
         """Holds that wait, or all, oldest first."""
         with self._parts.looking() as tx:
-            return holds(tx, state=None if all_states else HELD, agency=agency)
+            return holds(tx, waiting=not all_states, agency=agency, limit=limit)
 
     def show(self, hold_id: int, veil: Veil) -> HeldStory:
         """One hold with its values; raises `NotFound`."""

@@ -44,7 +44,7 @@ from hub.ops.parts import Parts, local_time
 from hub.ops.veil import Veil
 from hub.store import brakes as store
 from hub.store.dead_letters import OPEN, DeadLetterRow, Wanted, dead_letters
-from hub.store.stewardship import HELD, holds, reviews
+from hub.store.stewardship import holds, reviews
 from hub.store.transaction import Transaction
 
 _ENTITIES = text("""
@@ -171,7 +171,7 @@ class JoinReporter:
         found.silent += len(mine) - len(speaking)
         pairs = [
             Review(one.a, one.b, one.reason, one.fields)
-            for one in reviews(tx, state="open", records=speaking, limit=_MANY)
+            for one in reviews(tx, waiting=True, records=speaking, limit=_MANY)
         ]
         strangers = {record for one in pairs for record in (one.a, one.b)} - world.records.keys()
         seen = World(world.records | tx.records(strangers).records, world.entity_of, world.entities)
@@ -180,7 +180,7 @@ class JoinReporter:
         states = [world.records[one] for one in sorted(speaking)]
         for state, name, _ in unresolved(tx, self._parts.types, states):
             tally(found.waiting, (name, NOWHERE), Example(masked(state.key.local_id, self._veil)))
-        for held in holds(tx, state=HELD, records=speaking, limit=_MANY):
+        for held in holds(tx, waiting=True, records=speaking, limit=_MANY):
             shown = Example(masked(held.change.key.local_id, self._veil))
             tally(found.held, (held.reason, ", ".join(held.fields)), shown)
 

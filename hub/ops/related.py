@@ -67,7 +67,7 @@ def _from_others(
     names: set[Reference] = {
         (state.key.agency, state.key.record_type, state.key.local_id) for state in members
     }
-    others = _members(tx, sorted(tx.dependents(names) - {entity})[:LIMIT])
+    others = _members(tx, sorted(tx.some_dependents(names, LIMIT + 1) - {entity})[:LIMIT])
     for other, those in others.items():
         policy = parts.types[those[0].key.record_type]
         golden = golden_record(policy, those)

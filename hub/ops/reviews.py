@@ -55,12 +55,12 @@ class Reviews:
     def page(self, after: PairIds | None, limit: int) -> Sequence[Pair]:
         """Open reviews that come after `after`, oldest first."""
         with self._parts.looking() as tx:
-            return reviews(tx, state="open", after=after, limit=limit)
+            return reviews(tx, waiting=True, after=after, limit=limit)
 
     def list(self, *, all_states: bool = False) -> list[Pair]:
         """Reviews that are open, or all, oldest first."""
         with self._parts.looking() as tx:
-            return reviews(tx, state=None if all_states else "open")
+            return reviews(tx, waiting=not all_states)
 
     def decide(self, a: str, b: str, record_type: str, *, same: bool, who: str | Person, why: str) -> Verdict:
         """Decide that records `a` and `b` are the same, or not; each named by hub name or agency:local_id.

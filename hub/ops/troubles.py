@@ -12,10 +12,11 @@ from hub.contracts.wire import ChangeReader, unframe
 from hub.core.assertions import RecordKey
 from hub.errors import SkipRecord
 from hub.ops.parts import Parts
+from hub.store.dead_letters import newest_open
 from hub.store.transaction import Transaction
 
 # Dead letters are kept by place in the log, not by record: so many of the newest are opened to look.
-DEAD_LETTERS_OPENED = 1_000
+DEAD_LETTERS_OPENED = 300
 
 _UNDELIVERED = text("""
     SELECT agency, version, state, code, column_name, since_ms FROM undelivered WHERE entity = :entity
@@ -29,12 +30,6 @@ _UNDELIVERED_AT = text("""
 _WATERMARKS = text("""
     SELECT topic, partition, next_offset, committed_ms FROM receipt
     WHERE topic = ANY(CAST(:topics AS text[]))
-""")
-
-_DEAD_LETTERS = text("""
-    SELECT id, topic, partition, kafka_offset, code, path, message, at_ms, value FROM dead_letter
-    WHERE agency = ANY(CAST(:agencies AS text[])) AND record_type = :record_type AND state = 'open'
-    ORDER BY created_at DESC LIMIT :limit
 """)
 
 
@@ -113,18 +108,25 @@ def dead_letters(parts: Parts, tx: Transaction, keys: Collection[RecordKey]) -> 
     for record_type in {key.record_type for key in keys}:
         reader = ChangeReader(parts.catalogue.records[record_type], parts.events)
         local_ids = {(key.agency, key.local_id) for key in keys}
-        where = {
-            "agencies": sorted({key.agency for key in keys}),
-            "record_type": record_type,
-            "limit": DEAD_LETTERS_OPENED,
-        }
-        for row in tx.connection.execute(_DEAD_LETTERS, where):
+        agencies = {key.agency for key in keys}
+        for row in newest_open(tx, agencies, record_type, DEAD_LETTERS_OPENED):
             agency, _ = topics.split(row.topic)
             local_id = _local_id(parts, reader, row.value)
             if (agency, local_id) in local_ids:
-                place = (row.topic, row.partition, row.kafka_offset)
-                told = (row.code, row.path, row.message, row.at_ms)
-                found.append(DeadLetterSeen(row.id, agency, local_id, *place, *told))
+                found.append(
+                    DeadLetterSeen(
+                        number=row.id,
+                        agency=agency,
+                        local_id=local_id,
+                        topic=row.topic,
+                        partition=row.partition,
+                        offset=row.kafka_offset,
+                        code=row.code,
+                        path=row.path,
+                        message=row.message,
+                        at_ms=row.at_ms,
+                    )
+                )
     return found
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from hub.store.conditions import given
 from hub.store.transaction import Transaction
 
 _NOTE = text("""
@@ -15,24 +16,23 @@ _NOTE = text("""
     VALUES (:who, :account, :action, :subject, :agency, :record_type, :purpose, :detail)
 """)
 
-_ENTRIES = text("""
-    SELECT who, account, action, subject, agency, record_type, purpose, detail, id, at FROM (
-        SELECT * FROM audit
-        WHERE (CAST(:who AS text) IS NULL OR who = :who OR account = :who)
-          AND (CAST(:action AS text) IS NULL OR action = :action)
-          AND (CAST(:subject AS text) IS NULL OR subject = :subject)
-          AND (CAST(:agency AS text) IS NULL OR agency = :agency)
-          AND (CAST(:since AS timestamptz) IS NULL OR at >= :since)
-          AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
-          AND (CAST(:before AS bigint) IS NULL OR id < :before)
-        ORDER BY id DESC LIMIT :limit) AS newest
-    ORDER BY id
-""")
+_COLUMNS = "who, account, action, subject, agency, record_type, purpose, detail, id, at"
 
-_ABOUT = text("""
-    SELECT who, account, action, subject, agency, record_type, purpose, detail, id, at FROM audit
-    WHERE subject = ANY(CAST(:subjects AS text[])) ORDER BY id DESC LIMIT :limit
-""")
+_CONDITIONS = {
+    "action": "action = :action",
+    "subject": "subject = :subject",
+    "agency": "agency = :agency",
+    "since": "at >= :since",
+    "until": "at < :until",
+    "before_at": "(at, id) < (:before_at, :before)",
+}
+
+_AT = text("SELECT at FROM audit WHERE id = :id")
+
+_ABOUT = text(f"""
+    SELECT {_COLUMNS} FROM audit
+    WHERE subject = ANY(CAST(:subjects AS text[])) ORDER BY at DESC, id DESC LIMIT :limit
+""")  # noqa: S608  (our own text)
 
 
 class Entry(NamedTuple):
@@ -79,8 +79,22 @@ def note(tx: Transaction, entries: Sequence[Entry]) -> None:
 
 def entries(tx: Transaction, search: Search, limit: int = 1_000) -> list[KeptEntry]:
     """The newest entries that match, in the order of their making."""
-    rows = tx.connection.execute(_ENTRIES, {**search._asdict(), "limit": limit})
-    return [KeptEntry(Entry(*row[:8]), row.id, row.at) for row in rows]
+    where: dict[str, object] = {**search._asdict(), "limit": limit}
+    if search.before is not None:
+        where["before_at"] = tx.connection.execute(_AT, {"id": search.before}).scalar_one_or_none()
+        if where["before_at"] is None:
+            return []
+    conditions = given(_CONDITIONS, where)
+    # One after the other, each by its own index: of all that either says, the newest would be looked for.
+    names = ("true",) if search.who is None else ("who = :who", "account = :who")
+    parts = " UNION ".join(
+        f"(SELECT {_COLUMNS} FROM audit WHERE {one} AND {conditions}"  # noqa: S608  (our own text)
+        " ORDER BY at DESC, id DESC LIMIT :limit)"
+        for one in names
+    )
+    newest = f"SELECT {_COLUMNS} FROM ({parts}) AS those ORDER BY at DESC, id DESC LIMIT :limit"  # noqa: S608
+    rows = list(tx.connection.execute(text(newest), where))
+    return [KeptEntry(Entry(*row[:8]), row.id, row.at) for row in reversed(rows)]
 
 
 def entries_about(tx: Transaction, subjects: Collection[str], limit: int) -> list[KeptEntry]:

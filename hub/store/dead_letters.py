@@ -6,33 +6,89 @@ import datetime
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from hub.core.assertions import RecordKey, RecordState
+from hub.store.conditions import COUNTED, given
 from hub.store.transaction import Transaction
 
 OPEN, REDRIVEN, DISCARDED = "open", "redriven", "discarded"
 
-_MATCHING = """
-    (CAST(:ids AS bigint[]) IS NULL OR id = ANY(CAST(:ids AS bigint[])))
-    AND (CAST(:agency AS text) IS NULL OR agency = :agency)
-    AND (CAST(:record_type AS text) IS NULL OR record_type = :record_type)
-    AND (CAST(:code AS text) IS NULL OR code = :code)
-    AND (CAST(:state AS text) IS NULL OR state = :state)
-    AND (CAST(:since_ms AS bigint) IS NULL OR at_ms >= :since_ms)
-    AND (CAST(:until_ms AS bigint) IS NULL OR at_ms < :until_ms)
-"""
+_COLUMNS = """d.id, d.topic, d.partition, d.kafka_offset, d.agency, d.record_type, d.code, d.path, d.message,
+           d.at_ms, d.key, d.value, d.state, d.redrives, d.outcome, d.who, d.why, d.decided_at"""
 
-_DEAD_LETTERS = text(f"""
-    SELECT id, topic, partition, kafka_offset, agency, record_type, code, path, message, at_ms, key, value,
-           state, redrives, outcome, who, why, decided_at
-    FROM dead_letter WHERE id > :after AND {_MATCHING} ORDER BY id LIMIT :limit
-""")  # noqa: S608  (our own text)
+_ALIKE = "state, agency, record_type, code"
 
-_COUNT = text(f"""
-    SELECT agency, record_type, code, state, count(*) AS number FROM dead_letter WHERE {_MATCHING}
-    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+# The kinds that there are, from one to the next along their index: some hundred steps, however many letters.
+_KINDS = f"""
+    RECURSIVE kind AS (
+        (SELECT {_ALIKE} FROM dead_letter ORDER BY {_ALIKE} LIMIT 1)
+        UNION ALL
+        SELECT n.* FROM kind CROSS JOIN LATERAL (
+            SELECT {_ALIKE} FROM dead_letter d
+            WHERE (d.state, d.agency, d.record_type, d.code)
+                  > (kind.state, kind.agency, kind.record_type, kind.code)
+            ORDER BY {_ALIKE} LIMIT 1) AS n)
+"""  # noqa: S608  (our own text)
+
+_OF_A_KIND = """d.state = kind.state AND d.agency = kind.agency AND d.record_type = kind.record_type
+                  AND d.code = kind.code"""
+
+# One look for each of a page, by OFFSET 0: the planner would read the table, as it does not know how few.
+_WHOLE = "CROSS JOIN LATERAL (SELECT * FROM dead_letter WHERE id = page.id OFFSET 0) AS d"
+
+# Of each kind the first few, and of these the first: no kind is read to its end, nor sorted whole.
+_DEAD_LETTERS = f"""
+    WITH {_KINDS}, page AS (
+        SELECT first.id FROM kind CROSS JOIN LATERAL (
+            SELECT d.at_ms, d.id FROM dead_letter d
+            WHERE {_OF_A_KIND} AND {{within}}
+            ORDER BY d.at_ms, d.id LIMIT :limit) AS first
+        WHERE {{wanted}} ORDER BY first.at_ms, first.id LIMIT :limit)
+    SELECT {_COLUMNS} FROM page {_WHOLE} ORDER BY d.at_ms, d.id
+"""  # noqa: S608
+
+_NAMED = text(f"""
+    SELECT {_COLUMNS} FROM dead_letter d
+    WHERE d.id = ANY(CAST(:ids AS bigint[])) AND d.id > :after ORDER BY d.id LIMIT :limit
 """)  # noqa: S608
+
+_COUNT = f"""
+    WITH {_KINDS}
+    SELECT kind.agency, kind.record_type, kind.code, kind.state, counted.number
+    FROM kind CROSS JOIN LATERAL (
+        SELECT count(*) AS number FROM (
+            SELECT FROM dead_letter d WHERE {_OF_A_KIND} AND {{within}}
+            LIMIT CAST(:most AS bigint)) AS those) AS counted
+    WHERE {{wanted}} AND counted.number > 0
+    ORDER BY 1, 2, 3, 4
+"""  # noqa: S608
+
+_NEWEST_OPEN = text(f"""
+    WITH {_KINDS}, page AS (
+        SELECT newest.id FROM kind CROSS JOIN LATERAL (
+            SELECT d.at_ms, d.id FROM dead_letter d
+            WHERE {_OF_A_KIND} ORDER BY d.at_ms DESC, d.id DESC LIMIT :limit) AS newest
+        WHERE kind.state = 'open' AND kind.agency = ANY(CAST(:agencies AS text[]))
+          AND kind.record_type = :record_type
+        ORDER BY newest.at_ms DESC, newest.id DESC LIMIT :limit)
+    SELECT {_COLUMNS} FROM page {_WHOLE} ORDER BY d.at_ms DESC, d.id DESC
+""")  # noqa: S608
+
+_WANTED = {
+    "agency": "kind.agency = :agency",
+    "record_type": "kind.record_type = :record_type",
+    "code": "kind.code = :code",
+    "state": "kind.state = :state",
+}
+
+_WITHIN = {
+    "since_ms": "d.at_ms >= :since_ms",
+    "until_ms": "d.at_ms < :until_ms",
+    "after_ms": "(d.at_ms, d.id) > (:after_ms, :after)",
+}
+
+_AT = text("SELECT at_ms FROM dead_letter WHERE id = :id")
 
 _LOCK = text(
     "SELECT id, state FROM dead_letter WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE"
@@ -94,7 +150,10 @@ class DeadLetterRow(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which dead letters are meant; what is None lets all pass. `until_ms` itself is not included."""
+    """Which dead letters are meant; what is None lets all pass. `until_ms` itself is not included.
+
+    `ids`: those alone, whatever else is given.
+    """
 
     ids: tuple[int, ...] | None = None
     agency: str | None = None
@@ -126,20 +185,45 @@ class Failure(NamedTuple):
 def dead_letters(
     tx: Transaction, wanted: Wanted, *, after: int = 0, limit: int = 1_000
 ) -> list[DeadLetterRow]:
-    """Dead letters by id, the oldest first, beginning behind the id `after`."""
-    rows = tx.connection.execute(_DEAD_LETTERS, {**_where(wanted), "after": after, "limit": limit})
-    return [
-        DeadLetterRow(*row)._replace(
-            key=None if row.key is None else bytes(row.key),
-            value=None if row.value is None else bytes(row.value),
-        )
-        for row in rows
-    ]
+    """Dead letters by when they were appended, the oldest first; behind the one numbered `after`."""
+    where: dict[str, object] = {**wanted._asdict(), "after": after, "limit": limit}
+    statement = _NAMED
+    if wanted.ids is None:
+        if after:
+            where["after_ms"] = tx.connection.execute(_AT, {"id": after}).scalar_one_or_none()
+            if where["after_ms"] is None:
+                return []
+        statement = _among_kinds(_DEAD_LETTERS, where)
+    rows = tx.connection.execute(statement, {**where, "ids": list(wanted.ids or ())})
+    return list(map(_letter, rows))
 
 
-def count_dead_letters(tx: Transaction, wanted: Wanted) -> list[Heap]:
-    """How many there are, by agency, record type, code and state."""
-    return [Heap(*row) for row in tx.connection.execute(_COUNT, _where(wanted))]
+def newest_open(
+    tx: Transaction, agencies: Collection[str], record_type: str, limit: int
+) -> list[DeadLetterRow]:
+    """The open ones of these agencies that were appended last, the newest first."""
+    where = {"agencies": sorted(agencies), "record_type": record_type, "limit": limit}
+    return list(map(_letter, tx.connection.execute(_NEWEST_OPEN, where)))
+
+
+def _letter(row: Any) -> DeadLetterRow:
+    return DeadLetterRow(*row)._replace(
+        key=None if row.key is None else bytes(row.key),
+        value=None if row.value is None else bytes(row.value),
+    )
+
+
+def count_dead_letters(tx: Transaction, wanted: Wanted, *, exactly: bool) -> list[Heap]:
+    """How many there are, by agency, record type, code and state; `wanted` names no single ones.
+
+    Unless `exactly`, of each kind no more than one more than `COUNTED`.
+    """
+    where = {**wanted._asdict(), "most": None if exactly else COUNTED + 1}
+    return [Heap(*row) for row in tx.connection.execute(_among_kinds(_COUNT, where), where)]
+
+
+def _among_kinds(statement: str, where: Mapping[str, object]) -> TextClause:
+    return text(statement.format(within=given(_WITHIN, where), wanted=given(_WANTED, where)))
 
 
 def lock_dead_letters(tx: Transaction, ids: Collection[int]) -> dict[int, str]:
@@ -181,10 +265,6 @@ def hold_states(tx: Transaction, records: Collection[bytes]) -> dict[tuple[bytes
     """(record, event id, reason) → state, of what waits or waited for a person's word at these records."""
     rows = tx.connection.execute(_HOLD_STATES, {"records": sorted(records)})
     return {(bytes(row.record), row.event_id, row.reason): row.state for row in rows}
-
-
-def _where(wanted: Wanted) -> dict[str, object]:
-    return {**wanted._asdict(), "ids": None if wanted.ids is None else list(wanted.ids)}
 
 
 def _by_id(row: Mapping[str, Any]) -> int:

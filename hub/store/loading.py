@@ -136,6 +136,17 @@ _DEPENDENTS = text("""
     CROSS JOIN LATERAL (SELECT entity FROM record WHERE id = f.record OFFSET 0) AS r
 """)
 
+_SOME_DEPENDENTS = text("""
+    SELECT DISTINCT r.entity
+    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
+         AS v(agency, record_type, local_id)
+    CROSS JOIN LATERAL (
+        SELECT f.record FROM reference f
+        WHERE f.agency = v.agency AND f.record_type = v.record_type AND f.local_id = v.local_id
+        LIMIT :limit) AS f
+    CROSS JOIN LATERAL (SELECT entity FROM record WHERE id = f.record OFFSET 0) AS r
+""")
+
 _DECISIONS = text("""
     SELECT a, b, same, stamp FROM decision
     WHERE a = ANY(CAST(:ids AS bytea[])) OR b = ANY(CAST(:ids AS bytea[]))
@@ -301,6 +312,11 @@ class Loading:
         if not targets:
             return set()
         rows = self.connection.execute(_DEPENDENTS, columns_of(targets))
+        return {bytes(entity) for (entity,) in rows}
+
+    def some_dependents(self, targets: Collection[Reference], limit: int) -> set[bytes]:
+        """As `dependents`, of the first `limit` records that refer to each: a centre may have a million."""
+        rows = self.connection.execute(_SOME_DEPENDENTS, {**columns_of(targets), "limit": limit})
         return {bytes(entity) for (entity,) in rows}
 
     def decisions(self, records: Collection[bytes]) -> list[Decision]:

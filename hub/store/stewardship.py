@@ -7,23 +7,28 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from hub.core.assertions import Change, RecordKey
+from hub.store.conditions import COUNTED, given
 from hub.store.transaction import Transaction
 
 HELD, RELEASED, REJECTED = "held", "released", "rejected"
 
 _CHANGE = msgspec.msgpack.Decoder(Change)
 
-_HOLDS = text("""
+_HOLDS = """
     SELECT id, record, event_id, reason, fields, change, state, created_at, who, why, decided_at FROM hold
-    WHERE (CAST(:id AS bigint) IS NULL OR id = :id)
-      AND (CAST(:state AS text) IS NULL OR state = :state)
-      AND (CAST(:agency AS text) IS NULL OR agency = :agency)
-      AND (CAST(:records AS bytea[]) IS NULL OR record = ANY(:records))
-    ORDER BY id LIMIT :limit
-""")
+    WHERE {} ORDER BY id LIMIT :limit
+"""
+
+# In so many words, not as parameters: the indexes are of what waits alone.
+_HOLD_CONDITIONS = {
+    "id": "id = :id",
+    "waiting": "state = 'held'",
+    "agency": "agency = :agency",
+    "records": "record = ANY(:records)",
+}
 
 _LOCK_HOLD = text("SELECT 1 FROM hold WHERE id = :id FOR UPDATE")
 
@@ -31,7 +36,7 @@ _DECIDE_HOLD = text("""
     UPDATE hold SET state = :state, who = :who, why = :why, decided_at = now() WHERE id = :id
 """)
 
-_REVIEWS = text("""
+_REVIEWS = """
     SELECT v.a, v.b, v.record_type, v.reason, v.fields, v.state, v.created_at,
            x.agency AS a_agency, x.local_id AS a_local_id, x.incarnation AS a_incarnation,
            y.agency AS b_agency, y.local_id AS b_local_id, y.incarnation AS b_incarnation,
@@ -40,21 +45,30 @@ _REVIEWS = text("""
     JOIN record x ON x.id = v.a
     JOIN record y ON y.id = v.b
     LEFT JOIN decision d ON d.a = least(v.a, v.b) AND d.b = greatest(v.a, v.b)
-    WHERE (CAST(:state AS text) IS NULL OR v.state = :state)
-      AND (CAST(:records AS bytea[]) IS NULL OR v.a = ANY(:records) OR v.b = ANY(:records))
-      AND (CAST(:a AS bytea) IS NULL OR (v.a = :a AND v.b = :b))
-      AND (CAST(:after_a AS bytea) IS NULL OR (v.created_at, v.a, v.b) >
-           (SELECT created_at, a, b FROM review WHERE a = :after_a AND b = :after_b))
-    ORDER BY v.created_at, v.a, v.b LIMIT :limit
-""")
+    WHERE {} ORDER BY v.created_at, v.a, v.b LIMIT :limit
+"""
+
+_REVIEW_CONDITIONS = {
+    "waiting": "v.state = 'open'",
+    "records": "(v.a = ANY(:records) OR v.b = ANY(:records))",
+    "a": "v.a = :a AND v.b = :b",
+    "after_a": "(v.created_at, v.a, v.b) > (:after_at, :after_a, :after_b)",
+}
+
+_REVIEW_AT = text("SELECT created_at, state FROM review WHERE a = :a AND b = :b")
+
+_NEIGHBOUR = """
+    SELECT a, b FROM review WHERE state = 'open' AND (created_at, a, b) {0} (:at, :a, :b)
+    ORDER BY created_at {1}, a {1}, b {1} LIMIT 1
+"""
+_BEFORE = text(_NEIGHBOUR.format("<", "DESC"))
+_NEXT = text(_NEIGHBOUR.format(">", "ASC"))
 
 _PLACE = text("""
-    SELECT place, total, before_a, before_b, next_a, next_b FROM (
-        SELECT a, b, row_number() OVER queue AS place, count(*) OVER () AS total,
-               lag(a) OVER queue AS before_a, lag(b) OVER queue AS before_b,
-               lead(a) OVER queue AS next_a, lead(b) OVER queue AS next_b
-        FROM review WHERE state = 'open' WINDOW queue AS (ORDER BY created_at, a, b)) AS queued
-    WHERE a = :a AND b = :b
+    SELECT (SELECT count(*) FROM (
+                SELECT FROM review WHERE state = 'open' AND (created_at, a, b) <= (:at, :a, :b)
+                LIMIT :most) AS before),
+           (SELECT count(*) FROM (SELECT FROM review WHERE state = 'open' LIMIT :most) AS waiting)
 """)
 
 _DECISION = text("SELECT same, stamp, who, why FROM decision WHERE a = :a AND b = :b FOR UPDATE")
@@ -122,7 +136,10 @@ class Pair(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a review stands among the `total` open ones, 1 the oldest; its neighbours, None at an end."""
+    """Where a review stands among the `total` open ones, 1 the oldest; its neighbours, None at an end.
+
+    Both are counted to one more than `COUNTED` at most.
+    """
 
     place: int
     total: int
@@ -143,19 +160,21 @@ def holds(
     tx: Transaction,
     *,
     hold_id: int | None = None,
-    state: str | None = None,
+    waiting: bool = False,
     agency: str | None = None,
     records: Collection[bytes] | None = None,
     limit: int = 1_000,
 ) -> list[HeldChange]:
-    """Holds by id, oldest first; each condition that is None lets all pass."""
+    """Holds by id, oldest first; each condition that is None lets all pass, as does `waiting` if it is not
+    wanted."""
     where = {
         "id": hold_id,
-        "state": state,
+        "waiting": waiting or None,
         "agency": agency,
         "records": None if records is None else sorted(records),
         "limit": limit,
     }
+    statement = text(_HOLDS.format(given(_HOLD_CONDITIONS, where)))
     return [
         HeldChange(
             id=row.id,
@@ -170,7 +189,7 @@ def holds(
             why=row.why,
             decided_at=row.decided_at,
         )
-        for row in tx.connection.execute(_HOLDS, where)
+        for row in tx.connection.execute(statement, where)
     ]
 
 
@@ -187,7 +206,7 @@ def decide_hold(tx: Transaction, hold_id: int, state: str, who: str, why: str) -
 def reviews(
     tx: Transaction,
     *,
-    state: str | None = None,
+    waiting: bool = False,
     records: Collection[bytes] | None = None,
     pair: PairIds | None = None,
     after: PairIds | None = None,
@@ -195,19 +214,24 @@ def reviews(
 ) -> list[Pair]:
     """Pairs of records to be looked at, oldest first; each condition that is None lets all pass.
 
-    `pair`: that one alone; `after`: those that come after that one.
+    `waiting`: those that are open; `pair`: that one alone; `after`: those that come after that one.
     """
     a, b = pair or (None, None)
     after_a, after_b = after or (None, None)
+    found = after and tx.connection.execute(_REVIEW_AT, {"a": after_a, "b": after_b}).one_or_none()
+    if after and not found:
+        return []
     where = {
-        "state": state,
+        "waiting": waiting or None,
         "records": None if records is None else sorted(records),
         "a": a,
         "b": b,
+        "after_at": found and found.created_at,
         "after_a": after_a,
         "after_b": after_b,
         "limit": limit,
     }
+    statement = text(_REVIEWS.format(given(_REVIEW_CONDITIONS, where)))
     return [
         Pair(
             a=bytes(row.a),
@@ -222,20 +246,23 @@ def reviews(
             who=row.who,
             why=row.why,
         )
-        for row in tx.connection.execute(_REVIEWS, where)
+        for row in tx.connection.execute(statement, where)
     ]
 
 
 def place_in_queue(tx: Transaction, pair: PairIds) -> Place | None:
     """Where an open review stands among those that are open; None for one that is not."""
-    row = tx.connection.execute(_PLACE, {"a": pair[0], "b": pair[1]}).one_or_none()
-    if row is None:
+    found = tx.connection.execute(_REVIEW_AT, {"a": pair[0], "b": pair[1]}).one_or_none()
+    if found is None or found.state != "open":
         return None
-    return Place(row.place, row.total, _ids(row.before_a, row.before_b), _ids(row.next_a, row.next_b))
+    where = {"at": found.created_at, "a": pair[0], "b": pair[1]}
+    place, total = tx.connection.execute(_PLACE, {**where, "most": COUNTED + 1}).one()
+    before, following = (tx.connection.execute(one, where).one_or_none() for one in (_BEFORE, _NEXT))
+    return Place(place, total, _ids(before), _ids(following))
 
 
-def _ids(a: bytes | None, b: bytes | None) -> PairIds | None:
-    return None if a is None or b is None else (bytes(a), bytes(b))
+def _ids(row: Row[tuple[bytes, bytes]] | None) -> PairIds | None:
+    return None if row is None else (bytes(row.a), bytes(row.b))
 
 
 def lock_decision(tx: Transaction, pair: Sequence[bytes]) -> Decided | None:

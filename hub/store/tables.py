@@ -154,7 +154,8 @@ dead_letter = Table(
         "state <> 'discarded' OR (coalesce(who, '') <> '' AND coalesce(why, '') <> '')",
         name="ck_dead_letter_discarded",
     ),
-    Index("ix_dead_letter_agency", "agency", "record_type", "state"),
+    # Alike by alike, each in the order of time: counted, and read page by page, without the rest.
+    Index("ix_dead_letter_alike", "state", "agency", "record_type", "code", "at_ms", "id"),
     comment="messages that could not be used, whole, and what a person made of them (R27)",
 )
 
@@ -171,6 +172,14 @@ audit = Table(
     Column("record_type", Text),
     Column("purpose", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default="", comment="what came of it"),
+    # By whatever it is searched, the newest are found without reading the rest.
+    Index("ix_audit_at", "at", "id"),
+    Index("ix_audit_who", "who", "at", "id"),
+    Index("ix_audit_account", "account", "at", "id"),
+    Index("ix_audit_action", "action", "at", "id"),
+    Index("ix_audit_subject", "subject", "at", "id"),
+    Index("ix_audit_agency", "agency", "at", "id"),
+    Index("ix_audit_agency_action", "agency", "action", "at", "id"),
     comment="who saw or decided what, and for which purpose; only ever added to",
 )
 
@@ -225,6 +234,13 @@ hold = Table(
     Column("why", Text),
     Column("decided_at", DateTime(timezone=True)),
     UniqueConstraint("record", "event_id", "reason", name="uq_hold_event"),
+    Index(
+        "ix_hold_held",
+        "agency",
+        "id",
+        postgresql_include=["record_type"],
+        postgresql_where=text("state = 'held'"),
+    ),
     comment="changes that wait for a person's word (R13, R14)",
 )
 
@@ -300,6 +316,8 @@ review = Table(
     Column("fields", ARRAY(Text), nullable=False),
     Column("state", Text, nullable=False, server_default="open"),
     _now("created_at"),
+    Index("ix_review_open", "created_at", "a", "b", postgresql_where=text("state = 'open'")),
+    Index("ix_review_b", "b"),
     comment="pairs of records that must not be linked without a person (R16)",
 )
 
@@ -350,6 +368,8 @@ undelivered = Table(
     Column("code", Text, nullable=False),
     Column("column_name", Text, nullable=False),
     Column("since_ms", BigInteger, nullable=False),
+    Index("ix_undelivered_since", "agency", "since_ms", "entity"),
+    Index("ix_undelivered_entity", "entity"),
     comment="projections that an agency's side could not apply yet (R28, R29)",
 )
 
