@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "metrics": "hub.local.metrics_command:metrics",
     "audit": "hub.ops.audit_commands:audit",
     "topics": "hub.ops.topics_commands:topics",
+    "access": "hub.ops.access_commands:access",
     "review": "hub.ops.steward_commands:review",
     "connector": "connectors.commands:connector",
 }
@@ -58,6 +59,7 @@ _LOOKING = frozenset(
         "dlq",
         "audit",
         "topics",
+        "access",
         "sweep",
         "undo",
         "agency",

@@ -20,6 +20,7 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,16 @@ class Row:
 class Agency:
     """Says what changed here, and holds what it may know."""
 
-    def __init__(self, name: str, bootstrap: str, registry_url: str, key: bytes) -> None:
+    def __init__(
+        self,
+        name: str,
+        bootstrap: str,
+        registry_url: str,
+        key: bytes,
+        security: Mapping[str, str] | None = None,
+    ) -> None:
         self.name, self.key = name, key
+        kafka = {"bootstrap.servers": bootstrap, **(security or {})}
         self.rows: dict[tuple[str, str], Row] = {}  # (record type, local id)
         self.versions: dict[tuple[str, str], int] = {}  # (record type, entity)
         registry = SchemaRegistryClient({"url": registry_url})
@@ -60,8 +69,8 @@ class Agency:
         )
         self.decode = AvroDeserializer(registry)
         self.producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
+            kafka
+            | {
                 "acks": "all",
                 "enable.idempotence": True,
                 # Java's partitioner: librdkafka's own default puts the same key elsewhere (R4).
@@ -69,9 +78,10 @@ class Agency:
             }
         )
         self.consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": f"{name}-stock-client",
+            kafka
+            | {
+                # Kafka lets an agency use the groups that begin with its name and a dot.
+                "group.id": f"{name}.stock-client",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
             }
@@ -212,6 +222,19 @@ class Agency:
         self.producer.flush(TIMEOUT_S)
 
 
+def tls_and_user(environ: Mapping[str, str]) -> dict[str, str]:
+    """librdkafka's settings for TLS and a user, from the variables that our connectors read."""
+    if environ.get("JISR_KAFKA_PROTOCOL") != "SASL_SSL":
+        return {}
+    return {
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": environ["JISR_KAFKA_CA_FILE"],
+        "sasl.mechanisms": "SCRAM-SHA-512",
+        "sasl.username": environ["JISR_KAFKA_USER"],
+        "sasl.password": Path(environ["JISR_KAFKA_PASSWORD_FILE"]).read_text(encoding="utf-8").strip(),
+    }
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description="Speak with the hub as one agency.")
     parser.add_argument("agency")
@@ -226,7 +249,13 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
 
     key = Path(os.environ["JISR_AGENCY_KEY_FILE"]).read_bytes()
-    agency = Agency(asked.agency, os.environ["JISR_BOOTSTRAP"], os.environ["JISR_REGISTRY_URL"], key)
+    agency = Agency(
+        asked.agency,
+        os.environ["JISR_BOOTSTRAP"],
+        os.environ["JISR_REGISTRY_URL"],
+        key,
+        tls_and_user(os.environ),
+    )
     try:
         if asked.command == "say":
             values = dict(pair.split("=", 1) for pair in asked.values)

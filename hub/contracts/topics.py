@@ -19,6 +19,19 @@ LINKS_PARTITIONS = 6
 
 LINKS = "hub.links"
 
+READ, WRITE = "read", "write"
+# What an agency may do with a topic of its own, by the last word of its name. It reads its own changes to
+# find out what a restored database forgot (R24). All other topics are the hub's alone (R2).
+AGENCY_RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "changes": (READ, WRITE),
+    "inbox": (READ,),
+    "notices": (READ,),
+    "receipts": (WRITE,),
+    "dlq": (READ,),
+    "control": (READ,),
+    "state": (READ, WRITE),
+}
+
 
 @dataclass(frozen=True)
 class TopicSpec:

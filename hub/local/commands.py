@@ -32,6 +32,11 @@ _SUPERVISOR_LOG = "supervisor"
 @click.option("--hub-workers", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--core", is_flag=True, help="Only Kafka and PostgreSQL, with their databases.")
 @click.option(
+    "--secure",
+    is_flag=True,
+    help="Kafka with TLS, passwords and access rules, too; all parts of ours speak to it so.",
+)
+@click.option(
     "--sqlite",
     multiple=True,
     metavar="AGENCY",
@@ -100,6 +105,10 @@ def endpoints(as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
         return
     rows = [(key, found[key] or "-") for key in ("bootstrap", "registry", "store")]
+    if found.get("secure"):
+        secure = found["secure"]
+        rows += [("secure", secure["bootstrap"]), ("secure CA", secure["ca_file"])]
+        rows += [(f"password of {user}", file) for user, file in secure["password_files"].items()]
     rows += [(f"agency {name}", url) for name, url in found["agencies"].items()]
     rows += [("metrics", url) for url in found["metrics"]]
     if found.get("console"):
@@ -128,7 +137,7 @@ def doctor(as_json: bool) -> None:
     sys.exit(0 if healthy else 1)
 
 
-def _up(core: bool, hub_workers: int, sqlite: Sequence[str], kafka_profile: Any) -> None:
+def _up(core: bool, hub_workers: int, secure: bool, sqlite: Sequence[str], kafka_profile: Any) -> None:
     from hub.local.stack import PROJECT, AgencyDatabase, Stack, StackOptions
 
     names = sorted(path.stem for path in (PROJECT / "deploy" / "connectors").glob("*.yaml"))
@@ -140,6 +149,7 @@ def _up(core: bool, hub_workers: int, sqlite: Sequence[str], kafka_profile: Any)
             processes="core" if core else "full",
             hub_workers=hub_workers,
             console=True,
+            secure=secure,
             kafka_profile=kafka_profile,
             report=_show,
         )

@@ -50,6 +50,7 @@ class DataFolder:
         self.agencies = self.home / "agencies"
         self.logs = self.home / "logs"
         self.secrets = self.home / "secrets"
+        self.tls = self.home / "tls"
         self.state = self.home / "stack.json"
         self._lock = self.home / "lock"
 

@@ -7,9 +7,11 @@ import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hub.contracts.kafka_connection import SCRAM
 from hub.errors import Fatal
 from hub.local.ports import LOOPBACK, accepts
 from hub.local.process_spec import ProcessSpec
@@ -36,6 +38,15 @@ _LOGGING = """\
 """
 
 _FORMAT_WITHIN_S = 120
+_SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
+
+
+@dataclass(frozen=True)
+class SecureListener:
+    """A second listener, with TLS and passwords; `keystore` holds the broker's key and certificate in PEM."""
+
+    port: int
+    keystore: Path
 
 
 def java() -> Path:
@@ -46,9 +57,11 @@ def java() -> Path:
     return Path(found.submodule_search_locations[0]) / "java-runtime" / "bin" / "java"
 
 
-def settings(data: Path, broker_port: int, controller_port: int) -> dict[str, str]:
+def settings(
+    data: Path, broker_port: int, controller_port: int, secure: SecureListener | None = None
+) -> dict[str, str]:
     """server.properties of the node. One node: every replication factor is 1."""
-    return {
+    plain = {
         "process.roles": "broker,controller",
         "node.id": "1",
         # Voters by address in the file, not in the metadata log: the ports may change.
@@ -84,10 +97,35 @@ def settings(data: Path, broker_port: int, controller_port: int) -> dict[str, st
         # Memory of the log cleaner: the usual 128 MB is a quarter of the small heap.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     }
+    return plain if secure is None else _secured(plain, secure)
+
+
+def _secured(plain: Mapping[str, str], secure: SecureListener) -> dict[str, str]:
+    """The same node with a listener where nobody may do anything that no rule allows."""
+    address, listener = f",SECURE://{LOOPBACK}:{secure.port}", "listener.name.secure"
+    return {
+        **plain,
+        "listeners": plain["listeners"] + address,
+        "advertised.listeners": plain["advertised.listeners"] + address,
+        "listener.security.protocol.map": plain["listener.security.protocol.map"] + ",SECURE:SASL_SSL",
+        "sasl.enabled.mechanisms": SCRAM,
+        f"{listener}.{SCRAM.lower()}.sasl.jaas.config": f"{_SCRAM_MODULE} required;",
+        f"{listener}.ssl.keystore.type": "PEM",
+        f"{listener}.ssl.keystore.location": str(secure.keystore),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        # Whoever speaks on the plain listener; the node does so to itself, and whoever started it.
+        "super.users": "User:ANONYMOUS",
+    }
 
 
 def prepare(
-    data: Path, jars: Sequence[Path], profile: Profile, broker_port: int, controller_port: int
+    data: Path,
+    jars: Sequence[Path],
+    profile: Profile,
+    broker_port: int,
+    controller_port: int,
+    secure: SecureListener | None = None,
 ) -> list[str]:
     """Write the settings, format the storage on first use; returns the command that runs the node.
 
@@ -95,7 +133,7 @@ def prepare(
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     properties = data / "server.properties"
-    lines = settings(data, broker_port, controller_port).items()
+    lines = settings(data, broker_port, controller_port, secure).items()
     properties.write_text("".join(f"{key}={value}\n" for key, value in lines), encoding="utf-8")
     logging = data / "log4j2.xml"
     logging.write_text(_LOGGING, encoding="utf-8")

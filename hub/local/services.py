@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy
 
 from hub.contracts.agreements import load_agreements
+from hub.contracts.kafka_connection import SASL_SSL
 from hub.contracts.records import Catalogue
 from hub.errors import Fatal
 from hub.local.ports import LOOPBACK
 from hub.local.process_spec import ProcessSpec
+from hub.ops.access import HUB_USER, agency_user, apply_access, release_access, set_password
+from hub.ops.parts import today
 from hub.ops.provision import provision_topics, release_topics
 from hub.store.migrate import migrate
 
@@ -40,6 +43,8 @@ _INHERITED = (
     "PYTHONPATH",
     "LD_LIBRARY_PATH",
 )
+# Of the workers' consumer groups: the default of JISR_GROUP.
+GROUP = "jisr-hub"
 _PROBE_TIMEOUT_S = 1.0
 _COMMAND_WITHIN_S = 120
 
@@ -51,6 +56,8 @@ def bring_up(stack: Stack) -> None:
     stack.step("schemas registered", partial(register_schemas, stack))
     stack.await_kafka()
     stack.step("topics provisioned", partial(provision, stack))
+    if stack.options.secure:
+        stack.step("access rules in force", partial(give_access, stack))
     ours = [hub_worker(stack, number) for number in range(stack.options.hub_workers)]
     ours += [connector(stack, agency) for agency in stack.options.agencies if _is_served(stack, agency)]
     metrics = [f"{_web(stack, spec.name)}/metrics" for spec in ours]
@@ -114,7 +121,7 @@ def connector(stack: Stack, agency: AgencyDatabase) -> ProcessSpec:
     url = _web(stack, name)
     environment = {
         **_release(stack),
-        **_kafka_and_registry(stack),
+        **_kafka_and_registry(stack, agency_user(agency.name)),
         "JISR_DATABASE_URL": stack.endpoints.agencies[agency.name],
         "JISR_AGENCY_KEY_FILE": str(stack.folder.secret_file(f"agency-{agency.name}")),
         "JISR_WEB_PORT": str(stack.port(name)),
@@ -122,6 +129,21 @@ def connector(stack: Stack, agency: AgencyDatabase) -> ProcessSpec:
     arguments = ["connector", "run", str(stack.options.connectors / f"{agency.name}.yaml")]
     after = ["kafka", "postgres", "registry"]
     return _spec(stack, name, arguments, environment, lambda: answers(f"{url}/readyz"), after)
+
+
+def give_access(stack: Stack) -> None:
+    """Put the release's rights in force, and give every user of it the password that its file holds."""
+    catalogue = Catalogue.load(stack.options.schemas / "records")
+    agreements = load_agreements(stack.options.agreements, catalogue).values()
+    admin = stack.endpoints.kafka
+    access = release_access(catalogue.partitions, agreements, GROUP, today())
+    apply_access(admin, access)
+    files = {user: stack.folder.secret_file(f"kafka-{user}") for user in access.users}
+    for user, file in files.items():
+        set_password(admin, user, file.read_text(encoding="ascii").strip())
+    assert stack.endpoints.secure is not None
+    secure = replace(stack.endpoints.secure, password_files={user: str(files[user]) for user in files})
+    stack.endpoints = replace(stack.endpoints, secure=secure)
 
 
 def base_environment() -> dict[str, str]:
@@ -165,11 +187,22 @@ def _release(stack: Stack) -> dict[str, str]:
     }
 
 
-def _kafka_and_registry(stack: Stack) -> dict[str, str]:
+def _kafka_and_registry(stack: Stack, user: str = HUB_USER) -> dict[str, str]:
     assert stack.endpoints.registry is not None, "the registry comes before what reads from it"
-    return {
+    plain = {
         "JISR_BOOTSTRAP": stack.endpoints.bootstrap,
         "JISR_REGISTRY_URL": stack.endpoints.registry,
+    }
+    secure = stack.endpoints.secure
+    if secure is None:
+        return plain
+    return {
+        **plain,
+        "JISR_BOOTSTRAP": secure.bootstrap,
+        "JISR_KAFKA_PROTOCOL": SASL_SSL,
+        "JISR_KAFKA_CA_FILE": secure.ca_file,
+        "JISR_KAFKA_USER": user,
+        "JISR_KAFKA_PASSWORD_FILE": secure.password_files[user],
     }
 
 

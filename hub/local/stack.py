@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Fatal
-from hub.local import jars, kafka, ports, postgres, process_tree
+from hub.local import jars, kafka, ports, postgres, process_tree, tls
 from hub.local.data_folder import DataFolder
 from hub.local.process_spec import ProcessEvent, ProcessSpec, ProcessStatus
 from hub.local.processes import Supervisor
@@ -40,6 +40,15 @@ class AgencyDatabase:
 
 
 @dataclass(frozen=True)
+class SecureEndpoint:
+    """Kafka's listener with TLS and passwords; `password_files` by user."""
+
+    bootstrap: str
+    ca_file: str
+    password_files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Endpoints:
     """Where everything answers. The URLs carry passwords: keep them as privately as the folder."""
 
@@ -50,6 +59,7 @@ class Endpoints:
     metrics: Sequence[str] = ()
     console: str | None = None
     console_code: str | None = None
+    secure: SecureEndpoint | None = None
 
     @property
     def kafka(self) -> KafkaConnection:
@@ -72,8 +82,9 @@ class StackOptions:
 
     `home` is the data folder, `cache` the folder of the broker's jars. `populate` is called once the
     databases exist, while Kafka starts and before anything of ours runs: agencies' tables are made there.
-    With `console`, the full stack has the console too. `environment` is added to that of all our processes.
-    `report` is called from several threads.
+    With `console`, the full stack has the console too. With `secure`, Kafka has a listener with TLS and
+    passwords beside the plain one, and our processes speak there, each as its own user.
+    `environment` is added to that of all our processes. `report` is called from several threads.
     """
 
     home: Path
@@ -81,6 +92,7 @@ class StackOptions:
     processes: Literal["core", "full"] = "core"
     hub_workers: int = 1
     console: bool = False
+    secure: bool = False
     kafka_profile: kafka.Profile = "fast-start"
     cache: Path = field(default_factory=jars.default_cache)
     project: Path = PROJECT
@@ -259,6 +271,12 @@ class Stack:
         """PostgreSQL and the databases; Kafka, which takes longest, gets ready in the meantime."""
         known = self.folder.read_state().get("ports", {})
         self._ports = ports.assign(["kafka", "kafka-controller", "postgres"], known)
+        self._listener: kafka.SecureListener | None = None
+        self._secure: SecureEndpoint | None = None
+        if self.options.secure:
+            certificate, port = tls.broker_certificate(self.folder.tls), self.port("kafka-secure")
+            self._listener = kafka.SecureListener(port, certificate.keystore)
+            self._secure = SecureEndpoint(f"{ports.LOOPBACK}:{port}", str(certificate.ca_file))
         self._save()
         pool = ThreadPoolExecutor(1, thread_name_prefix="kafka")
         self._kafka_start = pool.submit(self._start_kafka)
@@ -274,7 +292,7 @@ class Stack:
         paths = [self.options.cache / jar.file_name for jar in pinned]
         broker, controller = self._ports["kafka"], self._ports["kafka-controller"]
         profile, data = self.options.kafka_profile, self.folder.kafka
-        program = kafka.prepare(data, paths, profile, broker, controller)
+        program = kafka.prepare(data, paths, profile, broker, controller, self._listener)
         self.run([kafka.spec(program, data, broker)])
 
     def _go_on(self, _: jars.PinnedJar) -> None:
@@ -293,6 +311,7 @@ class Stack:
             bootstrap=f"{ports.LOOPBACK}:{self._ports['kafka']}",
             store=self.create_database(STORE_DATABASE),
             agencies={agency.name: self._agency_url(agency) for agency in self.options.agencies},
+            secure=self._secure,
         )
 
     def _agency_url(self, agency: AgencyDatabase) -> str:

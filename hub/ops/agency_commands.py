@@ -42,25 +42,30 @@ def retire(
 ) -> None:
     """Let an agency leave for good: show what it holds and what rests on its word, then decide on that.
 
-    Its access ends by the release, when its agreement has ended or is gone: until then --apply is refused.
+    --apply also takes its rights and its password on Kafka away, and is refused until its agreement has
+    ended or is gone. It needs one of Kafka's super.users then, if Kafka has access rules.
     """
     if apply and not (who.strip() and why.strip()):
         raise click.UsageError("--apply needs --who NAME and --why TEXT: who decides, and why")
-    ended = None
+    ended, rights = None, None
     with opened() as parts:
         retirement = Retirement(parts)
         found = retirement.look(name, listing)
+        if apply:
+            rights = retirement.end_access(found)
         if apply and said == WITHDRAWN:
             ended = retirement.withdraw(name, who.strip(), why.strip())
         elif apply:
             retirement.keep(name, who.strip(), why.strip())
     if as_json:
-        click.echo(json.dumps(_json(found, ended), ensure_ascii=False))
+        click.echo(json.dumps(_json(found, ended, rights), ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(found, said, ended, applied=apply)))
+        click.echo("\n".join(_lines(found, said, ended, rights, applied=apply)))
 
 
-def _lines(found: Leaving, said: str, ended: int | None, *, applied: bool) -> Iterator[str]:
+def _lines(
+    found: Leaving, said: str, ended: int | None, rights: int | None, *, applied: bool
+) -> Iterator[str]:
     if found.in_force:
         yield f"{found.agency}: its agreement is in force until {found.until}"
     else:
@@ -69,6 +74,10 @@ def _lines(found: Leaving, said: str, ended: int | None, *, applied: bool) -> It
         yield f"  {kind}: {count} entities, last told: {told}"
     for kind, count in sorted(found.said.items()):
         yield f"  {kind}: {count} records of its own, of which {found.alone[kind]} rest on its word alone"
+    if rights is not None:
+        yield f"its access to Kafka has ended: {rights} rights and its password are taken away"
+    elif applied:
+        yield "Kafka has no access rules: what keeps it out is the network alone"
     if ended is not None:
         yield f"{ended} records ended; the workers publish what follows within seconds"
     elif applied:
@@ -77,7 +86,7 @@ def _lines(found: Leaving, said: str, ended: int | None, *, applied: bool) -> It
         yield f"nothing was changed: --said {said} --apply --who NAME --why TEXT does it"
 
 
-def _json(found: Leaving, ended: int | None) -> dict[str, object]:
+def _json(found: Leaving, ended: int | None, rights: int | None) -> dict[str, object]:
     return {
         "agency": found.agency,
         "in_force": found.in_force,
@@ -89,4 +98,5 @@ def _json(found: Leaving, ended: int | None) -> dict[str, object]:
         "said": dict(sorted(found.said.items())),
         "alone": {kind: found.alone[kind] for kind in sorted(found.said)},
         "ended": ended,
+        "rights_taken_away": rights,
     }

@@ -1,7 +1,8 @@
 """An agency leaves: what was delivered to it, what becomes of what it said (R15, R17).
 
-Access ends by the release alone (R5): with its agreement over, the workers take back what it holds; with its
-file gone, they read it no more. What is done here is what no file can say: whether its word stays.
+Disclosure ends by the release alone (R5): with its agreement over, the workers take back what it holds; with
+its file gone, they read it no more. What is done here is what no file can say: that its access to Kafka ends,
+and whether its word stays.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hub.core.assertions import Change, RecordState
 from hub.core.crosswalk import Held
 from hub.core.merge import is_live
 from hub.errors import Fatal
+from hub.ops.access import NoAuthorizer, end_access
 from hub.ops.audit import Person
 from hub.ops.handing_over import hand_over
 from hub.ops.parts import Parts, today
@@ -82,6 +84,17 @@ class Retirement:
             raise Fatal(f"no agency {agency!r}, and nothing that it said or holds: there are {known}")
         return found
 
+    def end_access(self, found: Leaving) -> int | None:
+        """Take the agency's rights and password on Kafka away; how many rights, None if Kafka keeps none.
+
+        Refused while its agreement is in force.
+        """
+        self._refuse_in_force(found)
+        try:
+            return end_access(self._parts.settings.kafka, found.agency)
+        except NoAuthorizer:
+            return None
+
     def withdraw(self, agency: str, who: str, why: str) -> int:
         """End all records of the agency; how many. Entities live on where others support them."""
         self._kept(agency, who, why, WITHDRAWN)
@@ -105,15 +118,17 @@ class Retirement:
         self._kept(agency, who, why, STAYS)
 
     def _kept(self, agency: str, who: str, why: str, said: str) -> None:
-        found = self.look(agency)
-        if found.in_force:
-            raise Fatal(
-                f"the agreement of {agency} is in force until {found.until}: let it end in the release first "
-                f"(`until`, or without the file), and restart the workers; then its access has ended"
-            )
+        self._refuse_in_force(self.look(agency))
         with self._parts.deciding() as tx:
             detail = f"what it said {said}"
             note(tx, [Person.at_keyboard(who).entry(RETIRE, agency, why, agency=agency, detail=detail)])
+
+    def _refuse_in_force(self, found: Leaving) -> None:
+        if found.in_force:
+            raise Fatal(
+                f"the agreement of {found.agency} is in force until {found.until}: let it end in the release "
+                "first (`until`, or without the file), and restart the workers"
+            )
 
     def _end(self, state: RecordState) -> Change:
         # Nobody deleted the person: others' rows stay, also of types whose deletions are passed on (R15).

@@ -93,7 +93,7 @@ def test_up_in_the_background_tells_its_endpoints_and_down_ends_it(home: Path) -
     # Its tables are not there yet, and a connector that cannot read them would only fail.
     assert "ads: no connector, since its database is empty" in answer.stdout
     found = endpoints(home)
-    there = {"bootstrap", "registry", "store", "metrics", "agencies", "console", "console_code"}
+    there = {"bootstrap", "registry", "store", "metrics", "agencies", "console", "console_code", "secure"}
     assert there == found.keys()
     assert httpx.get(f"{found['console']}/livez").text == "ok"
     assert found["console_code"] in jisr(home, "endpoints").stdout

@@ -104,7 +104,8 @@ public final class StockClient implements AutoCloseable {
         producer = new KafkaProducer<>(writing, new StringSerializer(), new ByteArraySerializer());
         Properties reading = new Properties();
         reading.put("bootstrap.servers", bootstrap);
-        reading.put("group.id", name + "-stock-client");
+        // Kafka lets an agency use the groups that begin with its name and a dot.
+        reading.put("group.id", name + ".stock-client");
         reading.put("enable.auto.commit", "false");
         reading.put("auto.offset.reset", "earliest");
         consumer = new KafkaConsumer<>(reading, new StringDeserializer(), new ByteArrayDeserializer());
