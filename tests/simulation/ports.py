@@ -53,8 +53,8 @@ class Clock:
     perf_counter = monotonic
 
 
-class Stop:
-    """The event that ends a connector: waited for, and set only at a death.
+class Turn:
+    """What a side of a connector waits for between two steps.
 
     `writes`: a number that changes when there may be something to do. An idle side is left alone until then:
     polls that find nothing were half of a run.
@@ -63,13 +63,9 @@ class Stop:
     def __init__(self, schedule: Schedule, writes: Callable[[], int] | None = None) -> None:
         self._schedule = schedule
         self._writes = writes
-        self._set = False
 
-    def is_set(self) -> bool:
-        return self._set
-
-    def set(self) -> None:
-        self._set = True
+    def clear(self) -> None:
+        """Nobody but time and the database calls it."""
 
     def wait(self, timeout_s: float | None = None) -> bool:
         if self._writes is not None and timeout_s is not None and timeout_s <= LONGEST_IDLE_S:
@@ -77,7 +73,7 @@ class Stop:
             self._schedule.wait(lambda: self._writes() != before, IDLE_MS)
         else:
             self._schedule.wait(None, None if timeout_s is None else int(timeout_s * 1000))
-        return self._set
+        return False
 
 
 class InThread:

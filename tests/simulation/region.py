@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from simulation.broker import Broker, LaneProducer
 from simulation.deeds import TODAY, draw
 from simulation.parts import AGENCIES, codec, parts
 from simulation.people import People
-from simulation.ports import PARTITIONS, Clock, SimulatedIntake, SimulatedReceipts, Stop, ports
+from simulation.ports import PARTITIONS, Clock, SimulatedIntake, SimulatedReceipts, Turn, ports
 from simulation.schedule import Gone, Process, Schedule
 from simulation.store import MemoryStore
 
@@ -301,10 +302,11 @@ class Region:
         for side in sides:
             runner = Runner([side], given.metrics)
             writes = (lambda: database.writes) if side.name == "source" else None
-            runner._stop = Stop(self.schedule, writes)  # type: ignore[assignment]
+            runner._turns[side.name] = Turn(self.schedule, writes)  # type: ignore[assignment]
             self.schedule.spawn(process, f"{agency} {side.name}", lambda r=runner, s=side: self._drive(r, s))
 
     def _drive(self, runner: Runner, side: Any) -> None:
-        runner._drive(side)
+        # It ends by its death alone.
+        runner._drive(side, threading.Event())
         if runner._failure is not None and not isinstance(runner._failure, Gone):
             raise runner._failure
