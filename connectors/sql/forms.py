@@ -21,6 +21,8 @@ from connectors.sql.tables import MAPPED
 FORMER = 3
 
 _PLACES = ("at", "key_at", "codes_at")
+# Whose order says which comes first: kept as pairs, since a database may order the names of an object anew.
+_ORDERED = ("codes", "prefix", "fixed")
 _LOAD = "SELECT record, mapping, former, progress FROM {mapped} WHERE side = :side"
 
 
@@ -44,7 +46,11 @@ def form_of(record: RecordMap, timezone: str, published: Collection[str] = ()) -
 
 def _bare(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _bare(inner) for name, inner in value.items() if name not in _PLACES}
+        return {
+            name: list(inner.items()) if name in _ORDERED else _bare(inner)
+            for name, inner in value.items()
+            if name not in _PLACES
+        }
     return [_bare(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -55,11 +61,19 @@ def record_of(form: Mapping[str, Any]) -> RecordMap:
 
 def _table(form: Mapping[str, Any]) -> TableMap:
     fields = tuple(
-        FieldMap(**{**one, "columns": tuple(one["columns"]), "lengths": tuple(one["lengths"])})
+        FieldMap(
+            **{
+                **one,
+                "columns": tuple(one["columns"]),
+                "lengths": tuple(one["lengths"]),
+                "codes": dict(one["codes"]),
+                "prefix": dict(one["prefix"]),
+            }
+        )
         for one in form["fields"]
     )
     joined = tuple(JoinMap(**{**one, "fields": tuple(one["fields"])}) for one in form["joined"])
-    return TableMap(**{**form, "fields": fields, "joined": joined})
+    return TableMap(**{**form, "fields": fields, "joined": joined, "fixed": dict(form["fixed"])})
 
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
