@@ -89,15 +89,17 @@ class Hub:
             "loop": app.loop,
             "beacon": app.beacon,
         }
+        types = type_policies(self.catalogue)
         joining = Joining(
             self.agreements,
             self.terms,
             order=self.catalogue.dependency_order(),
             partitions=self.catalogue.partitions,
+            types=types,
         )
         intake = Intake(
             self.catalogue,
-            type_policies(self.catalogue),
+            types,
             self.terms,
             self.ids,
             self.store.begin,
@@ -105,6 +107,7 @@ class Hub:
             epoch=self._epoch(),
             joining=joining.agencies,
             brakes=JoinBrakes(brake_limits(self.settings)),
+            foreign=joining.foreign,
         )
         changes = [
             topics.changes(name, record_type)

@@ -69,6 +69,22 @@ def lost_fields(policy: TypePolicy, change: Change, golden: Golden) -> list[Lost
     return sorted(lost)
 
 
+def unaware(policy: TypePolicy, change: Change, golden: Golden) -> bool:
+    """Whether a snapshot says what the hub knows otherwise: its agency, if it holds the entity, is told once
+    more. Its side may have left these fields alone so far, or have put in them what it does not hold now; and
+    nobody there has just typed them, so it is no answer."""
+    if change.operation != "snapshot":
+        return False
+    lost = any(
+        name in golden and _reason(policy.fields[name], change, golden[name], value)
+        for name, value in change.values.items()
+    )
+    return lost or any(
+        name in golden and _elements_lost(change, golden[name], name)
+        for name in change.added.keys() | change.removed.keys()
+    )
+
+
 def _reason(field: FieldPolicy, change: Change, won: Winner | None, value: bytes | None) -> str | None:
     rank = field.rank(change.key.agency)
     if won is not None and won.value == value:

@@ -68,3 +68,11 @@ class TypePolicy:
     def references(self) -> Mapping[str, str]:
         """Fields that refer to another record → its type (R20)."""
         return {f.name: f.reference for f in self.fields.values() if f.reference}
+
+    def effect(self) -> str:
+        """All on which golden records and projections of the same assertions depend, as a text."""
+        fields = (
+            f"{f.name}:{f.merge}:{sorted((f.ranks or {}).items())}:{f.others}:{f.reference}"
+            for f in self.fields.values()
+        )
+        return f"{self.delete};{';'.join(fields)}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from hub.core.answers import Answer, answer, disputed_fields
+from hub.core.answers import Answer, answer, disputed_fields, unaware
 from hub.core.assertions import Change, RecordState, text_of
 from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
 from hub.core.merge import Golden, Winner, golden_record, is_live
@@ -163,6 +163,7 @@ def _settle_one(
     digest = _golden_digest(golden, encoded, references, moved, live=live)
     golden_changed = digest != entity.golden
     answered = {a.key.agency for a in answers}
+    answered |= {change.key.agency for change, _ in edits if unaware(policy, change, golden)}
     told = {
         agency: content
         for agency, content in contents.items()

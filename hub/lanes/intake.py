@@ -48,8 +48,9 @@ class Intake(Settling):
         epoch: int = 0,
         joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
         brakes: JoinBrakes | None = None,
+        foreign: Callable[[Transaction, int], frozenset[str]] = lambda *_: frozenset(),
     ) -> None:
-        super().__init__(catalogue, types, terms, ids, begin, today, epoch, joining)
+        super().__init__(catalogue, types, terms, ids, begin, today, epoch, joining, foreign)
         self._brakes = brakes
 
     def converge(self, read: Read, advances: Sequence[Advance], finish: Finish) -> Converged:

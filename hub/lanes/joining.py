@@ -1,4 +1,4 @@
-"""Joining, and agreements that changed: when every entity must be looked at again (R17).
+"""Joining, and agreements or contracts that changed: when every entity must be looked at again (R5, R17).
 
 An agency with records of its own sends a snapshot first. Until the hub has taken it in, nothing is created
 there, or each of its people would be there twice. The agency's side says where its snapshot ends by a
@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement
+from hub.core.policy import TypePolicy
 from hub.core.projection import Terms, grants_in_force
 from hub.lanes.intake import LANE
 from hub.store.transaction import Transaction
@@ -60,8 +61,11 @@ class Joining:
         clock: Callable[[], float] = time.monotonic,
         order: Sequence[str] = (),
         partitions: Mapping[str, int] = _NONE,
+        types: Mapping[str, TypePolicy] | None = None,
     ) -> None:
-        """`clock`: seconds, from any beginning; `order`: record types, each after those it refers to.
+        """`types`: the contracts' policies.
+
+        `clock`: seconds, from any beginning; `order`: record types, each after those it refers to.
 
         `partitions`: record type → partitions of its changes topics; needed only to let somebody in.
         """
@@ -72,6 +76,8 @@ class Joining:
         self._partitions = partitions
         # Agency → how much of its snapshot had been read, and since when it has been so.
         self._read: dict[str, tuple[int, float]] = {}
+        self._types = types or {}
+        self._digests: tuple[int, dict[str, str]] = (-1, {})
         self._remaining = {name for name, agreement in agreements.items() if agreement.snapshot}
 
     @property
@@ -123,8 +129,26 @@ class Joining:
         lately = self._clock() - TOGETHER_S
         return any(self._read[agency][1] > lately for agency in agencies)
 
+    def foreign(self, tx: Transaction, day: int) -> frozenset[str]:
+        """Record types for which other terms or policies are in force than this release's: a worker of
+        another release began after this one."""
+        applied = {row.name: row.value for row in tx.connection.execute(_SETTINGS)}
+        ours = self._all_digests(day)
+        return frozenset(
+            name for name, digest in ours.items() if applied.get(f"terms:{name}", digest) != digest
+        )
+
+    def _all_digests(self, day: int) -> dict[str, str]:
+        if self._digests[0] != day:
+            self._digests = day, {name: self._digest_of(name, day) for name in self._terms}
+        return self._digests[1]
+
+    def _digest_of(self, record_type: str, day: int) -> str:
+        policy = self._types.get(record_type)
+        return _digest(self._terms.get(record_type, ()), day, policy.effect() if policy else "")
+
     def apply_terms(self, tx: Transaction, day: int) -> list[str]:
-        """Record types whose terms are not those last applied; their entities become due.
+        """Record types whose terms or policies are not those last applied; their entities become due.
 
         Only the terms themselves and their expiry: consents have due days of their own.
         """
@@ -133,7 +157,7 @@ class Joining:
         # Also what was agreed on once and is not any more: its holders are told.
         known = {name.removeprefix("terms:") for name in applied if name.startswith("terms:")}
         for record_type in sorted(known.union(self._terms)):
-            digest = _digest(self._terms.get(record_type, ()), day)
+            digest = self._digest_of(record_type, day)
             before = applied.get(f"terms:{record_type}")
             if before == digest:
                 continue
@@ -144,8 +168,8 @@ class Joining:
         return changed
 
 
-def _digest(those: tuple[Terms, ...], day: int) -> str:
-    parts = []
+def _digest(those: tuple[Terms, ...], day: int, policy: str) -> str:
+    parts = [policy]
     for terms in those:
         in_force = day <= terms.until_day
         without_consent = terms._replace(

@@ -51,7 +51,10 @@ class Settling:
         today: Callable[[], datetime.date],
         epoch: int = 0,
         joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
+        foreign: Callable[[Transaction, int], frozenset[str]] = lambda *_: frozenset(),
     ) -> None:
+        """`foreign`: record types for which another release's rules are in force."""
+        self._foreign = foreign
         self._catalogue = catalogue
         self._types = types
         self._terms = terms
@@ -78,6 +81,9 @@ class Settling:
         """Settle up to `limit` entities whose day has come; nothing is done where none is due."""
 
         def work(tx: Transaction, done: Converged, _: frozenset[bytes], alone: bool) -> None:
+            if self._foreign(tx, self.day):
+                # Whose rules are in force settles it.
+                return
             tx.lock_references(alone=alone)
             due = tx.take_due(self.day, limit)
             free, busy = tx.lock_free(due)
@@ -107,6 +113,7 @@ class Settling:
             try:
                 with self._begin() as tx:
                     work(tx, done, grown, alone)
+                    self._leave_to_others(tx, done)
                     finish(tx, done)
             except LockSetGrew as error:
                 grown |= error.entities
@@ -115,6 +122,12 @@ class Settling:
             else:
                 return done
         raise Retriable(f"the entities of one batch changed hands {_MAX_RESTARTS} times while it was read")
+
+    def _leave_to_others(self, tx: Transaction, done: Converged) -> None:
+        """What was settled by other rules than those in force is due again. Asked last: from here on whoever
+        brings others into force settles these entities after us, since we hold their locks."""
+        if done.settled and (types := self._foreign(tx, self.day)):
+            tx.save_due({one.entity.id: 0 for one in done.settled if one.entity.record_type in types})
 
     @property
     def day(self) -> int:

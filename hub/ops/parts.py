@@ -63,6 +63,7 @@ class Parts:
             self.terms,
             order=self.catalogue.dependency_order(),
             partitions=self.catalogue.partitions,
+            types=self.types,
         )
         self.store = HubStore(settings.store_url, pool_size=1)
 

@@ -19,6 +19,13 @@ from hub.contracts.subjects import contract_subject, event_subjects
 # From open to guarded: a step to the left discloses what people were told would be guarded (R5).
 _PRIVACY = ("none", "personal", "direct-identifier", "sensitive")
 
+# What nothing decides anew when it changes, and what would be wrong then.
+_FOR_GOOD: Mapping[str, str] = {
+    "match": "who is who would not be what was decided by it",
+    "natural_key": "which records are one would not be what was decided by it",
+    "reference": "what is there would refer to another record type",
+}
+
 
 @dataclass(frozen=True)
 class Release:
@@ -66,7 +73,7 @@ class Release:
             if subject not in known:
                 continue
             for why in incompatibilities(schema, client.versions(subject), level):
-                yield f"{subject}: {why}"
+                yield f"{subject}: {why}; what was written must stay readable: add a new field instead"
 
     def policy_changes(
         self, client: RegistryClient, may_weaken: Collection[str]
@@ -101,5 +108,13 @@ def _field_changes(
     if _PRIVACY.index(after) < _PRIVACY.index(before):
         hint = "" if may_weaken else f"; if that is decided: --weaken-privacy {where}"
         yield not may_weaken, f"{where}: privacy {before} → {after} weakens it{hint}"
+    for attribute, consequence in _FOR_GOOD.items():
+        if old.get(attribute) != new.get(attribute):
+            yield True, f"{where}: {attribute} changes: {consequence}; add a new field"
+    if gone := sorted(old.get("codes", {}).keys() - new.get("codes", {}).keys()):
+        way = "keep them, and take them out of the mappings and forms in which they are written"
+        yield True, f"{where}: codes {', '.join(gone)} are gone, and records have them: {way}"
+    elif new.get("codes") and not old.get("codes"):
+        yield True, f"{where}: a code list, where anything could be written: add a new field"
     if old.get("authority") != new.get("authority"):
         yield False, f"{where}: authority changes: all its golden values are computed anew"

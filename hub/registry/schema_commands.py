@@ -89,6 +89,8 @@ def register(
     # Everything is compared before anything is written: a release goes in whole or not at all.
     problems = [*release.unsafe(), *release.breaking(client), *(m for refused, m in changes if refused)]
     _report(problems, "")
+    for _, message in changes:
+        click.echo(f"note: {message}")
     for subject, schema_id in release.register(client):
         click.echo(f"{schema_id:>6}  {subject}")
 

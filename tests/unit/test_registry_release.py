@@ -44,7 +44,8 @@ def test_a_release_without_agreements_has_the_hubs_own_subjects(tmp_path: Path) 
     assert all(subject.startswith("hub.") for subject in release.events)
 
 
-OLD = {"name": "cin", "privacy": "personal", "merge": "latest", "authority": ["a"]}
+OLD: dict[str, Any] = {"name": "cin", "privacy": "personal", "merge": "latest", "authority": ["a"]}
+OLD |= {"codes": {"a": {}, "b": {}}}
 
 
 @pytest.mark.parametrize(
@@ -57,12 +58,22 @@ OLD = {"name": "cin", "privacy": "personal", "merge": "latest", "authority": ["a
         ({"privacy": "none"}, True, [False]),
         ({"merge": "max"}, True, [True]),
         ({"authority": ["b"]}, False, [False]),
+        ({"match": "identifier"}, True, [True]),
+        ({"natural_key": True}, True, [True]),
+        ({"reference": "centre"}, True, [True]),
+        ({"codes": {"a": {}, "b": {}, "c": {}}}, False, []),
+        ({"codes": {"b": {}}}, True, [True]),
     ],
 )
 def test_policy_changes(change: dict[str, Any], may_weaken: bool, found: list[bool]) -> None:
     changes = list(_field_changes("person", OLD, {**OLD, **change}, may_weaken))
     assert [refused for refused, _ in changes] == found
     assert all(message.startswith("person.cin: ") for _, message in changes)
+
+
+def test_codes_where_there_were_none_are_refused() -> None:
+    free = {key: value for key, value in OLD.items() if key != "codes"}
+    assert [refused for refused, _ in _field_changes("person", free, OLD, False)] == [True]
 
 
 def test_merge_left_out_is_latest() -> None:
