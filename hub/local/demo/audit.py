@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hub.contracts.agreements import Agreement
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
-from hub.local.demo.agencies.databases import AGENCY_DATABASES
+from hub.local.demo.agencies.databases import ALL_DATABASES
 from hub.local.demo.agencies.reading import fields_of, read_table
 from hub.local.demo.copies import Population
 from hub.local.demo.desk import Desk
@@ -49,7 +49,7 @@ def verdict(rows: Rows, kept: Kept, entitled: Entitled) -> Verdict:
     """The verdict on these rows."""
     fields = {
         (agency, table.record_type): fields_of(table)
-        for agency, (_, tables) in AGENCY_DATABASES.items()
+        for agency, (_, tables) in ALL_DATABASES.items()
         for table in tables
     }
     compared, disagreeing = compare(rows, fields, entitled)
@@ -61,12 +61,10 @@ def read_rows(site: Site) -> Rows:
     """What every agency's tables hold."""
     return {
         agency: {
-            table.record_type: read_table(
-                site.desks[agency], table, site.catalogue.records[table.record_type]
-            )
-            for table in tables
+            table.record_type: read_table(desk, table, site.catalogue.records[table.record_type])
+            for table in ALL_DATABASES[agency][1]
         }
-        for agency, (_, tables) in AGENCY_DATABASES.items()
+        for agency, desk in site.desks.items()
     }
 
 

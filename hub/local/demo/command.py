@@ -18,27 +18,53 @@ _INTERRUPTED = 130
 @click.command()
 @click.option("--people", default=300, show_default=True, type=click.IntRange(min=1), help="How many people.")
 @click.option("--seed", default=1, show_default=True, help="Which people: the same seed, the same people.")
+@click.option(
+    "--act",
+    "chosen",
+    multiple=True,
+    type=click.Choice(["1", "2", "all"]),
+    default=["1"],
+    show_default=True,
+    help="1: the story. 2: what happens to agencies in ordinary life. May be given twice; all is both.",
+)
 @click.option("--hub-workers", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--json", "as_json", is_flag=True, help="The last line of standard output is one JSON object.")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
-def demo(people: int, seed: int, hub_workers: int, as_json: bool, keep: bool) -> None:
+def demo(
+    people: int, seed: int, chosen: tuple[str, ...], hub_workers: int, as_json: bool, keep: bool
+) -> None:
     """Four agencies' databases converge; a story of twelve steps; and the proof that all agree.
+
+    The second act (`--act 2`) is ordinary life: an agency joins and one leaves, an agreement and a consent
+    change, a script goes mad, a database is restored, people are taken for one another.
 
     Exit code 0 only if every step came true and every agency holds exactly what it may hold.
     """
+    from hub.local.demo.everyday.release import Release
     from hub.local.demo.interruption import Interruption
     from hub.local.demo.performance import perform
     from hub.local.demo.population import population
-    from hub.local.demo.region import Region
+    from hub.local.demo.region import Region, clear
     from hub.local.demo.screen import Screen
 
     screen = Screen(stderr=as_json)
     home = default_home() / "demo"
-    region = Region(home, population(people, seed), hub_workers, screen.progress_line)
+    acts = [act for act in (1, 2) if {str(act), "all"} & {*chosen}]
+    # Before anything of a running one is touched.
+    clear(home)
+    release = Release(home.with_name("demo-release"))
+    region = Region(
+        home,
+        population(people, seed),
+        hub_workers,
+        screen.progress_line,
+        agreements=release.agreements,
+        connectors=release.connectors,
+    )
     code = 1
     with Interruption() as interruption:
         try:
-            report = perform(region, screen, interruption.heed)
+            report = perform(region, release, acts, screen, interruption.heed)
             code = 0 if report.ok else 1
             if as_json:
                 click.echo(json.dumps(report.as_json(), ensure_ascii=False))

@@ -61,13 +61,13 @@ def _read_kept(consumer: KafkaConsumer, catalogue: Catalogue, events: EventSchem
 
 
 def _payloads(consumer: KafkaConsumer, topic: str, envelope: Any, schema: Any) -> Iterator[tuple[str, Any]]:
-    for key, value in _messages(consumer, topic):
+    for key, value in messages(consumer, topic):
         if value is not None:
             payload = read(envelope, unframe(value)[1])["payload"]
             yield key, read(schema, unframe(payload)[1])
 
 
-def _messages(consumer: KafkaConsumer, topic: str) -> Iterator[tuple[str, bytes | None]]:
+def messages(consumer: KafkaConsumer, topic: str) -> Iterator[tuple[str, bytes | None]]:
     """(key, value) of every message that a topic holds now, partition by partition."""
     partitions = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
     ends = consumer.end_offsets(partitions)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from hub.local.demo.audit import audit
+from hub.local.demo.everyday.release import Release
+from hub.local.demo.everyday.stage import Stage, Turn
+from hub.local.demo.everyday.steps import TURNS
 from hub.local.demo.loading import Load, converge
 from hub.local.demo.proof.verdict import Verdict
 from hub.local.demo.quiet import Quiet
 from hub.local.demo.region import Region
 from hub.local.demo.screen import Screen
-from hub.local.demo.story.scene import Outcome, Scene
+from hub.local.demo.story.scene import Outcome, Scene, Step
 from hub.local.demo.story.steps import STEPS
 
 _SETTLE_WITHIN_S = 60.0
@@ -68,10 +72,13 @@ class Report:
         }
 
 
-def perform(region: Region, screen: Screen, heed: Callable[[], None]) -> Report:
+def perform(
+    region: Region, release: Release, acts: Sequence[int], screen: Screen, heed: Callable[[], None]
+) -> Report:
     """All of the demonstration; leaves everything running. Blocks; may be interrupted anywhere.
 
-    `heed` is called now and then, and raises if somebody has asked to stop.
+    `release` is what the region's parts read. `heed` is called now and then, and raises if somebody has asked
+    to stop.
     """
     population = region.population
     screen.heading(f"Four agencies, {population.people} people (seed {population.seed})")
@@ -81,7 +88,12 @@ def perform(region: Region, screen: Screen, heed: Callable[[], None]) -> Report:
     try:
         load = converge(region, quiet, screen, heed)
         _show_load(load, screen)
-        steps = _tell(region, screen, heed) if load.complete else _not_told()
+        steps = []
+        for act in acts:
+            steps += _play(act, region, release, screen, heed) if load.complete else _not_played(act)
+        # The agencies, their topics and databases may be others now.
+        quiet.close()
+        quiet = Quiet(region)
         settled = quiet.wait(_SETTLE_WITHIN_S)
         if not settled:
             screen.verdict(False, f"something is still under way after {_SETTLE_WITHIN_S:.0f} s")
@@ -94,28 +106,43 @@ def perform(region: Region, screen: Screen, heed: Callable[[], None]) -> Report:
     return report
 
 
-def _tell(region: Region, screen: Screen, heed: Callable[[], None]) -> list[Outcome]:
-    scene = Scene(region, heed)
-    screen.heading("The story")
+def _play(
+    act: int, region: Region, release: Release, screen: Screen, heed: Callable[[], None]
+) -> list[Outcome]:
+    screen.heading(_HEADINGS[act])
     outcomes = []
-    try:
-        for number, step in enumerate(STEPS, 1):
-            outcome = scene.play(step)
-            outcomes.append(outcome)
-            delay = "" if outcome.delay_ms is None else f"  ({outcome.delay_ms:.0f} ms)"
-            screen.verdict(outcome.ok, f"{number:>2}. {step.sentence}{delay}")
-            for remark in outcome.remarks:
-                screen.line(f"      {remark}", "dim")
-            if not outcome.ok:
-                screen.line(f"      {outcome.problem}", "red")
-    finally:
-        scene.close()
+    for number, outcome in enumerate(_STEPS[act](region, release, heed), 1):
+        outcomes.append(outcome)
+        delay = "" if outcome.delay_ms is None else f"  ({outcome.delay_ms:.0f} ms)"
+        screen.verdict(outcome.ok, f"{number:>2}. {outcome.sentence}{delay}")
+        for remark in outcome.remarks:
+            screen.line(f"      {remark}", "dim")
+        if not outcome.ok:
+            screen.line(f"      {outcome.problem}", "red")
     return outcomes
 
 
-def _not_told() -> list[Outcome]:
-    """A story over records that have not converged would only wait for each of its deadlines."""
-    return [Outcome(step.name, ok=False, problem="not played: the load did not converge") for step in STEPS]
+def _story(region: Region, _: Release, heed: Callable[[], None]) -> Iterator[Outcome]:
+    with closing(Scene(region, heed)) as scene:
+        for step in STEPS:
+            yield scene.play(step)
+
+
+def _everyday(region: Region, release: Release, heed: Callable[[], None]) -> Iterator[Outcome]:
+    with closing(Stage(region, release, heed)) as stage:
+        for turn in TURNS:
+            yield stage.take(turn)
+
+
+_HEADINGS = {1: "The story", 2: "Ordinary life"}
+_STEPS = {1: _story, 2: _everyday}
+
+
+def _not_played(act: int) -> list[Outcome]:
+    """Steps over records that have not converged would only wait for each of their deadlines."""
+    steps: Iterable[Step | Turn] = STEPS if act == 1 else TURNS
+    problem = "not played: the load did not converge"
+    return [Outcome(step.name, ok=False, problem=problem, sentence=step.sentence) for step in steps]
 
 
 def _show_load(load: Load, screen: Screen) -> None:

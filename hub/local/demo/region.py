@@ -82,6 +82,18 @@ class Region:
         self.store: Engine = create_engine(self.stack.endpoints.store, pool_size=1)
         self._cleanup.callback(self.store.dispose)
 
+    def read_agreements(self) -> None:
+        """The agreements as they are in the release now, which has changed."""
+        self.agreements = load_agreements(self.stack.options.agreements, self.catalogue)
+
+    def open_desk(self, agency: str, url: str) -> Desk:
+        """A desk at one more agency, or at one whose database is another one now."""
+        if agency in self.desks:
+            self.desks[agency].close()
+        self.desks[agency] = Desk(agency, url)
+        self._cleanup.callback(self.desks[agency].close)
+        return self.desks[agency]
+
     def stop(self) -> None:
         """Stop everything; may be called twice, and without `start`."""
         self._cleanup.close()
@@ -101,8 +113,7 @@ class Region:
         for agency, url in endpoints.agencies.items():
             create(url, agency)
             self.local_ids[agency] = load(url, agency, self.population, batch=1_000)
-            self.desks[agency] = Desk(agency, url)
-            self._cleanup.callback(self.desks[agency].close)
+            self.open_desk(agency, url)
 
 
 def clear(home: Path) -> None:

@@ -24,6 +24,7 @@ from hub.local.demo.agencies import (
     entraide_followup,
     health,
     region_laayoune,
+    youth,
 )
 from hub.local.demo.agencies.tables import Table
 from hub.local.demo.copies import Copy, Population
@@ -39,6 +40,9 @@ AGENCY_DATABASES: Mapping[str, tuple[Kind, tuple[Table, ...]]] = {
     "region-laayoune": ("sqlite", region_laayoune.TABLES),
     "health": ("postgresql", health.TABLES),
 }
+# Those that join while the others are at work.
+LATER_DATABASES: Mapping[str, tuple[Kind, tuple[Table, ...]]] = {"youth": ("postgresql", youth.TABLES)}
+ALL_DATABASES = {**AGENCY_DATABASES, **LATER_DATABASES}
 
 # Called after each commit with (rows written so far, rows in all); a row of two tables counts once.
 Progress = Callable[[int, int], None]
@@ -77,7 +81,7 @@ def load(
     pace = _Pace(sum(map(len, copies.values())), progress, rate)
     keys: dict[str, Keys] = {}
     with _connected(url, agency) as database:
-        for table in AGENCY_DATABASES[agency][1]:
+        for table in ALL_DATABASES[agency][1]:
             keys[table.record_type] = {}
             for rows in _batches(copies[table.record_type], batch):
                 keys[table.record_type] |= _insert(database, table, rows, keys)
@@ -151,10 +155,10 @@ class _SQLite:
 
 @contextmanager
 def _connected(url: str, agency: str) -> Iterator[_Database]:
-    if agency not in AGENCY_DATABASES:
-        known = ", ".join(AGENCY_DATABASES)
+    if agency not in ALL_DATABASES:
+        known = ", ".join(ALL_DATABASES)
         raise ConfigurationError(f"no demonstration database for agency {agency!r}: use {known}")
-    expected = AGENCY_DATABASES[agency][0]
+    expected = ALL_DATABASES[agency][0]
     given = make_url(url).get_backend_name()
     if given != expected:
         raise ConfigurationError(f"the tables of {agency} are for {expected}, the URL is {given}'s")

@@ -99,7 +99,7 @@ def _sheet(
         for entity in {*allowed, *(e for e in actual if e in entitled.things)}
     }
     problems += _differences(agency, record_type, actual, wanted)
-    digests = _digest(actual), _digest(wanted)
+    digests = digest(actual), digest(wanted)
     return Sheet(agency, record_type, len(held), len(wanted), duplicates, *digests, problems)
 
 
@@ -204,7 +204,7 @@ def _plain(value: Any) -> Any:
     return (sorted(value) or None) if isinstance(value, list) else value
 
 
-def _digest(contents: Mapping[str, Held]) -> str:
+def digest(contents: Mapping[str, Held]) -> str:
     """16 hexadecimal digits of all rows, in whatever order they come."""
     lines = sorted(
         json.dumps([entity, sorted(_filled(row).items())], ensure_ascii=False, default=str)

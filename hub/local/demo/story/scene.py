@@ -40,17 +40,26 @@ class Step:
 
 @dataclass
 class Outcome:
-    """What came of a step. `delay_ms`: from the last edit until its last effect was seen."""
+    """What came of a step. `delay_ms`: from the last edit until its last effect was seen; `remarks`: what was
+    done and seen, for the reader."""
 
     name: str
     ok: bool = True
     delay_ms: float | None = None
     problem: str = ""
     remarks: list[str] = field(default_factory=list)
+    sentence: str = ""
 
     def as_json(self) -> dict[str, Any]:
         delay_ms = None if self.delay_ms is None else round(self.delay_ms, 1)
-        return {"name": self.name, "ok": self.ok, "delay_ms": delay_ms, "problem": self.problem}
+        return {
+            "name": self.name,
+            "sentence": self.sentence,
+            "ok": self.ok,
+            "delay_ms": delay_ms,
+            "problem": self.problem,
+            "remarks": self.remarks,
+        }
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class Scene:
     def play(self, step: Step) -> Outcome:
         """Let one step happen; whatever goes wrong in it is its own failure."""
         self._heed()
-        self._outcome, self._edited_at = Outcome(step.name), None
+        self._outcome, self._edited_at = Outcome(step.name, sentence=step.sentence), None
         try:
             step.act(self)
         except Exception as error:
