@@ -6,7 +6,9 @@ import copy
 from collections import Counter
 
 import pytest
+from click.testing import CliRunner
 
+from hub.local.demo.command import demo
 from hub.local.demo.everyday.holdings import ROW, Difference, differences, digests, of_rows_in
 from hub.local.demo.everyday.joining import came_true, nothing_replaced
 from hub.local.demo.everyday.members import members_of
@@ -102,6 +104,11 @@ def test_the_newcomers_data_are_what_is_told_of_them(seed: int) -> None:
     assert members.matched >= 20
     for number, phone in members.unreadable.items():
         assert members.copies[number].values["phone"] != phone
+
+
+def test_too_few_people_are_refused_before_anything_starts() -> None:
+    told = CliRunner().invoke(demo, ["--act", "2", "--people", "59"])
+    assert (told.exit_code, "at least --people 60" in told.output) == (2, True)
 
 
 def test_a_release_changes_in_its_own_folder(tmp_path_factory: pytest.TempPathFactory) -> None:

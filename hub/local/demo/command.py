@@ -11,6 +11,8 @@ import click
 
 from hub.local.data_folder import default_home
 
+# So many that the agency that joins in the second act has enough to say to be held.
+_LEAST_IN_ACT_2 = 60
 # As a shell reports a process that Ctrl-C ended.
 _INTERRUPTED = 130
 
@@ -50,6 +52,8 @@ def demo(
     screen = Screen(stderr=as_json)
     home = default_home() / "demo"
     acts = [act for act in (1, 2) if {str(act), "all"} & {*chosen}]
+    if 2 in acts and people < _LEAST_IN_ACT_2:
+        raise click.UsageError(f"--act 2 needs at least --people {_LEAST_IN_ACT_2}: fewer reach no brake")
     # Before anything of a running one is touched.
     clear(home)
     release = Release(home.with_name("demo-release"))
