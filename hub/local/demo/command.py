@@ -37,7 +37,7 @@ def demo(
 ) -> None:
     """Four agencies' databases converge; a story of twelve steps; and the proof that all agree.
 
-    The second act (`--act 2`) is ordinary life: an agency joins and one leaves, an agreement and a consent
+    The second act (`--act 2`) is ordinary life: an agency joins, an agreement and a consent
     change, a script goes mad, a database is restored, people are taken for one another.
 
     Exit code 0 only if every step came true and every agency holds exactly what it may hold.
