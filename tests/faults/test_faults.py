@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
+import oracle
 import pytest
 from ledger import Entry
 from schedule import Draw, Round, Step
@@ -12,6 +13,14 @@ from stage import WORKERS, Stage
 
 from hub.crash import POINTS
 from hub.local.demo.desk import Desk, write
+from hub.local.demo.proof.verdict import Rows
+from hub.local.demo.story.people import (
+    FIND_AT_ADS,
+    SET_ADS_PHONE,
+    SET_ENTRAIDE_COMMUNE,
+    at_ads,
+    at_entraide,
+)
 
 PEOPLE = 40
 SEED = int(os.environ.get("FAULTS_SEED") or 1)
@@ -68,6 +77,107 @@ def come_and_go(workers: int, deaths: int) -> Round:
 
 def test_workers_come_and_go_under_load(stage: Stage) -> None:
     play(stage, iter([come_and_go(WORKERS + 1, deaths=1)]), slice_again)
+
+
+Change = tuple[str, str, str, str]
+
+
+def _changed(before: Rows, after: Rows) -> dict[Change, object]:
+    """(agency, record type, local id, field) → the value by now, of all that is not as it was; a row that
+    came or went stands for itself."""
+    found: dict[Change, object] = {}
+    for agency, tables in after.items():
+        for record_type, rows in tables.items():
+            there = before[agency][record_type]
+            for local_id in rows.keys() ^ there.keys():
+                found[agency, record_type, local_id, ""] = local_id in rows
+            for local_id in rows.keys() & there.keys():
+                for name, value in rows[local_id].items():
+                    if there[local_id][name] != value:
+                        found[agency, record_type, local_id, name] = value
+    return found
+
+
+def _proven(stage: Stage) -> Rows:
+    """What every agency holds, once everything has come to rest and nothing is wrong."""
+    stage.settle()
+    assert stage.verdict() == []
+    return oracle.read_rows(stage.region.site)
+
+
+_NAME_AT_ADS = "UPDATE beneficiaire SET cin = :cin WHERE id_beneficiaire = :id"
+_ENROL_AT_ADS = """
+    INSERT INTO inscription (numero, id_beneficiaire, id_centre, parcours, statut)
+    VALUES (:number, :person, (SELECT min(id_centre) FROM centre), 'ORI', 'P') RETURNING id_inscription
+"""
+_DUPLICATES = "SELECT coalesce(sum(times), 0) FROM jisr_notice WHERE reason = 'duplicate'"
+
+
+def _enrol(stage: Stage, person: int) -> str:
+    """An enrolment of a person at ADS, by number and key."""
+    number = stage.scene.number()
+    key = stage.scene.edit("ads", _ENROL_AT_ADS, number=number, person=person)
+    stage.ledger.note(
+        Entry("ads", "enrolment", str(key), "insert", {"number": number, "person": str(person)})
+    )
+    return number
+
+
+def _person_of(rows: Rows, agency: str, number: str) -> object:
+    """Whose row, at an agency, an enrolment is of."""
+    return next(row["person"] for row in rows[agency]["enrolment"].values() if row["number"] == number)
+
+
+def test_r21_a_late_merge_and_its_split_reach_every_agency_and_leave_nothing_behind(stage: Stage) -> None:
+    """One person, received twice for months: rows and enrolments in three places. A card that is learned
+    late makes them one; it was the wrong card, and everybody holds again what they held."""
+    scene, note = stage.scene, stage.ledger.note
+    who, phone = scene.newcomer(), scene.phone()
+    first = at_entraide(scene, who, phone=None, commune=None)
+    note(Entry("entraide", "person", str(first), "insert", {"cin": who.cin}))
+    there = scene.find("ads", FIND_AT_ADS, cin=who.cin)
+    second = at_ads(scene, who, cin=None, phone=None)
+    note(Entry("ads", "person", str(second), "insert", {"birth_date": who.birth}))
+    enrolments = _enrol(stage, there), _enrol(stage, second)
+    apart = _proven(stage)
+    owners = [_person_of(apart, "entraide", number) for number in enrolments]
+    assert owners[0] == str(first) != owners[1], "both are everywhere, each with what is theirs"
+    told = {agency: scene.desk(agency).one(_DUPLICATES) for agency in ("ads", "entraide")}
+
+    scene.edit("ads", _NAME_AT_ADS, cin=who.cin, id=second)
+    note(Entry("ads", "person", str(second), "update", {"cin": who.cin}))
+    merged = _proven(stage)
+    assert [_person_of(merged, "entraide", number) for number in enrolments] == [str(first)] * 2
+    for agency, before in told.items():
+        stage.until(
+            lambda a=agency, n=before: scene.desk(a).one(_DUPLICATES) > n,  # type: ignore[misc]
+            f"{agency} is told of its duplicate",
+        )
+
+    # As one person they are worked with at two agencies, on two rows.
+    commune = scene.communes(1)[0]
+    scene.edit("ads", SET_ADS_PHONE, phone=phone, id=second)
+    note(Entry("ads", "person", str(second), "update", {"phone": phone}))
+    scene.edit("entraide", SET_ENTRAIDE_COMMUNE, commune=commune, id=first)
+    note(Entry("entraide", "person", str(first), "update", {"commune": commune}))
+    together = _proven(stage)
+    assert together["entraide"]["person"][str(first)]["phone"] == phone
+
+    scene.edit("ads", _NAME_AT_ADS, cin=None, id=second)
+    note(Entry("ads", "person", str(second), "update", {"cin": None}))
+    changed = _changed(apart, _proven(stage))
+    # Exactly what was said since, each with the person of whose row it was said, wherever that one is held.
+    of_first = {("entraide", str(first)), ("ads", str(there))}
+    of_second = {("ads", str(second)), ("entraide", str(owners[1]))}
+    at = {(agency, local_id, name): value for (agency, _, local_id, name), value in changed.items()}
+    assert {record_type for _, record_type, _, _ in changed} == {"person"}
+    assert {place for place in at if place[0] != "region-laayoune"} == {
+        *((agency, key, "commune") for agency, key in of_first),
+        *((agency, key, "phone") for agency, key in of_second),
+    }
+    assert {place[2]: value for place, value in at.items()} == {"commune": commune, "phone": phone}
+    # The region may hold no phones, and has both of them: one commune more.
+    assert [name for agency, _, name in at if agency == "region-laayoune"] == ["commune"]
 
 
 def test_the_oracle_sees_what_is_planted(stage: Stage) -> None:
