@@ -29,6 +29,8 @@ KINDS = {
     "golden": marked("golden records"),
     "assertions": marked("what each record asserts"),
     "links": marked("which record stands for whom"),
+    "control": marked("what is wanted of its connector"),
+    "state": marked("how its connector is"),
 }
 STATES = {
     "in_order": marked("as in the release"),

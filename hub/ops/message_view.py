@@ -25,7 +25,7 @@ MAX_SHOWN_PARTS = 400
 _NAMES = re.compile(
     r"(?P<hub>hub)\.(?P<links>links)"
     r"|hub\.(?P<hub_type>[a-z][a-z0-9_]*)\.(?P<hub_kind>golden|assertions)"
-    r"|(?P<agency>[a-z][a-z0-9-]+)\.((?P<kind>dlq|notices|receipts)"
+    r"|(?P<agency>[a-z][a-z0-9-]+)\.((?P<kind>dlq|notices|receipts|control|state)"
     r"|(?P<record_type>[a-z][a-z0-9_]*)\.(?P<typed>changes|inbox))"
 )
 _RECORD = frozenset({"record", "agency", "record_type", "incarnation"})
@@ -42,12 +42,14 @@ _PUBLIC: Mapping[str, frozenset[str]] = {
     "receipts": frozenset({"topic", "partition", "offset", "committed_ms"})
     | {f"exceptions.{name}" for name in ("entity", "version", "state", "code", "column")},
     "dlq": frozenset({"topic", "partition", "offset", "code", "path", "message", "at_ms"}),
+    "control": frozenset({"target", "number", "state", "at_ms"}),
+    "state": frozenset({"target", "number", "state", "since_ms", "problem"}),
 }
 _ENVELOPED = frozenset({"golden", "assertions", "links"})
 # Who writes these is an agency: a key that should say nothing of anybody may be anything.
-_WRITTEN_OUTSIDE = frozenset({"changes", "receipts"})
+_WRITTEN_OUTSIDE = frozenset({"changes", "receipts", "state"})
 _PLAIN = {"assertions": "assertions", "links": "link", "notices": "notice", "receipts": "receipt",
-          "dlq": "dead_letter"}  # fmt: skip
+          "dlq": "dead_letter", "control": "control", "state": "state"}  # fmt: skip
 
 
 class Kind(NamedTuple):

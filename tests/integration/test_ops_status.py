@@ -199,7 +199,7 @@ def test_missing_topics_are_named(hub: OpsHub, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["missing_topics"] == [
-        f"newcomer-{hub.suffix}.person.{suffix}" for suffix in ("changes", "inbox")
+        f"newcomer-{hub.suffix}.{topic}" for topic in ("person.changes", "person.inbox", "control", "state")
     ]
     assert found["at_rest"] is False
 
