@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +20,7 @@ from hub.console.access import Permission, User, allowed
 from hub.console.faults import Fault
 from hub.console.languages import COOKIE, Language, Languages, chosen, marked
 from hub.console.limits import RateLimit
+from hub.console.reading_words import told
 from hub.console.rendering import language_view
 from hub.console.wording import Wording
 from hub.lanes.messages import hub_name
@@ -214,6 +215,7 @@ class Visit:
             "languages": self.console.languages,
             "csrf": lambda: sessions.form_token(self.request.session),
             "Permission": Permission,
+            "told": partial(told, self),
             "here": self.request.url.path,
         }
 

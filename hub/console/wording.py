@@ -92,6 +92,14 @@ class Wording:
         """Several fields, as a list in words."""
         return self.listed([self.field(record_type, name) for name in names])
 
+    def form(self, hint: str) -> str:
+        """What a value must look like, as the contract words it, found by its English words."""
+        for record in self._catalogue.records.values():
+            for spec in record.fields:
+                if spec.pattern_hint.get("en") == hint:
+                    return spec.pattern_hint.get(self._language.code, hint)
+        return hint
+
     def purpose(self, code: str) -> str:
         """A purpose as the contracts word it, wherever they do."""
         for record in self._catalogue.records.values():
