@@ -7,6 +7,7 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from hub.console.access import Permission
+from hub.console.asking import number
 from hub.console.faults import Fault
 from hub.console.languages import marked
 from hub.console.routing import Guarded, Section
@@ -33,8 +34,12 @@ STATES = {
 Decide = Callable[[int, Person, str], object]
 
 
+def _number(visit: Visit, name: str) -> int:
+    return number(visit.path(name)) or 0
+
+
 def _hold(visit: Visit, veil: Veil) -> HeldStory:
-    return Holds(visit.parts).show(int(visit.path("hold")), veil)
+    return Holds(visit.parts).show(_number(visit, "hold"), veil)
 
 
 def show_hold(visit: Visit) -> Response:
@@ -57,13 +62,13 @@ def _hold_page(visit: Visit, story: HeldStory, *, revealed: bool) -> Response:
 def decide_hold(visit: Visit) -> Response:
     """Release or reject one held change, as the form says."""
     holds = Holds(visit.parts)
-    _decide(visit, int(visit.path("hold")), {"release": holds.release, "reject": holds.reject})
+    _decide(visit, _number(visit, "hold"), {"release": holds.release, "reject": holds.reject})
     return visit.go(f"/holds/{visit.path('hold')}")
 
 
 def show_mass(visit: Visit) -> Response:
     """One mass of changes, and what it would do."""
-    story = Brakes(visit.parts).show(int(visit.path("mass")))
+    story = Brakes(visit.parts).show(_number(visit, "mass"))
     examples = [visit.local_id(story.brake.agency, one) for one in story.examples]
     return visit.page("mass.html", story=story, examples=examples, reasons=REASONS, states=STATES)
 
@@ -71,7 +76,7 @@ def show_mass(visit: Visit) -> Response:
 def decide_mass(visit: Visit) -> Response:
     """Release or reject a mass, as the form says. Blocks until all of it is carried out."""
     brakes = Brakes(visit.parts)
-    _decide(visit, int(visit.path("mass")), {"release": brakes.release, "reject": brakes.reject})
+    _decide(visit, _number(visit, "mass"), {"release": brakes.release, "reject": brakes.reject})
     return visit.go(f"/masses/{visit.path('mass')}")
 
 

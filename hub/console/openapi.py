@@ -46,17 +46,15 @@ def description(sections: Iterable[Section]) -> dict[str, Any]:
 
 
 def _operation(route: Guarded, schema: dict[str, Any]) -> dict[str, Any]:
-    problem: dict[str, Any] = {"content": {"application/problem+json": {}}}
+    problem: dict[str, Any] = {"content": {"application/problem+json": {"schema": _PROBLEM}}}
+    refused = _REFUSED | (_FORM_REFUSED if route.method == "POST" else {})
     operation: dict[str, Any] = {
         "summary": route.about,
         "description": f"Needs the permission `{route.permission}`.",
         "parameters": [*_places(route), *(_questions(route) if route.method == "GET" else ())],
         "responses": {
             "200": {"description": "As asked.", "content": {"application/json": {"schema": schema}}},
-            "401": {"description": "Not signed in.", **problem},
-            "403": {"description": "The role does not allow it.", **problem},
-            "404": {"description": "Not there, or not for this role.", **problem},
-            "503": {"description": "The store or Kafka is away.", **problem},
+            **{status: {"description": why, **problem} for status, why in refused.items()},
         },
     }
     if route.method == "POST":
@@ -66,14 +64,64 @@ def _operation(route: Guarded, schema: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
+# As RFC 9457 has it.
+_PROBLEM = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+_REFUSED = {
+    "400": "Something asked for cannot be understood.",
+    "401": "Not signed in.",
+    "403": "The role does not allow it.",
+    "404": "Not there, or not for this role.",
+    "503": "The store or Kafka is away.",
+}
+_FORM_REFUSED = {
+    "409": "Refused as things stand now.",
+    "413": "The form is too large.",
+    "429": "Too often; `Retry-After` says when again.",
+}
+
+# What a query parameter holds, if not any text.
+_DAY = {"type": "string", "format": "date"}
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+_QUESTIONS = {
+    ("since", "audit"): _DAY,
+    ("until", "audit"): _DAY,
+    ("since", "dead-letters"): _DAY,
+    ("until", "dead-letters"): _DAY,
+    ("after", "dead-letters"): _NUMBER,
+    ("before", "audit"): _NUMBER,
+    ("partition", "topics"): _NUMBER,
+    ("offset", "topics"): _NUMBER,
+    ("version", "schemas"): _NUMBER,
+    ("compare", "schemas"): _NUMBER,
+}
+
+
 def _places(route: Guarded) -> list[dict[str, Any]]:
-    names = re.findall(r"{(\w+)", route.path)
-    return [{"name": it, "in": "path", "required": True, "schema": {"type": "string"}} for it in names]
+    found = re.findall(r"{(\w+)(:int)?", route.path)
+    return [
+        {"name": name, "in": "path", "required": True, "schema": _NUMBER if number else {"type": "string"}}
+        for name, number in found
+    ]
 
 
 def _questions(route: Guarded) -> list[dict[str, Any]]:
+    part = route.path.removeprefix(f"{API}/").partition("/")[0]
     return [
-        {"name": name, "in": "query", "description": about, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "query",
+            "description": about,
+            "schema": _QUESTIONS.get((name, part), {"type": "string"}),
+        }
         for name, about in route.asks
     ]
 

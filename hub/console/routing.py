@@ -84,6 +84,7 @@ def _guard(console: Console, route: Guarded) -> Callable[[Request], Awaitable[Re
         visit = Visit(console, request, form)
         if not allowed(visit.user, route.permission):
             raise denied(visit)
+        visit.require_text()
         if route.method != "GET":
             visit.require_form_token()
         try:

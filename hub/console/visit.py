@@ -135,6 +135,12 @@ class Visit:
         """A query parameter, or None where it is not given or empty."""
         return self.request.query_params.get(name, "").strip()[:200] or None
 
+    def require_text(self) -> None:
+        """Raise 400 where anything given holds the null character, which the store takes for no text."""
+        given = (*self.request.query_params.values(), *self.form.values(), *self.request.path_params.values())
+        if any("\0" in str(one) for one in given):
+            raise Fault(400, marked("What was given holds a character that no text has."))
+
     def require_form_token(self) -> None:
         """Raise 403 unless the form was given out to this session: no other site may post in its name."""
         if getattr(self.request.state, "program", False):

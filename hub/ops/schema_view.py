@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.contracts.records import LANGUAGES
-from hub.contracts.registry_client import RegistryClient
+from hub.contracts.registry_client import RegistryClient, RegistryRefusal
 from hub.contracts.safety import JsonSchema
 from hub.ops.finding import NotFound
 
@@ -89,7 +89,11 @@ class Schemas:
         raise NotFound(f"{subject} has no version {version}")
 
     def _found(self, subject: str) -> list[tuple[int, JsonSchema]]:
-        found = self._registry.versions(subject)
+        try:
+            found = self._registry.versions(subject)
+        except RegistryRefusal:
+            # No subject can be called so.
+            found = []
         if not found:
             raise NotFound(f"the registry has no subject {subject!r}")
         return found
