@@ -166,6 +166,13 @@ def sweep(
 @kafka_options
 @click.option("--registry-url", envvar="JISR_REGISTRY_URL", required=True, help="The schema registry.")
 @click.option(
+    "--registry-ca-file",
+    envvar="JISR_REGISTRY_CA_FILE",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="PEM file of the authorities that an https registry is checked by; else the system's.",
+)
+@click.option(
     "--registry-token", envvar="JISR_REGISTRY_TOKEN", help="The registry's bearer token, if it has one."
 )
 @click.option(
@@ -210,6 +217,7 @@ def run(
     database: str,
     kafka: KafkaConnection,
     registry_url: str,
+    registry_ca_file: Path | None,
     registry_token: str | None,
     agency_key_file: Path,
     sweep_every: float,
@@ -233,6 +241,7 @@ def run(
         agency_key_file=agency_key_file,
         schemas=schemas,
         agreements=agreements,
+        registry_ca_file=registry_ca_file,
         registry_token=registry_token,
         sweep_every_s=sweep_every * 3600,
         sweep_rows_per_s=sweep_rows_per_second,

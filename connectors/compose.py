@@ -100,7 +100,9 @@ def runner(file: Path, settings: Settings) -> tuple[Runner, Metrics]:
     """A runner of the SQL connector; raises `ConfigurationError` before anything is opened."""
     agency = read_mapping(file)[0].agency
     metrics = Metrics(agency, [*settings.certificate_files, *settings.kafka.certificate_files])
-    registry = RegistryClient(settings.registry_url, settings.registry_token)
+    registry = RegistryClient(
+        settings.registry_url, settings.registry_token, ca_file=settings.registry_ca_file
+    )
     steering = Steering(known=False)
 
     def sides() -> list[Side]:

@@ -28,6 +28,7 @@ class Settings:
     agency_key_file: Path
     schemas: Path = Path("schemas")
     agreements: Path = Path("deploy/agreements")
+    registry_ca_file: Path | None = None
     registry_token: str | None = field(default=None, repr=False)
     sweep_every_s: float = 24 * 3600.0
     sweep_rows_per_s: float = 500.0

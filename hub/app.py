@@ -70,7 +70,7 @@ class Hub:
         self.terms = terms_by_type(self.agreements)
         self.ids = Ids(settings.secret())
         self.store = HubStore(settings.store_url)
-        self.registry = RegistryClient(settings.registry_url)
+        self.registry = RegistryClient(settings.registry_url, ca_file=settings.registry_ca_file)
         self.lanes: list[Lane] = []
         self.counting = Counting()
         self.gatherer = self._gatherer()

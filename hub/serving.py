@@ -5,9 +5,28 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import uvicorn
+
+from hub.errors import ConfigurationError
+
+
+class Tls(NamedTuple):
+    """What a server shows to who connects: PEM files with its certificate (and those between) and key."""
+
+    certificate_file: Path
+    key_file: Path
+
+
+def tls_of(certificate_file: Path | None, key_file: Path | None, setting: str) -> Tls | None:
+    """Both or neither; raises `ConfigurationError` for one alone. `setting` is how their names begin."""
+    if certificate_file is not None and key_file is not None:
+        return Tls(certificate_file, key_file)
+    if certificate_file is None and key_file is None:
+        return None
+    raise ConfigurationError(f"{setting}_CERTIFICATE_FILE and {setting}_KEY_FILE belong together")
 
 
 class Server(uvicorn.Server):
@@ -31,10 +50,12 @@ def serve(
     grace_s: int,
     server_header: bool = True,
     stopping: Callable[[], None] = lambda: None,
+    tls: Tls | None = None,
 ) -> None:
     """Serve an ASGI application until a signal; requests under way then have `grace_s` seconds. Blocks.
 
-    `stopping` is called on the event loop before they are waited for.
+    `stopping` is called on the event loop before they are waited for. With `tls` by https; raises
+    `ConfigurationError` if its files cannot be used.
     """
     config = uvicorn.Config(
         app,
@@ -44,7 +65,13 @@ def serve(
         access_log=False,
         timeout_graceful_shutdown=grace_s,
         server_header=server_header,
+        ssl_certfile=tls and tls.certificate_file,
+        ssl_keyfile=tls and tls.key_file,
     )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(f"{tls}: the certificate or its key cannot be used: {error}") from error
     # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
     signal.signal(signal.SIGTERM, _exit)
     Server(config, stopping).run()

@@ -25,6 +25,10 @@ class HubSettings(BaseSettings):
     kafka_user: str | None = Field(default=None, description=MEANINGS["kafka_user"])
     kafka_password_file: Path | None = Field(default=None, description=MEANINGS["kafka_password_file"])
     registry_url: str = Field(description="A Confluent-compatible schema registry.")
+    registry_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that an https registry is checked by; else the system's.",
+    )
     store_url: str = Field(description="The hub's PostgreSQL as an SQLAlchemy URL (postgresql+psycopg://…).")
     secret_file: Path = Field(
         description="File with the hub's secret, from which all ids derive; 32 random bytes or more. "

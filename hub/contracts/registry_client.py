@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -45,7 +47,8 @@ class SchemaNumbers(Protocol):
 class RegistryClient:
     """Calls block, for `timeout_s` seconds at most; safe to share between threads.
 
-    `url` may carry user and password (basic authentication); `token` is sent as bearer instead. Every
+    `url` may carry user and password (basic authentication); `token` is sent as bearer instead. `ca_file`
+    holds the authorities (PEM) by which an https server is checked, without it the system's do. Every
     call raises `Retriable` if the registry does not answer, `RegistryRefusal` if it refuses.
     """
 
@@ -55,6 +58,7 @@ class RegistryClient:
         token: str | None = None,
         timeout_s: float = 5,
         *,
+        ca_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         base = httpx.URL(url.rstrip("/"))
@@ -64,6 +68,7 @@ class RegistryClient:
             auth=(base.username, base.password) if base.username and not token else None,
             headers={"Authorization": f"Bearer {token}"} if token else None,
             timeout=timeout_s,
+            verify=_checked_by(ca_file),
         )
         self._clock = clock
         self._lock = threading.Lock()
@@ -165,6 +170,15 @@ class RegistryClient:
             return response.json()
         except ValueError as error:
             raise Retriable(f"{self._shown} answers, but not as a schema registry does") from error
+
+
+def _checked_by(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"JISR_REGISTRY_CA_FILE: {ca_file} holds no certificates in PEM that can be read: {error}"
+        ) from error
 
 
 def _decodable(schema_id: int, answer: dict[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Parts:
 
     @cached_property
     def registry(self) -> RegistryClient:
-        return RegistryClient(self.settings.registry_url)
+        return RegistryClient(self.settings.registry_url, ca_file=self.settings.registry_ca_file)
 
     @cached_property
     def intake(self) -> CorrectingIntake:

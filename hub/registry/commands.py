@@ -12,6 +12,7 @@ from hub.errors import ConfigurationError, Retriable
 from hub.registry.server import build_app
 from hub.registry.storage import Storage, open_engine
 from hub.serving import serve as serve_app
+from hub.serving import tls_of
 
 # A request that hangs must not keep the process from stopping.
 _GRACE_S = 10
@@ -28,7 +29,7 @@ def registry() -> None:
     default="127.0.0.1",
     show_default=True,
     envvar="JISR_REGISTRY_HOST",
-    help="Put TLS in front before you open another address: the token travels in a header.",
+    help="Serve by TLS before you open another address: the token travels in a header.",
 )
 @click.option("--port", default=8081, show_default=True, envvar="JISR_REGISTRY_PORT")
 @click.option(
@@ -46,20 +47,43 @@ def registry() -> None:
     help="Holds the token that allows registering schemas; without it the registry is read-only.",
 )
 @click.option(
+    "--certificate-file",
+    type=click.Path(path_type=Path),
+    envvar="JISR_REGISTRY_CERTIFICATE_FILE",
+    metavar="FILE",
+    help="PEM file with its certificate: it is then served by https.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    envvar="JISR_REGISTRY_KEY_FILE",
+    metavar="FILE",
+    help="PEM file with that certificate's private key.",
+)
+@click.option(
     "--certificate-files",
     envvar="JISR_CERTIFICATE_FILES",
     metavar="FILE,…",
     help="PEM files whose end a metric tells.",
 )
 def serve(
-    host: str, port: int, database: str, token_file: Path | None, certificate_files: str | None
+    host: str,
+    port: int,
+    database: str,
+    token_file: Path | None,
+    certificate_file: Path | None,
+    key_file: Path | None,
+    certificate_files: str | None,
 ) -> None:
     """Serve the registry until SIGTERM or SIGINT."""
+    tls = tls_of(certificate_file, key_file, "JISR_REGISTRY")
     token = read_token(token_file) if token_file else None
     storage = _open(database)
-    app = build_app(storage, token, read_certificate_files(certificate_files))
-    click.echo(f"schema registry on http://{host}:{port}" + ("" if token else " (read-only)"))
-    serve_app(app, host, port, grace_s=_GRACE_S)
+    files = [*([tls.certificate_file] if tls else []), *read_certificate_files(certificate_files)]
+    app = build_app(storage, token, files)
+    scheme = "https" if tls else "http"
+    click.echo(f"schema registry on {scheme}://{host}:{port}" + ("" if token else " (read-only)"))
+    serve_app(app, host, port, grace_s=_GRACE_S, tls=tls)
 
 
 def read_token(path: Path) -> str:

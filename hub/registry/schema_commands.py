@@ -35,6 +35,13 @@ _agreements = click.option(
     show_default=True,
     envvar="JISR_AGREEMENTS",
 )
+_ca_file = click.option(
+    "--registry-ca-file",
+    type=_FILE,
+    envvar="JISR_REGISTRY_CA_FILE",
+    metavar="FILE",
+    help="PEM file of the authorities that an https registry is checked by; else the system's.",
+)
 
 
 @click.group()
@@ -47,19 +54,21 @@ def schema() -> None:
 @_schemas
 @_agreements
 @click.option("--registry", metavar="URL", help="Also compare with what this registry holds.")
+@_ca_file
 @click.option("--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once.")
 def check(
     paths: tuple[Path, ...],
     schemas: Path,
     agreements: Path,
     registry: str | None,
+    registry_ca_file: Path | None,
     weaken_privacy: tuple[str, ...],
 ) -> None:
     """Check the whole release, or the record types in PATHS: safety, policies, compatibility."""
     release = Release.of_records(paths) if paths else Release.load(schemas, agreements)
     problems = list(release.unsafe())
     if registry and not problems:
-        client = RegistryClient(registry)
+        client = RegistryClient(registry, ca_file=registry_ca_file)
         problems += release.breaking(client)
         for refused, message in release.policy_changes(client, weaken_privacy):
             if refused:
@@ -73,18 +82,20 @@ def check(
 @_schemas
 @_agreements
 @click.option("--registry", metavar="URL", required=True, envvar="JISR_REGISTRY_URL")
+@_ca_file
 @click.option("--token-file", type=_FILE, required=True, envvar="JISR_REGISTRY_TOKEN_FILE")
 @click.option("--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once.")
 def register(
     schemas: Path,
     agreements: Path,
     registry: str,
+    registry_ca_file: Path | None,
     token_file: Path,
     weaken_privacy: tuple[str, ...],
 ) -> None:
     """Register this release for every agency and record type; changes nothing if it is there."""
     release = Release.load(schemas, agreements)
-    client = RegistryClient(registry, read_token(token_file))
+    client = RegistryClient(registry, read_token(token_file), ca_file=registry_ca_file)
     changes = list(release.policy_changes(client, weaken_privacy))
     # Everything is compared before anything is written: a release goes in whole or not at all.
     problems = [*release.unsafe(), *release.breaking(client), *(m for refused, m in changes if refused)]
