@@ -20,6 +20,7 @@ from hub.errors import ConfigurationError
 
 PUBLIC_MISSION = "public-mission"
 CONSENT = "consent"
+UNFILTERED, FILTERED = "none", "filtered"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Agreement:
     """One agency's agreement.
 
     `snapshot`: the agency has records of its own to begin with; nothing is created there before its
-    snapshot has come in, since the hub would create again what the agency already has.
+    snapshot has come in, since the hub would create again what the agency already has. `filters_echoes`: its
+    client repeats what it was told, and the hub takes that out of its changes (R12).
     """
 
     agency: str
@@ -51,6 +53,7 @@ class Agreement:
     publishes: Mapping[str, frozenset[str]]
     receives: Mapping[str, tuple[Grant, ...]]
     snapshot: bool = False
+    filters_echoes: bool = False
 
     @property
     def record_types(self) -> tuple[str, ...]:
@@ -113,12 +116,15 @@ class _Reader:
     def agreement(self, document: Any) -> Agreement:
         if not isinstance(document, Mapping):
             raise ConfigurationError(f"{self.path}:1:1: an agreement is a mapping with `agency`")
-        self.only(document, ("agency", "name", "until", "snapshot", "publishes", "receives"))
+        self.only(document, ("agency", "name", "until", "snapshot", "echoes", "publishes", "receives"))
         agency = agency_name(str(document.get("agency", "")))
         publishes = self.mapping(document, "publishes", "record types with their fields")
         receives = self.mapping(document, "receives", "record types with what may be received")
         if not isinstance(document.get("snapshot", False), bool):
             raise self.fail(document, "snapshot", "snapshot: true or false expected")
+        echoes = document.get("echoes", UNFILTERED)
+        if echoes not in (UNFILTERED, FILTERED):
+            raise self.fail(document, "echoes", f"echoes {echoes!r}: use {UNFILTERED} or {FILTERED}")
         return Agreement(
             agency=agency,
             name=dict(self.mapping(document, "name", "a name in ar, fr and en")),
@@ -126,6 +132,7 @@ class _Reader:
             publishes={kind: frozenset(self.fields(publishes, kind, kind)) for kind in publishes},
             receives={kind: self.grants(receives, kind) for kind in receives},
             snapshot=document.get("snapshot", False),
+            filters_echoes=echoes == FILTERED,
         )
 
     def fields(self, parent: Any, key: Any, record_type: str) -> tuple[str, ...]:

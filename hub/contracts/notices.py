@@ -57,6 +57,15 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "d'une autre personne.",
         "en": "Edit held: a strong identifier changed ({fields}); this may be another person's record.",
     },
+    "echo": {
+        "ar": "{fields}: كرر ما أُرسل قيمة كانت المنصة قد أبلغتكم بها ثم تغيّرت؛ أُعيدت القيمة الحالية. "
+        "من أراد القيمة السابقة فعلا فليُدخلها من جديد بعد ربع ساعة.",
+        "fr": "{fields} : l'envoi répétait une valeur que la plateforme vous avait transmise et qui a changé "
+        "depuis ; la valeur actuelle est remise. Si l'ancienne est voulue, saisissez-la de nouveau dans un "
+        "quart d'heure.",
+        "en": "{fields}: what was sent repeats a value that the hub had told you and that has changed since; "
+        "the current value is put back. If the former is meant, enter it again in a quarter of an hour.",
+    },
     "mass_delete": {
         "ar": "حُذف عدد كبير من الملفات دفعة واحدة: علِّق الحذف إلى أن يبتّ فيه شخص.",
         "fr": "Un grand nombre de dossiers ont été supprimés d'un coup : ces suppressions sont en attente "

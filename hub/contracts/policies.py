@@ -69,6 +69,7 @@ def _terms(agreement: Agreement, record_type: str) -> projection.Terms:
         agreement.publishes.get(record_type, frozenset()),
         tuple(map(_grant, agreement.receives.get(record_type, ()))),
         day_number(agreement.until),
+        agreement.filters_echoes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hub.core.assertions import Change, RecordKey, RecordState
@@ -19,6 +19,7 @@ OUTRANKED = "outranked"
 OLDER = "older"
 NOT_PERMITTED = "not_permitted"
 STALE_FORM = "stale_form"
+ECHO = "echo"
 # Never asserted, so the hub does not contend with the source over them.
 _NOT_REWRITTEN = frozenset({NOT_PERMITTED, STALE_FORM})
 
@@ -66,6 +67,8 @@ def lost_fields(policy: TypePolicy, change: Change, golden: Golden) -> list[Lost
         if _elements_lost(change, golden.get(name), name):
             no_say = policy.fields[name].rank(change.key.agency) is None
             lost.append(Lost(name, NO_AUTHORITY if no_say else OUTRANKED))
+    if change.echoes is not None:
+        lost += _outdated(change.echoes, golden)
     return sorted(lost)
 
 
@@ -83,6 +86,17 @@ def unaware(policy: TypePolicy, change: Change, golden: Golden) -> bool:
         name in golden and _elements_lost(change, golden[name], name)
         for name in change.added.keys() | change.removed.keys()
     )
+
+
+def _outdated(echoes: Change, golden: Golden) -> Iterator[Lost]:
+    """Echoes of what does not stand any more: whoever wrote them must be told what does."""
+    for name, value in echoes.values.items():
+        won = golden.get(name)
+        if (won and won.value) != value:
+            yield Lost(name, ECHO)
+    for name in echoes.added.keys() | echoes.removed.keys():
+        if _elements_lost(echoes, golden.get(name), name):
+            yield Lost(name, ECHO)
 
 
 def _reason(field: FieldPolicy, change: Change, won: Winner | None, value: bytes | None) -> str | None:

@@ -34,7 +34,9 @@ class Change(msgspec.Struct, kw_only=True):
     `stamp`: as the source gave it; `effective`: what its values are ranked by, held back to the bound on
     skew, or a snapshot's modification time. `entity`: the founding record's id, where the source says
     that it stands for that entity. `withheld`: fields that the agency may not assert; they are not here.
-    `actor`: the account at the agency that made it, where known; it decides nothing.
+    `actor`: the account at the agency that made it, where known; it decides nothing. `appended_ms`: when the
+    broker got it, Unix milliseconds; 0 where it came from no topic. `echoes`: what was taken out of it, since
+    the agency only repeated what it had been told (R12).
     """
 
     key: RecordKey
@@ -50,6 +52,8 @@ class Change(msgspec.Struct, kw_only=True):
     withheld: tuple[str, ...] = ()
     confirmed: bool = False
     actor: str | None = None
+    appended_ms: int = 0
+    echoes: Change | None = None
 
 
 class Assertions(msgspec.Struct, array_like=True):

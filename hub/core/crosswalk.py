@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from hub.core.assertions import RecordKey, RecordState
+from hub.core.echoes import Echoes
 from hub.core.projection import UPSERT, Consent
 
 # A version is `epoch << 40 | counter`: a restored or rebuilt store raises the epoch (R18).
@@ -21,11 +22,13 @@ EPOCH_BITS = 40
 
 
 class Held(NamedTuple):
-    """What an agency was last told of an entity, and with which version."""
+    """What an agency was last told of an entity, and with which version. `echoes`: what it was told of each
+    field and when, where its agreement has the hub filter echoes."""
 
     digest: bytes
     operation: str
     version: int = 0
+    echoes: Echoes | None = None
 
 
 class Entity(msgspec.Struct, kw_only=True):

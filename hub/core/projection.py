@@ -31,12 +31,14 @@ class Grant(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """One agency's agreement on one record type."""
+    """One agency's agreement on one record type. `filters_echoes`: whether the hub takes out of its changes
+    what it only repeats."""
 
     agency: str
     publishes: frozenset[str]
     grants: tuple[Grant, ...]
     until_day: int
+    filters_echoes: bool = False
 
 
 class Consent(msgspec.Struct, array_like=True, frozen=True):

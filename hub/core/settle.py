@@ -14,6 +14,7 @@ from typing import NamedTuple
 from hub.core.answers import Answer, answer, disputed_fields, unaware
 from hub.core.assertions import Change, RecordState, text_of
 from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
+from hub.core.echoes import note_told
 from hub.core.merge import Golden, Winner, golden_record, is_live
 from hub.core.policy import TypePolicy
 from hub.core.projection import (
@@ -78,7 +79,8 @@ class Rules:
 
     `terms`: record type → the agreements that receive it. `join`: encodes a union field from its elements;
     `name`: an agency's encoded name of an entity. `joining`: agencies whose own records are still coming
-    in; nothing is said to them yet, or what they have would be created there again.
+    in; nothing is said to them yet, or what they have would be created there again. `now_ms`: Unix
+    milliseconds, from which on what is told may be repeated.
     """
 
     types: Mapping[str, TypePolicy]
@@ -88,6 +90,17 @@ class Rules:
     day: int
     epoch: int = 0
     joining: frozenset[str] = frozenset()
+    now_ms: int = 0
+
+    @cached_property
+    def echoing(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """(Record type, agency) → the fields that it may ever be told, where the hub filters its echoes."""
+        return {
+            (record_type, terms.agency): frozenset().union(*(grant.fields for grant in terms.grants))
+            for record_type, those in self.terms.items()
+            for terms in those
+            if terms.filters_echoes
+        }
 
     @cached_property
     def _without_consent(self) -> Mapping[str, tuple[tuple[Terms, Allowed], ...]]:
@@ -178,8 +191,8 @@ def _settle_one(
         # Forgotten since, with a tombstone: what came to the inbox after that must not be its last word.
         for agency in sorted(restated - contents.keys() - rules.joining):
             told[agency] = _ended(policy, members, moved, told="")
-    for agency, content in told.items():
-        entity.held[agency] = Held(content.digest(), content.operation, entity.version)
+    for agency, content in {**contents, **told}.items():
+        _hold(entity, agency, content, golden, rules, tell=agency in told)
     return Settled(
         entity=entity,
         golden=golden,
@@ -193,6 +206,24 @@ def _settle_one(
         holders_changed=before != _holders(entity),
         due_day=_due_day(entity, rules),
     )
+
+
+def _hold(entity: Entity, agency: str, content: Content, golden: Golden, rules: Rules, *, tell: bool) -> None:
+    """Note what an agency is being told, and what of it may come back as an echo.
+
+    Where an agreement has come to say that echoes are filtered, or no longer, without anything to be told.
+    """
+    held = entity.held.get(agency)
+    fields = rules.echoing.get((entity.record_type, agency))
+    echoes = None if held is None else held.echoes
+    if fields is None:
+        echoes = None
+    elif tell or (held is not None and echoes is None):
+        echoes = note_told(echoes, agency, content, golden, fields, rules.now_ms)
+    if tell:
+        entity.held[agency] = Held(content.digest(), content.operation, entity.version, echoes)
+    elif held is not None and echoes is not held.echoes:
+        entity.held[agency] = held._replace(echoes=echoes)
 
 
 def _golden_digest(

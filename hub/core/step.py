@@ -6,6 +6,7 @@ changed; then `settle` says what is told to whom. The caller loads and stores in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from hub.core.assertions import (
     contradicted_identifiers,
 )
 from hub.core.crosswalk import Entity, Move, World, regroup
+from hub.core.echoes import without_echoes
 from hub.core.matching import Decision, Review, cluster
 from hub.core.policy import TypePolicy
 from hub.core.undo import standing
@@ -43,7 +45,8 @@ class Absorbed:
 
     `edits`: record id → changes to answer if they lost; `evidence`: records whose identity may have
     changed; `created`: records first heard of; `rejected`: changes that can never be applied, with a code;
-    `replaced`: record id → its assertions beside which others stand now.
+    `replaced`: record id → its assertions beside which others stand now. `echoes`: (agency, record type) →
+    fields that only repeated what the agency had been told.
     """
 
     touched: set[bytes] = field(default_factory=set)
@@ -53,6 +56,7 @@ class Absorbed:
     holds: list[Hold] = field(default_factory=list)
     rejected: list[tuple[Change, str]] = field(default_factory=list)
     replaced: dict[bytes, list[Replaced]] = field(default_factory=dict)
+    echoes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def absorb_all(
@@ -83,6 +87,7 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
     done.touched.add(record)
     if state.asserts.withdrawn:
         change = standing(state, change)
+    change = _heard(world, change, record, policy, done)
     if fields := contradicted_identifiers(state, change, policy.identifiers):
         state.seen = max(state.seen, change.stamp)
         done.holds.append(Hold(record, change, IDENTIFIER_CHANGED, fields))
@@ -100,6 +105,25 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
     if taken & policy.evidence or (state.linked, state.born) != before:
         # Also an older word than any so far: the oldest record of an entity is its founder.
         done.evidence.add(record)
+
+
+def _heard(world: World, change: Change, record: bytes, policy: TypePolicy, done: Absorbed) -> Change:
+    """`change` without its echoes, where the hub filters them: then it has noted what the agency was told.
+
+    A client that names the entity may do so before its record is linked, in the same batch or in another.
+    """
+    named = None if change.entity is None else world.entity_of.get(change.entity)
+    entity = world.entities.get(named or world.entity_of[record])
+    held = entity and entity.held.get(change.key.agency)
+    if not held or held.echoes is None:
+        return change
+    own = without_echoes(change, held.echoes.told, policy.references)
+    if (echoes := own.echoes) is not None:
+        names = echoes.values.keys() | echoes.added.keys() | echoes.removed.keys()
+        done.echoes[change.key.agency, policy.name] += len(names)
+        for name in names:
+            held.echoes.dropped[name] = max(held.echoes.dropped.get(name, 0), change.stamp)
+    return own
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Converged:
     `states`: records whose assertions changed; `links`: records that are new, moved or ended, with the
     entity they stand for. `due_taken`: entities settled again because they were due; `due_now`: entities
     that have become due by this; `due_busy`: those that are due still, since another worker holds them.
+    `echoes`: (agency, record type) → values that were taken out of its changes (R12).
     """
 
     settled: list[Settled] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Converged:
     due_taken: int = 0
     due_now: int = 0
     due_busy: int = 0
+    echoes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def empty(self) -> bool:
         return not (self.settled or self.states or self.notes or self.dead)

@@ -7,6 +7,7 @@ it does depends on how messages were batched (R8).
 from __future__ import annotations
 
 import datetime
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -49,9 +50,13 @@ class Intake(Settling):
         joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
         brakes: JoinBrakes | None = None,
         foreign: Callable[[Transaction, int], frozenset[str]] = lambda *_: frozenset(),
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(catalogue, types, terms, ids, begin, today, epoch, joining, foreign)
+        super().__init__(catalogue, types, terms, ids, begin, today, epoch, joining, foreign, clock)
         self._brakes = brakes
+        self._echoing = frozenset(
+            one.agency for those in terms.values() for one in those if one.filters_echoes
+        )
 
     def converge(self, read: Read, advances: Sequence[Advance], finish: Finish) -> Converged:
         """Apply a batch and commit; `finish` runs last inside the transaction.
@@ -148,6 +153,9 @@ class Intake(Settling):
         ):
             raise ReferencesUnknown("a local id begins another life, to which references lead from now on")
         wanted = set(guess.entity_of.values()) | grown | block.entities
+        # What they were told counts also where the record is not linked yet.
+        named = {c.entity for c in changes if c.entity is not None and c.key.agency in self._echoing}
+        wanted |= set(tx.records(named).entity_of.values())
         if early:
             tx.lock_early(wanted | early)
         world = tx.lock_entities(wanted)
@@ -156,6 +164,7 @@ class Intake(Settling):
             now = tx.records(missing)
             raise LockSetGrew(frozenset(wanted | set(now.entity_of.values())))
         absorbed = absorb_all(world, changes, self._record_id, self._types)
+        done.echoes += absorbed.echoes
         linked = link_block(tx, policy, world, absorbed, block)
         if self._brakes is not None:
             self._brakes.weigh(tx, policy, world, batch, self._record_id, self._joining(tx))

@@ -180,5 +180,6 @@ def _digest(those: tuple[Terms, ...], day: int, policy: str) -> str:
             f"{terms.agency}|{in_force}|{sorted(terms.publishes)}|"
             + "|".join(f"{sorted(g.fields)},{g.purpose},{g.create}" for g in open_grants)
             + "|".join(f"{g.purpose},{g.needs_consent}" for g in terms.grants)
+            + ("|echoes" if terms.filters_echoes else "")
         )
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()

@@ -103,6 +103,7 @@ class Reading:
             entity=self._entity(agency, raw.entity),
             withheld=tuple(name for name in spoken if name not in publishes),
             actor=raw.actor,
+            appended_ms=message.timestamp_ms,
         )
         change.values = _canonical(specs, raw.values, publishes)
         change.stale = _canonical(specs, raw.stale, publishes)

@@ -7,6 +7,7 @@ whose day has come. Plain and synchronous: it is given a store, and runs off the
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -52,6 +53,7 @@ class Settling:
         epoch: int = 0,
         joining: Callable[[Transaction], frozenset[str]] = lambda _: frozenset(),
         foreign: Callable[[Transaction, int], frozenset[str]] = lambda *_: frozenset(),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`foreign`: record types for which another release's rules are in force."""
         self._foreign = foreign
@@ -63,6 +65,7 @@ class Settling:
         self._today = today
         self._epoch = epoch
         self._joining = joining
+        self._clock = clock
         self._record_ids: dict[RecordKey, bytes] = {}
         self._order = catalogue.dependency_order()
         self._referenced = frozenset(
@@ -143,6 +146,7 @@ class Settling:
             self.day,
             self._epoch,
             self._joining(tx),
+            int(self._clock() * 1000),
         )
 
     def _name(self, agency: str, entity: bytes) -> bytes:

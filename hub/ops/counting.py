@@ -36,6 +36,7 @@ class Counting:
         self._dead = counter("jisr_dead_letters_total")
         self._schema = counter("jisr_schema_rejections_total")
         self._answers = counter("jisr_answers_total")
+        self._echoes = counter("jisr_echoes_total")
         self._braked = counter("jisr_braked_changes_total")
         self._links = counter("jisr_match_links_total")
         self._seconds = histogram("jisr_intake_batch_seconds")
@@ -51,6 +52,8 @@ class Counting:
             self._changes.labels(*topics.split(topic)).inc(count)
         self._count_delays(read)
         self._count_refusals(done)
+        for place, count in done.echoes.items():
+            self._echoes.labels(*place).inc(count)
         for place, count in Count(_matched(done)).items():
             self._links.labels(*place).inc(count)
 

@@ -94,6 +94,8 @@ def _agency(one: AgencyStory, delivery: Delivery) -> Iterator[str]:
             yield f"      may not hold {name}: {why}"
     else:
         yield f"      may hold nothing: {one.why_not}"
+    for name, when in one.echoes.items():
+        yield f"      {name}: an echo at {when}, of what it had been told: not taken for its own word"
     yield f"      {_delivery(delivery)}"
 
 

@@ -78,6 +78,16 @@ COUNTED: tuple[Measure, ...] = (
         "Many `no_authority` from one agency: its staff edit what another decides.",
     ),
     Measure(
+        "jisr_echoes_total",
+        COUNTER,
+        _SIDE,
+        "values",
+        "Values that were taken out of an agency's changes, since it only repeated what it had been told; "
+        "only where its agreement says `echoes: filtered`.",
+        "Rising with every change is what the setting is for. A client that keeps the echo rule itself "
+        "needs it no longer.",
+    ),
+    Measure(
         "jisr_braked_changes_total",
         COUNTER,
         (*_SIDE, "kind"),

@@ -29,8 +29,13 @@ AGREEMENTS = load_agreements(
 def hub() -> Iterator[Stack]:
     """No connectors: the agencies speak for themselves."""
     home = Path(tempfile.mkdtemp(prefix="jisr-stock-"))
+    agreements = home / "agreements"
+    shutil.copytree(PROJECT / "deploy" / "agreements", agreements)
+    with (agreements / "ads.yaml").open("a", encoding="utf-8") as file:
+        file.write("echoes: filtered\n")
+    options = StackOptions(home=home, processes="full", hub_workers=2, agreements=agreements)
     try:
-        with Stack(StackOptions(home=home, processes="full", hub_workers=2)) as running:
+        with Stack(options) as running:
             yield running
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -94,6 +99,45 @@ def test_a_stock_client_says_and_hears_also_when_a_worker_is_killed(
     assert own["local_id"] == "17"
     # Each agency has its own name of the entity: two of them cannot compare notes (R4).
     assert own["entity"] != told["entity"]
+
+
+def whole(agency: Any, projection: dict[str, Any], **edited: Any) -> None:
+    """Save a whole record as it was read, with an edit: a client that keeps no note of what it was told."""
+    ((_, local_id),) = (place for place, row in agency.rows.items() if row.entity == projection["entity"])
+    agency.rows["person", local_id].delivered.clear()
+    image = {name: projection["record"][name] for name in projection["fields"]}
+    agency.say("person", local_id, "update", {**dict.fromkeys(("phone", "commune")), **image, **edited})
+
+
+def test_a_client_that_saves_whole_records_overwrites_and_keeps_nothing(agencies: tuple[Any, Any]) -> None:
+    entraide, ads = agencies
+    entraide.say(
+        "person",
+        "31",
+        "insert",
+        {"cin": "SH31", "family_name_ar": "الراجي", "phone": "+212611111111", "languages": ["ar"]},
+    )
+    told = heard(ads, "person", cin="SH31")
+    # Its own edit goes through, though everything else comes with it.
+    whole(ads, told, given_name_fr="Leila")
+    heard(entraide, "person", cin="SH31", given_name_fr="Leila")
+    # An update on its way to it is not overwritten by the old record, nor by what was empty in it.
+    entraide.say("person", "31", "update", {"phone": "+212622222222", "commune": "12.066.01.01"})
+    whole(ads, told, given_name_fr="Layla")
+    after = heard(entraide, "person", cin="SH31", given_name_fr="Layla")["record"]
+    assert (after["phone"], after["commune"]) == ("+212622222222", "12.066.01.01")
+    told = heard(ads, "person", cin="SH31", given_name_fr="Layla", phone="+212622222222")
+    # Written back as it came, it is no news: nobody hears of it.
+    whole(ads, told)
+    assert [one for one in ads.read(["person"], idle_s=5) if one["entity"] == told["entity"]] == []
+    # What entraide said ends with its record, everywhere; what ads itself said is left.
+    entraide.say("person", "31", "delete", {})
+    for _ in range(12):
+        left = [one for one in ads.read(["person"], idle_s=5) if one["entity"] == told["entity"]]
+        if left:
+            break
+    assert left[-1]["fields"] == ["given_name_fr"]
+    assert left[-1]["record"]["given_name_fr"] == "Layla"
 
 
 @pytest.fixture

@@ -264,6 +264,7 @@ def _write_agreements(folder: Path, suffix: str, joining: Sequence[str]) -> None
             "name: {ar: وكالة, fr: Agence, en: Agency}",
             "until: 2099-12-31",
             f"snapshot: {'true' if agency in joining else 'false'}",
+            f"echoes: {'filtered' if agency == 'health' else 'none'}",
             "publishes:",
             *(f"  {kind}: {fields}" for kind, fields in publishes.items() if kind in those),
             "receives:",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ops_hub import PURPOSE, OpsHub, ops_hub
-from support.changes import said
+from support.changes import _START_MS, said
+from support.changes import shown as shown_values
 
 from hub.core.assertions import RecordKey
 from hub.local.stack import Stack
 from hub.ops.explain import AgencyStory, Explanation, explain
 from hub.ops.finding import NotFound, find
+from hub.ops.parts import stamp_time
 from hub.ops.veil import COVER, Veil
 
 BORN = datetime.date(1990, 5, 1)
@@ -162,3 +165,41 @@ def test_explaining_locks_and_changes_nothing(hub: OpsHub) -> None:
         other.exec_driver_sql("SELECT 1 FROM record FOR UPDATE")
         explained(hub, "a8", ads.agency)
     assert hub.rows("SELECT id, version, xmin::text FROM entity ORDER BY id") == before
+
+
+def test_an_echo_is_told_counted_and_not_taken_for_a_word(hub: OpsHub) -> None:
+    """Health saves whole records; its agreement has the hub filter what it only repeats."""
+    now = (time.time() * 1000 - _START_MS) / 60_000
+    entraide, health = hub.key("entraide", "e90"), hub.key("health", "h90")
+    who: dict[str, Any] = {"cin": "SH90", "birth_date": BORN}
+    hub.take(
+        said(entraide, now - 60, "insert", **who, phone="+212611111111", languages=["ar"]),
+        said(health, now - 50, "insert", **who),
+    )
+    whole = {**who, "phone": "+212611111111", "languages": ["ar"], "education_level": None}
+    # Told at the clock of this machine, written back a moment later, with a value of its own.
+    done = hub.take(said(health, now + 1, **{**whole, "education_level": "primary"}))
+    assert done.echoes == {(health.agency, "person"): 4}
+    found = explained(hub, f"{health.agency}:h90")
+    assert set(story(found, health.agency).echoes) == {"birth_date", "cin", "phone", "languages"}
+    assert story(found, entraide.agency).echoes == {}
+    fields = {field.name: field for field in found.fields}
+    assert [one.agency for one in fields["phone"].sayings] == [entraide.agency]
+    assert [one.agency for one in fields["education_level"].sayings] == [health.agency]
+    # Its own word stays as it stands: it had given the number before it was told anything.
+    assert {one.agency: one.when for one in fields["cin"].sayings}[health.agency] < stamp_time(
+        said(health, now - 40).stamp
+    )
+    shown = hub.run("explain", f"{health.agency}:h90").stdout
+    assert "phone: an echo at" in shown
+    # A new number on its way to health, whose old one comes back: it stays, and health is told again.
+    hub.take(said(entraide, now + 2, phone="+212622222222"))
+    done = hub.take(said(health, now + 3, **{**whole, "education_level": "primary"}))
+    (answer,) = (one for settled in done.settled for one in settled.answers)
+    assert [tuple(lost) for lost in answer.lost] == [("phone", "echo")]
+    (again,) = (d for settled in done.settled for d in settled.deliveries)
+    assert (again.agency, shown_values(again)["phone"]) == (health.agency, "+212622222222")
+    # The source takes it away: nobody else has said it.
+    hub.take(said(entraide, now + 4, phone=None))
+    fields = {field.name: field for field in explained(hub, f"{health.agency}:h90").fields}
+    assert fields["phone"].value == "(known to be empty)"

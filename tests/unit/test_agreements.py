@@ -39,6 +39,12 @@ def loaded(folder: Path, text: str) -> Agreement:
     return load_agreement(path, CATALOGUE)
 
 
+def test_echoes_are_filtered_only_where_an_agreement_says_so(tmp_path: Path) -> None:
+    for said, filters in (("", False), ("echoes: none\n", False), ("echoes: filtered\n", True)):
+        (one,) = terms_by_type({"museum": loaded(tmp_path, GOOD + said)})["centre"]
+        assert one.filters_echoes is filters
+
+
 def test_an_agreement_is_read_with_its_fields_in_the_order_of_the_schema(tmp_path: Path) -> None:
     agreement = loaded(tmp_path, GOOD)
     assert (agreement.agency, agreement.until, agreement.snapshot) == (
@@ -76,6 +82,7 @@ def test_what_an_agreement_does_not_say_is_not_allowed(tmp_path: Path) -> None:
         ("until: 2030-12-31", "until: 2030-12-31 10:00:00", "3:1", "a date"),
         ("snapshot: true", "snapshot: 1", "4:1", "true or false"),
         ("snapshot: true", "snapshots: true", "4:1", "unknown key"),
+        ("snapshot: true", "echoes: true", "4:1", "use none or filtered"),
         ("purpose: visits, legal_basis: consent", "legal_basis: consent", "10:", "purpose is missing"),
         (
             "publishes:\n  person: [sex, cin]",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import multiprocessing
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.measures import COUNTER, DELAYS_S, HISTOGRAM, OTHER, bounded, observe_all
 from hub.contracts.records import Catalogue
 from hub.core import stamps
-from hub.core.answers import NO_AUTHORITY, NOT_PERMITTED, OLDER, OUTRANKED, STALE_FORM
+from hub.core.answers import ECHO, NO_AUTHORITY, NOT_PERMITTED, OLDER, OUTRANKED, STALE_FORM
 from hub.core.assertions import Change
 from hub.lanes.converged import Converged
 from hub.lanes.reading import DeadLetter, Message, Read
@@ -231,16 +232,19 @@ def test_a_scrape_of_a_worker_that_has_met_everything_stays_small() -> None:
     sides = gathered().sides
     for agency, kind in sides:
         done = Converged(
-            dead=[DeadLetter(message(agency, NOW, kind), code, "", "") for code in (*REMEDIES, "?")]
+            dead=[DeadLetter(message(agency, NOW, kind), code, "", "") for code in (*REMEDIES, "?")],
+            echoes=Counter({(agency, kind): 3}),
         )
         change = change_at(NOW, "insert", agency, kind)
         counting.converged(
             Read([(change, message(agency, NOW, kind))]), [message(agency, NOW, kind)], done, 1
         )
-        for reason in (NO_AUTHORITY, OUTRANKED, OLDER, NOT_PERMITTED, STALE_FORM, "immutable", "max"):
+        for reason in (NO_AUTHORITY, OUTRANKED, OLDER, NOT_PERMITTED, STALE_FORM, ECHO, "immutable", "max"):
             counting.measures.counter("jisr_answers_total").labels(agency, kind, reason).inc()
         counting.acknowledged(agency, kind, 1)
     body = generate_latest(counting.measures.registry)
+    told = [line for line in body.splitlines() if line.startswith(b"jisr_echoes_total{")]
+    assert [line.endswith(b" 3.0") for line in told] == [True] * len(sides)
     series = sum(not line.startswith(b"#") for line in body.splitlines())
     # So many for each agency with a record type, and a constant for the process.
     assert series <= 70 * len(sides) + 120, series

@@ -62,6 +62,7 @@ def test_a_whole_change_is_read() -> None:
         removed={"languages": [encoded("person", "languages", "fr")]},
         entity=ENTITY,
         actor="import-7",
+        appended_ms=APPENDED_MS,
     )  # fmt: skip
 
 
