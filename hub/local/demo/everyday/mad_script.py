@@ -80,7 +80,7 @@ def _places(stage: Stage, known: Known, field: str) -> Iterator[tuple[str, str, 
     keys: dict[str, object] = {"entraide": known.entraide, "ads": known.ads}
     if field != "phone":
         keys["region-laayoune"] = known.region
-    if AGENCY in stage.region.desks:
-        keys[AGENCY] = stage.desk(AGENCY).one(_AT_YOUTH, cin=known.who.cin)
-    for agency, key in keys.items():
-        yield agency, "person", str(key), field
+    if AGENCY in stage.region.desks and (key := stage.desk(AGENCY).one(_AT_YOUTH, cin=known.who.cin)):
+        keys[AGENCY] = key
+    for agency, local_id in keys.items():
+        yield agency, "person", str(local_id), field
