@@ -26,7 +26,7 @@ UV := uv==0.13.9
 COMPILE := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --group build
 
-.PHONY: help setup demo bench up down test check faults simulate campaign format lint types layers dashboards lock clean
+.PHONY: help setup demo bench bench-console up down test check faults simulate campaign format lint types layers dashboards lock clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{ printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ demo: setup ## Start everything, play the demonstration, stop everything.
 
 bench: setup ## Measure the embedded stack; some minutes (docs/performance.md).
 	$(BIN)/jisr bench $(ARGS)
+
+bench-console: setup ## Measure the console's pages over a filled store; ARGS="--entities 1000000" for the full size.
+	$(BIN)/jisr bench --only console --entities 20000 $(ARGS)
 
 up: setup ## Start Kafka, PostgreSQL and the hub in the background.
 	$(BIN)/jisr up --detach $(ARGS)

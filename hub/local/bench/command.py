@@ -33,7 +33,8 @@ import click
     type=click.IntRange(min=100, max=1_000_000),
     default=(10_000, 100_000),
     show_default=True,
-    help="How many the hub knows of when a change's cost is measured; may be repeated.",
+    help="How many the hub knows of when a change's cost is measured, and (the most) the console; may be "
+    "repeated.",
 )
 @click.option(
     "--plot",

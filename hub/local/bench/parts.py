@@ -11,6 +11,7 @@ from hub.local.bench import floors
 from hub.local.bench.edits import arrivals, edit
 from hub.local.bench.failover import failover
 from hub.local.bench.growth import growth
+from hub.local.bench.pages import pages
 from hub.local.bench.plan import Bench, difference
 from hub.local.bench.stage import SOURCE, Stage
 from hub.local.bench.workload import INSERTED, Workload, fill, workload, write
@@ -118,6 +119,7 @@ PARTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "latency": latency,
     "failover": failover,
     "growth": growth,
+    "console": pages,
 }
 
 
