@@ -5,32 +5,22 @@ Needs Chromium (Debian's package `chromium`); is skipped where there is none.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from console_browser import LANGUAGES, NARROW, WIDE, launched, needs_chromium, served, sign_in, visiting
 from console_hub import console_hub
-from ops_hub import OpsHub, running, wait_until
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from support.console import CODE
+from ops_hub import OpsHub
+from playwright.sync_api import Browser, expect
 
 from hub.lanes.messages import hub_name
-from hub.local.ports import LOOPBACK, assign
 from hub.local.stack import Stack
 from hub.ops.brakes import Brakes
 from hub.ops.holds import Holds
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
-
-LANGUAGES = ("ar", "fr", "en")
-WIDE, NARROW = (1280, 900), (360, 740)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +32,14 @@ def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
 
 @pytest.fixture(scope="module")
 def address(hub: OpsHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where `jisr console` serves, as an operator starts it."""
-    folder = tmp_path_factory.mktemp("serving")
-    (folder / "code").write_text(CODE)
-    port = assign(["console"], {})["console"]
-    url = f"http://{LOOPBACK}:{port}"
-    arguments = ["console", "--port", str(port), "--local-code-file", str(folder / "code")]
-    with running(arguments, hub.environment, folder) as process:
-        wait_until(lambda: httpx.get(f"{url}/livez").text == "ok", process)
+    with served(hub, tmp_path_factory.mktemp("serving")) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Chromium's own sandbox needs more than root in a container has.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with launched() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -72,44 +51,6 @@ def cookies(browser: Browser, address: str) -> dict[str, list[object]]:
             sign_in(page, role)
             found[role] = list(page.context.cookies())
     return found
-
-
-@contextmanager
-def visiting(
-    browser: Browser,
-    address: str,
-    language: str,
-    size: tuple[int, int] = WIDE,
-    *,
-    dark: bool = False,
-    script: bool = True,
-) -> Iterator[Page]:
-    """A page of a browser that speaks this language; complaints of the browser fail the test."""
-    context: BrowserContext = browser.new_context(
-        base_url=address,
-        locale=language,
-        viewport={"width": size[0], "height": size[1]},
-        color_scheme="dark" if dark else "light",
-        java_script_enabled=script,
-    )
-    complaints: list[str] = []
-    page = context.new_page()
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    try:
-        yield page
-    finally:
-        context.close()
-    assert [one for one in complaints if "404" not in one] == []
-
-
-def sign_in(page: Page, role: str, name: str = "Souad") -> None:
-    page.goto("/sign-in")
-    page.locator("[name=code]").fill(CODE)
-    page.locator("[name=name]").fill(name)
-    page.locator("[name=role]").select_option(role)
-    page.locator("main button").click()
-    expect(page.locator("[data-live]")).to_be_visible()
 
 
 def pages(hub: OpsHub) -> list[tuple[str, str]]:

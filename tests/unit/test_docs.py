@@ -240,7 +240,7 @@ def test_no_metric_is_named_that_there_is_not() -> None:
 
 def test_every_question_of_an_operator_has_an_answer_that_there_is() -> None:
     rows = re.findall(
-        r"^\| ([^|]+\?) \| ([^|]+) \| ([^|]+) \|$",
+        r"^\| ([^|]+\?) \| (?:[^|]+ \| )?([^|]+) \| ([^|]+) \|$",
         section(OPERATORS, "Questions, and where the answer is"),
         re.MULTILINE,
     )
