@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from hub.console.sections import SECTIONS
 from hub.console.signing_in import LocalLogin
 from hub.console.visit import Console
 from hub.errors import ConfigurationError
+from hub.ops.log_reader import KeptReaders, LogReader
 from hub.ops.parts import Parts
 from hub.serving import serve
 from hub.settings import load_settings, read_secret
@@ -100,8 +101,11 @@ def console(
         login = ProviderLogin(provider(public_url or f"http://{host}:{port}", **oidc))
     else:
         login = local_login(host, local_code_file)
-    with closing(Parts(load_settings())) as parts, closing(LiveStatus(parts)) as status:
+    with ExitStack() as closer:
+        parts = closer.enter_context(closing(Parts(load_settings())))
+        status = closer.enter_context(closing(LiveStatus(parts)))
         made = make_console(parts, status, login.section(), secure=_by_tls(public_url))
+        closer.callback(made.readers.close)
         app = build_console(made, secret, _names(public_url))
         click.echo(f"console on http://{host}:{port}")
         if isinstance(login, LocalLogin) and local_code_file is None:
@@ -125,6 +129,7 @@ def make_console(
         load_templates(),
         sections=(*SECTIONS, login),
         doors=doors or StoreDoors(parts),
+        readers=KeptReaders(lambda: LogReader(parts.settings.kafka)),
         secure=secure,
     )
 

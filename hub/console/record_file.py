@@ -21,6 +21,8 @@ from hub.ops.veil import Veil
 _EPOCH = datetime.date(1970, 1, 1)
 # So many looks are shown, the newest first.
 _LOOKS = 50
+# What was sent is looked for so many messages back, at each agency: a file must not read an inbox whole.
+_DEPTH = 2_000
 _COUNTER = (1 << 40) - 1
 
 
@@ -72,7 +74,8 @@ class FileAgency:
     """What one agency may hold (field → ground), what is withheld (field → why), and what it was sent.
 
     `state`: acknowledged, pending, refused, waiting, nothing sent, or unknown; `version`: of the last
-    message; times in Unix milliseconds. `code` and `column`: why its database refuses it.
+    message, null where it was sent longer ago than a page looks; times in Unix milliseconds. `code` and
+    `column`: why its database refuses it.
     """
 
     agency: str
@@ -140,7 +143,8 @@ class RecordFile:
 
 def read_file(visit: Visit, name: str, veil: Veil) -> RecordFile:
     """The file of the entity with this hub id, by `veil`; raises `NotFound`. Blocks."""
-    case = CaseReader(visit.parts, veil, notices=False).read(name, None, "person")
+    lent = visit.console.readers.borrowed
+    case = CaseReader(visit.parts, veil, notices=False, depth=_DEPTH, log=lent).read(name, None, "person")
     found = case.explanation
     entity = hub_id(found.entity)
     with visit.parts.looking() as tx:

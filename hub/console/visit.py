@@ -25,6 +25,7 @@ from hub.console.rendering import language_view
 from hub.console.wording import Wording
 from hub.lanes.messages import hub_name
 from hub.ops.audit import Audit
+from hub.ops.log_reader import KeptReaders
 from hub.ops.parts import Parts
 from hub.ops.phrases import Phrase
 from hub.ops.veil import COVER, Veil
@@ -53,6 +54,7 @@ class Console:
     templates: jinja2.Environment
     sections: Sequence[Section]
     doors: Doors
+    readers: KeptReaders
     secure: bool = False
     clock: Callable[[], float] = time.time
     sign_in_tries: RateLimit = field(init=False)

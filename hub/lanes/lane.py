@@ -8,9 +8,10 @@ starts again from there, having changed nothing.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -140,14 +141,19 @@ class Lane(Service):  # type: ignore[misc]
                 return
 
     async def _connect(self) -> None:
+        """A known name: a worker that was killed gets its partitions back at once when it restarts.
+
+        With other topics it has another name. Under the same one Kafka deals nothing out anew (KIP-345), and
+        the client asks for that only if it knows KIP-814: new topics would not be read, and one that is not
+        subscribed to any more would be an error for ever.
+        """
         if self._consumer is not None:
             await self._consumer.stop()
         self._consumer = AIOKafkaConsumer(
             **self._kafka.options(),
             client_id=f"{self._worker}-{self.name}",
             group_id=f"{self._group}-{self.name}",
-            # A known name: a worker that was killed gets its partitions back at once when it restarts.
-            group_instance_id=f"{self._worker}-{self.name}",
+            group_instance_id=f"{self._worker}-{self.name}-{_print_of(self._topics)}",
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=6_000,
@@ -295,3 +301,8 @@ class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._lane.persist(lambda: self._lane.seek(assigned))
         except Fatal as error:
             await self._lane.crash(error)
+
+
+def _print_of(topics: Iterable[str]) -> str:
+    """Eight characters, others for any other set of topics."""
+    return hashlib.sha256("\n".join(sorted(topics)).encode()).hexdigest()[:8]

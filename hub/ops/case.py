@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,11 +12,11 @@ from hub.core.assertions import RecordKey
 from hub.errors import JisrError
 from hub.lanes.messages import hub_id
 from hub.ops import troubles
-from hub.ops.explain import Explanation, explain
+from hub.ops.explain import AgencyStory, Explanation, explain
 from hub.ops.finding import find
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
-from hub.ops.traces import NoticeSeen, Sent, Traces
+from hub.ops.traces import NoticeSeen, Older, Sent, Traces
 from hub.ops.troubles import DeadLetterSeen, Undelivered, Watermark
 from hub.ops.veil import Veil
 from hub.store.stewardship import HeldChange, Pair, holds, reviews
@@ -30,7 +30,8 @@ T = TypeVar("T")
 class Delivery:
     """What one agency was sent last, and what its side made of it.
 
-    `state`: acknowledged, pending, refused or waiting; unknown while the log cannot be read.
+    `state`: acknowledged, pending, refused or waiting; unknown while the log cannot be read. `sent` is None
+    where nothing was sent, or longer ago than was looked.
     """
 
     sent: Sent | None
@@ -67,10 +68,23 @@ class _Stored:
 class CaseReader:
     """Puts cases together. Blocks; goes on without what does not answer, and says so."""
 
-    def __init__(self, parts: Parts, veil: Veil, *, notices: bool = True) -> None:
-        """`notices`: whether they are looked for, which takes long where an agency got many."""
+    def __init__(
+        self,
+        parts: Parts,
+        veil: Veil,
+        *,
+        notices: bool = True,
+        depth: int | None = None,
+        log: Callable[[], AbstractContextManager[LogReader]] | None = None,
+    ) -> None:
+        """`notices`: whether they are looked for, which takes long where an agency got many.
+
+        `depth`: how many messages back what was sent is looked for. `log`: who lends a reader of Kafka.
+        """
         self._parts = parts
         self._notices = notices
+        self._depth = depth
+        self._log = log or (lambda: closing(LogReader(parts.settings.kafka)))
         self._veil = veil
         self._problems: list[str] = []
 
@@ -116,11 +130,14 @@ class CaseReader:
         explanation = stored.explanation
         entities = [hub_id(explanation.entity), *(hub_id(one.record) for one in explanation.members)]
         deliveries, notices = {}, []
-        with closing(LogReader(self._parts.settings.kafka)) as log:
+        with self._log() as log:
             traces = Traces(log, self._parts.registry)
             for one in explanation.agencies:
-                sent = traces.last_sent(one.agency, explanation.record_type, one.name)
-                deliveries[one.agency] = _delivery(stored, one.agency, sent)
+                sent = traces.last_sent(one.agency, explanation.record_type, one.name, self._depth)
+                if isinstance(sent, Older):
+                    deliveries[one.agency] = _long_ago(stored, one, sent)
+                else:
+                    deliveries[one.agency] = _delivery(stored, one.agency, sent)
                 if not self._notices:
                     continue
                 pairwise = self._parts.ids.pairwise(one.agency)
@@ -146,3 +163,15 @@ def _delivery(stored: _Stored, agency: str, sent: Sent | None) -> Delivery:
     if trouble is not None and trouble.version == sent.version:
         state = trouble.state
     return Delivery(sent, state, trouble, mark.committed_ms if mark and reached else None)
+
+
+def _long_ago(stored: _Stored, one: AgencyStory, older: Older) -> Delivery:
+    """Of a message that was not looked for far enough: it is taken up if everything so old is."""
+    trouble = stored.undelivered.get(one.agency)
+    if not one.addressed:
+        return Delivery(None, "nothing sent", trouble, None)
+    mark = stored.watermarks.get((older.topic, older.partition))
+    reached = mark is not None and mark.next_offset >= older.before
+    return Delivery(
+        None, trouble.state if trouble else "acknowledged" if reached else "pending", trouble, None
+    )

@@ -90,7 +90,8 @@ class FieldStory:
 class AgencyStory:
     """What one agency may hold: field → ground, field withheld → why, or why nothing at all.
 
-    `name`: what the agency calls the entity. `told`: whether it was told what it may hold now. `echoes`:
+    `name`: what the agency calls the entity. `told`: whether it was told what it may hold now. `addressed`:
+    whether it was ever told anything. `echoes`:
     field → when it last repeated what it had been told, which was not taken for its own word.
     """
 
@@ -101,6 +102,7 @@ class AgencyStory:
     withheld: dict[str, Phrase]
     why_not: Phrase
     told: Phrase
+    addressed: bool
     echoes: dict[str, str]
 
 
@@ -311,6 +313,7 @@ def _agency(parts: Parts, situation: Situation, settled: Settled, entity: Entity
         withheld=dict(found.withheld),
         why_not=found.why_not,
         told=told,
+        addressed=held is not None,
         echoes={
             field: stamp_time(stamp)
             for field, stamp in sorted((held.echoes.dropped if held and held.echoes else {}).items())

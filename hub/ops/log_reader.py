@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -212,6 +213,39 @@ class LogReader:
         except (KafkaError, OSError) as error:
             trouble = self._kafka.trouble()
             raise Retriable(f"Kafka at {self._kafka} does not answer: {error!r}{trouble}") from error
+
+
+class KeptReaders:
+    """Readers that stay open between two uses: to connect takes longer than to look. Thread-safe."""
+
+    def __init__(self, open_reader: Callable[[], LogReader], most: int = 4) -> None:
+        """`most`: how many wait open; whoever comes while all are in use gets one more, for the once."""
+        self._open_reader = open_reader
+        self._most = most
+        self._idle: deque[LogReader] = deque()
+        self._closed = False
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[LogReader]:
+        """A reader for one use at a time; one that failed is not kept. Raises `Retriable` as it does."""
+        try:
+            reader = self._idle.pop()
+        except IndexError:
+            reader = self._open_reader()
+        kept = False
+        try:
+            yield reader
+            kept = len(self._idle) < self._most and not self._closed
+        finally:
+            if kept:
+                self._idle.append(reader)
+            else:
+                reader.close()
+
+    def close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
 
 
 def _partitions(places: Iterable[Place]) -> list[TopicPartition]:

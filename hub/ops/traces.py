@@ -37,6 +37,15 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Older:
+    """Nothing among the messages that were looked at; a partition has others, all before offset `before`."""
+
+    topic: str
+    partition: int
+    before: int
+
+
+@dataclass(frozen=True)
 class NoticeSeen:
     """One notice of an agency about an entity; it holds no values."""
 
@@ -57,15 +66,21 @@ class Traces:
         self._registry = registry
         self._schemas: dict[int, Any] = {}
 
-    def last_sent(self, agency: str, record_type: str, name: str) -> Sent | None:
-        """The newest message to `agency` about the entity that it calls `name`."""
+    def last_sent(
+        self, agency: str, record_type: str, name: str, depth: int | None = None
+    ) -> Sent | Older | None:
+        """The newest message to `agency` about the entity that it calls `name`; `depth`: how many messages
+        back it is looked for, since that takes as long as reading them."""
         topic = topics.inbox(agency, record_type)
         places, _ = self._log.places([topic])
         if not places:
             return None
         place = (topic, partition_of(name.encode(), len(places)))
-        found = self._log.newest(place, {name.encode()})
-        return self._sent(found[0]) if found else None
+        found = self._log.newest(place, {name.encode()}, depth=depth)
+        if found:
+            return self._sent(found[0])
+        before = 0 if depth is None else self._log.ends([place])[place] - depth
+        return Older(*place, before) if before > self._log.beginnings([place])[place] else None
 
     def notices(self, agency: str, names: Collection[str], count: int) -> list[NoticeSeen]:
         """The newest notices to `agency` about entities that it calls by one of `names`."""

@@ -14,6 +14,7 @@ from console_browser import LANGUAGES, NARROW, WIDE, launched, needs_chromium, s
 from console_hub import console_hub
 from ops_hub import OpsHub
 from playwright.sync_api import Browser, expect
+from support.console import CODE
 
 from hub.lanes.messages import hub_name
 from hub.local.stack import Stack

@@ -12,6 +12,7 @@ from ops_hub import OpsHub, ops_hub
 from support.changes import said
 from support.console import Visitor
 
+from hub.console import record_file
 from hub.console.visit import Console
 from hub.local.stack import Stack
 from hub.ops.audit import Audit
@@ -232,3 +233,22 @@ def test_programs_find_and_read_the_same(enter: Enter, file: str) -> None:
     assert related == {("consent", False), ("enrolment", False)}
     described = visitor.get("/api/v1/openapi.json").json()["paths"]
     assert "value" in str(described["/api/v1/records"]["post"]["requestBody"])
+
+
+def test_what_was_sent_long_ago_is_known_by_its_receipt_alone(
+    hub: OpsHub, enter: Enter, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page reads no inbox whole: beyond its depth the watermark tells, and no message has to be found."""
+
+    def states() -> dict[str, tuple[str, bool]]:
+        read = enter("operator").get(f"/api/v1{file}").json()
+        return {
+            one["agency"].removesuffix(f"-{hub.suffix}"): (one["state"], one["sent_ms"] is not None)
+            for one in read["agencies"]
+        }
+
+    near = states()
+    monkeypatch.setattr(record_file, "_DEPTH", 0)
+    assert near["ads"] == ("acknowledged", True)
+    assert {agency: (state, False) for agency, (state, _) in near.items()} == states()
+    assert {state for state, _ in near.values()} >= {"acknowledged", "pending"}

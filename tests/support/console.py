@@ -86,6 +86,7 @@ def console_of(
 ) -> Iterator[Console]:
     """The console as `jisr console` makes it, with further sections."""
     status = LiveStatus(parts, open_log)
+    made = None
     try:
         # Where there is no Kafka to try, there is no store either.
         doors = doors or (MemoryDoors() if open_log is away else None)
@@ -94,6 +95,8 @@ def console_of(
         yield made
     finally:
         status.close()
+        if made is not None:
+            made.readers.close()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.local.demo.everyday.joining import joins
+from hub.local.demo.everyday.leaving import leaves
 from hub.local.demo.everyday.mad_script import mad_script
 from hub.local.demo.everyday.notices import read_by_staff
 from hub.local.demo.everyday.restored import restored
@@ -20,5 +21,6 @@ TURNS: tuple[Turn, ...] = (
     Turn("restored", "A database is restored from yesterday: what was edited since comes back.", restored),
     Turn("registered-twice", "One person twice on an agency's books stays one person.", registered_twice),
     Turn("merge-and-split", "Two people taken for one are parted exactly.", sisters),
+    Turn("leaving", "An agency leaves: told nothing more, its word withdrawn, nobody else moved.", leaves),
     Turn("notices", "Every agency's staff reads what happened, in its language, grouped.", read_by_staff),
 )
