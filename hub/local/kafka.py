@@ -37,7 +37,7 @@ _LOGGING = """\
 </Configuration>
 """
 
-_FORMAT_WITHIN_S = 120
+_FORMAT_WITHIN_S = 300
 _SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
@@ -176,7 +176,7 @@ def spec(program: Sequence[str], data: Path, broker_port: int) -> ProcessSpec:
         env={"LANG": "C.UTF-8"},
         cwd=data,
         ready=lambda: is_ready(broker_port),
-        ready_within_s=90,
+        ready_within_s=300,
         stop_within_s=15,
     )
 

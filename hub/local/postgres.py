@@ -27,7 +27,7 @@ from hub.local.ports import LOOPBACK
 from hub.local.process_spec import Account, ProcessSpec
 
 SUPERUSER = "postgres"
-_INITDB_WITHIN_S = 120
+_INITDB_WITHIN_S = 300
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 # Whom the server runs as when we are root, which it refuses: the first that exists. A bare number

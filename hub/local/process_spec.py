@@ -38,7 +38,7 @@ class ProcessSpec:
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    ready_within_s: float = 60.0
+    ready_within_s: float = 240.0
     stop_within_s: float = 10.0
 
 

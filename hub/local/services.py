@@ -46,7 +46,7 @@ _INHERITED = (
 # Of the workers' consumer groups: the default of JISR_GROUP.
 GROUP = "jisr-hub"
 _PROBE_TIMEOUT_S = 1.0
-_COMMAND_WITHIN_S = 120
+_COMMAND_WITHIN_S = 300
 
 
 def bring_up(stack: Stack) -> None:

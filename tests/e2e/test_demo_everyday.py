@@ -29,6 +29,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.campaign
 def test_every_turn_comes_true_and_the_region_is_proven_at_the_end(home: Path) -> None:
     environment = {**os.environ, "JISR_HOME": str(home)}
     process = subprocess.Popen(
