@@ -194,7 +194,8 @@ def _kafka_and_registry(stack: Stack, user: str = HUB_USER) -> dict[str, str]:
         "JISR_REGISTRY_URL": stack.endpoints.registry,
     }
     secure = stack.endpoints.secure
-    if secure is None:
+    if secure is None or (user == HUB_USER and not secure.password_files):
+        # Before anybody has a password, only the registry is asked.
         return plain
     return {
         **plain,

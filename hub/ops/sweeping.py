@@ -40,7 +40,8 @@ class Sweeper:
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._look_every_s):
+        # At once for the first time: what is to be swept is known from then on.
+        while not self._stop.is_set():
             try:
                 with closing(Parts(self._settings)) as parts:
                     self.sweep_due(parts)
@@ -51,6 +52,7 @@ class Sweeper:
                 # not swept for long raises an alarm.
                 if not self._stop.is_set():
                     log.warning("topics cannot be swept now: %s", error)
+            self._stop.wait(self._look_every_s)
 
     def sweep_due(self, parts: Parts) -> list[str]:
         """Sweep every topic whose time has come, unless another worker is at it; their names."""

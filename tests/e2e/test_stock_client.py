@@ -124,8 +124,15 @@ def test_a_client_that_saves_whole_records_overwrites_and_keeps_nothing(agencies
     # An update on its way to it is not overwritten by the old record, nor by what was empty in it.
     entraide.say("person", "31", "update", {"phone": "+212622222222", "commune": "12.066.01.01"})
     whole(ads, told, given_name_fr="Layla")
-    after = heard(entraide, "person", cin="SH31", given_name_fr="Layla")["record"]
-    assert (after["phone"], after["commune"]) == ("+212622222222", "12.066.01.01")
+    # Two topics have no order: what comes first may be the name alone.
+    heard(
+        entraide,
+        "person",
+        cin="SH31",
+        given_name_fr="Layla",
+        phone="+212622222222",
+        commune="12.066.01.01",
+    )
     told = heard(ads, "person", cin="SH31", given_name_fr="Layla", phone="+212622222222")
     # Written back as it came, it is no news: nobody hears of it.
     whole(ads, told)

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from console_browser import NARROW, WIDE, launched, needs_chromium, served, sign_in, visiting
 from console_people import entity, one_person, pairs
-from ops_hub import OpsHub, ops_hub, running, wait_until
+from ops_hub import OpsHub, ops_hub
 from playwright.sync_api import Browser, Page, expect
-from support.console import CODE
-from test_console_browser import CHROMIUM, NARROW, WIDE, browser, sign_in, visiting
 
-from hub.local.ports import LOOPBACK, assign
 from hub.local.stack import Stack
 from hub.ops.reviews import Reviews
 
-__all__ = ["browser"]  # a fixture that is shared
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +29,14 @@ def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
 
 @pytest.fixture(scope="module")
 def address(hub: OpsHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where `jisr console` serves, as an operator starts it."""
-    folder = tmp_path_factory.mktemp("serving")
-    (folder / "code").write_text(CODE)
-    port = assign(["console"], {})["console"]
-    url = f"http://{LOOPBACK}:{port}"
-    arguments = ["console", "--port", str(port), "--local-code-file", str(folder / "code")]
-    with running(arguments, hub.environment, folder) as process:
-        wait_until(lambda: httpx.get(f"{url}/livez").text == "ok", process)
+    with served(hub, tmp_path_factory.mktemp("serving")) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as started:
+        yield started
 
 
 def path(page: Page) -> str:
