@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Generic, TypeVar
 
+import anyio
 import anyio.to_thread
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -54,6 +55,8 @@ class Streams(Generic[Seen]):
         self._said: dict[Hashable, str] = {}
         self._looked = False
         self._news = asyncio.Event()
+        # One after another: however many streams there are, they take one connection to the store.
+        self._asking = anyio.CapacityLimiter(1)
 
     def stream(
         self, reader: Hashable, digest: Callable[[Seen], str], *, admitted: Callable[[], bool]
@@ -81,11 +84,12 @@ class Streams(Generic[Seen]):
         """What one stream says, line by line."""
         last = ""
         clock = asyncio.get_running_loop().time
-        until, asks = clock() + LASTS_S, clock()
+        # Who opens a stream has just been let in.
+        until, asks = clock() + LASTS_S, clock() + ADMITTED_S
         while not self._ended and clock() < until:
             if clock() >= asks:
                 with contextlib.suppress(JisrError):
-                    if not await anyio.to_thread.run_sync(admitted):
+                    if not await anyio.to_thread.run_sync(admitted, limiter=self._asking):
                         return
                 asks = clock() + ADMITTED_S
             # Before anything is said: what is new meanwhile is then not slept through.

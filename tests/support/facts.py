@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.core.assertions import RecordState, pack
-from hub.core.projection import UPSERT
+from hub.core.projection import UPSERT, Content
 from hub.core.settle import Delivery, Settled
 
 
@@ -36,7 +36,7 @@ def facts(
         {record: _state(state) for record, state in records.items()},
         dict(crosswalk),
         {entity: _golden(golden[entity]) for entity in set(crosswalk.values())},
-        {place: one.content for place, one in inbox.items() if one.content.operation == UPSERT},
+        {place: _held(one.content) for place, one in inbox.items() if one.content.operation == UPSERT},
     )
 
 
@@ -44,6 +44,11 @@ def _state(state: RecordState) -> Any:
     # How often the source was answered is history, not state.
     asserts = msgspec.structs.replace(state.asserts, rewrites={})
     return state.key, state.born, state.seen, state.ended, state.linked, pack(asserts)
+
+
+def _held(content: Content) -> Content:
+    # A row that its side knows by itself is named in passing: whether before or after it was made is history.
+    return content._replace(local_id=None, known=False) if content.known else content
 
 
 def _golden(settled: Settled) -> Any:
