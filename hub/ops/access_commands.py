@@ -7,15 +7,14 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hub.contracts.agreements import load_agreements
+from hub.contracts.agreements import Agreement
 from hub.contracts.kafka_connection import KafkaConnection, kafka_options
-from hub.contracts.records import Catalogue
 from hub.errors import Fatal
 from hub.ops.access import (
     Access,
@@ -27,7 +26,7 @@ from hub.ops.access import (
     set_password,
     told,
 )
-from hub.ops.commands import as_json
+from hub.ops.commands import as_json, release_options
 from hub.ops.parts import today
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -43,22 +42,7 @@ _passwords = click.option(
 def _release(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which release is meant; what it allows arrives as `wanted`."""
 
-    @click.option(
-        "--schemas",
-        type=_FOLDER,
-        default="schemas",
-        show_default=True,
-        envvar="JISR_SCHEMAS",
-        help="Folder with records/.",
-    )
-    @click.option(
-        "--agreements",
-        type=_FOLDER,
-        default="deploy/agreements",
-        show_default=True,
-        envvar="JISR_AGREEMENTS",
-        help="Folder of agreements.",
-    )
+    @release_options
     @click.option(
         "--group",
         default="jisr-hub",
@@ -67,10 +51,10 @@ def _release(command: Callable[..., None]) -> Callable[..., None]:
         help="Prefix of the workers' consumer groups.",
     )
     @functools.wraps(command)
-    def loaded(*, schemas: Path, agreements: Path, group: str, **rest: Any) -> None:
-        catalogue = Catalogue.load(schemas / "records")
-        agreed = load_agreements(agreements, catalogue).values()
-        command(wanted=release_access(catalogue.partitions, agreed, group, today()), **rest)
+    def loaded(
+        *, partitions: Mapping[str, int], agreed: Sequence[Agreement], group: str, **rest: Any
+    ) -> None:
+        command(wanted=release_access(partitions, agreed, group, today()), **rest)
 
     return loaded
 

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from hub.contracts.agreements import load_agreements
+from hub.contracts.records import Catalogue
 from hub.ops import explain_view, status_view
 from hub.ops.audit import Audit, Person
 from hub.ops.case import CaseReader
@@ -138,3 +141,32 @@ def explain(person: str, agency: str | None, record_type: str, as_json: bool, re
         click.echo(json.dumps(explain_view.as_json(case), indent=1, ensure_ascii=False))
     else:
         click.echo("\n".join(explain_view.lines(case)))
+
+
+def release_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which release is meant; its `partitions` and agreements (`agreed`) arrive."""
+    folder = click.Path(file_okay=False, path_type=Path)
+
+    @click.option(
+        "--schemas",
+        type=folder,
+        default="schemas",
+        show_default=True,
+        envvar="JISR_SCHEMAS",
+        help="Folder with records/.",
+    )
+    @click.option(
+        "--agreements",
+        type=folder,
+        default="deploy/agreements",
+        show_default=True,
+        envvar="JISR_AGREEMENTS",
+        help="Folder of agreements.",
+    )
+    @functools.wraps(command)
+    def loaded(*, schemas: Path, agreements: Path, **rest: Any) -> None:
+        catalogue = Catalogue.load(schemas / "records")
+        agreed = list(load_agreements(agreements, catalogue).values())
+        command(partitions=catalogue.partitions, agreed=agreed, **rest)
+
+    return loaded

@@ -6,46 +6,25 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from hub.contracts.agreements import load_agreements
+from hub.contracts.agreements import Agreement
 from hub.contracts.kafka_connection import KafkaConnection, kafka_options
-from hub.contracts.records import Catalogue
 from hub.contracts.topics import TopicSpec
-from hub.ops.commands import as_json, opened
+from hub.ops.commands import as_json, opened, release_options
 from hub.ops.gaps import Gap, gaps, skip
 from hub.ops.provision import Standing, compare_topics, is_ours, misdivision, provision_topics, release_topics
-
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 def _release(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which release is meant; its topics arrive as `needed`."""
 
-    @click.option(
-        "--schemas",
-        type=_FOLDER,
-        default="schemas",
-        show_default=True,
-        envvar="JISR_SCHEMAS",
-        help="Folder with records/.",
-    )
-    @click.option(
-        "--agreements",
-        type=_FOLDER,
-        default="deploy/agreements",
-        show_default=True,
-        envvar="JISR_AGREEMENTS",
-        help="Folder of agreements.",
-    )
+    @release_options
     @functools.wraps(command)
-    def loaded(*, schemas: Path, agreements: Path, **rest: Any) -> None:
-        catalogue = Catalogue.load(schemas / "records")
-        needed = release_topics(catalogue.partitions, load_agreements(agreements, catalogue).values())
-        command(needed=needed, **rest)
+    def loaded(*, partitions: Mapping[str, int], agreed: Sequence[Agreement], **rest: Any) -> None:
+        command(needed=release_topics(partitions, agreed), **rest)
 
     return loaded
 
