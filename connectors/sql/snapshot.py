@@ -127,20 +127,33 @@ def row_said(
         return None, {}
     converter, published = source.converters[record], source.published.get(record, ())
     values, problems = snapshot(record, local_id, images, shadow, converter, published)
-    stamp = max(stamps.capture(clock_ms, shadow.known), shadow.last + 1)
-    change = Change(
-        event_id=source.event_id(record, uuid.uuid4().hex),
-        record_type=record,
-        local_id=local_id,
+    change = _saying(source, shadow, _stamp(shadow, clock_ms), _age(modified_ms))
+    change.changed, change.values = tuple(values), values
+    return change, problems
+
+
+def _saying(source: SqlSource, shadow: Shadow, stamp: int, asserted: int) -> Change:
+    """A snapshot's change of a row, made at `stamp`, that says nothing yet; its values are as old as
+    `asserted`."""
+    return Change(
+        event_id=source.event_id(shadow.record, uuid.uuid4().hex),
+        record_type=shadow.record,
+        local_id=shadow.local_id,
         operation="snapshot",
         stamp=stamp,
         incarnation=shadow.incarnation,
-        asserted=stamps.LOWEST if modified_ms is None else stamps.at(max(modified_ms, 0)),
-        changed=tuple(values),
-        values=values,
+        asserted=asserted,
         entity=shadow.entity,
     )
-    return change, problems
+
+
+def _stamp(shadow: Shadow, clock_ms: int) -> int:
+    return max(stamps.capture(clock_ms, shadow.known), shadow.last + 1)
+
+
+def _age(modified_ms: int | None) -> int:
+    """As what the values of a row last modified then rank; unknown age loses to everything dated (R11)."""
+    return stamps.LOWEST if modified_ms is None else stamps.at(max(modified_ms, 0))
 
 
 def fields_said(
@@ -163,14 +176,13 @@ def fields_said(
     converter, published = source.converters[record], source.published.get(record, ())
     values, problems = snapshot(record, local_id, images, shadow, converter, published)
     source.complain(record, {name: problem for name, problem in problems.items() if name in fields})
-    undated = stamps.LOWEST if modified_ms is None else stamps.at(max(modified_ms, 0))
+    of_the_row, stamp = _age(modified_ms), _stamp(shadow, clock_ms)
     by_age: dict[int, Change] = {}
-    stamp = max(stamps.capture(clock_ms, shadow.known), shadow.last + 1)
     for name in fields:
         if name not in values:
             continue
         value, was = values[name], former_value(converter, name, images)
-        asserted, removed = undated, []
+        asserted, removed = of_the_row, []
         if was and name in shadow.own:
             if was == value:
                 continue
@@ -178,16 +190,7 @@ def fields_said(
             removed = sorted(set(was) - set(value)) if isinstance(value, list) else []
         change = by_age.get(asserted)
         if change is None:
-            change = by_age[asserted] = Change(
-                event_id=source.event_id(record, uuid.uuid4().hex),
-                record_type=record,
-                local_id=local_id,
-                operation="snapshot",
-                stamp=stamp + len(by_age),
-                incarnation=shadow.incarnation,
-                asserted=asserted,
-                entity=shadow.entity,
-            )
+            change = by_age[asserted] = _saying(source, shadow, stamp + len(by_age), asserted)
         change.changed = (*change.changed, name)
         change.values[name] = value
         if removed:

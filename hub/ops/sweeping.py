@@ -5,6 +5,7 @@ When each topic was swept is kept in the store, so that neither a restart nor a 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from contextlib import closing
@@ -40,19 +41,22 @@ class Sweeper:
         self._stop.set()
 
     def _run(self) -> None:
-        # At once for the first time: what is to be swept is known from then on.
-        while not self._stop.is_set():
-            try:
-                with closing(Parts(self._settings)) as parts:
-                    self.sweep_due(parts)
-            except Stopped:
-                return
-            except Exception as error:
-                # Whatever it was, the lanes must not end for it, and there is a next time; that a topic was
-                # not swept for long raises an alarm.
-                if not self._stop.is_set():
-                    log.warning("topics cannot be swept now: %s", error)
-            self._stop.wait(self._look_every_s)
+        with closing(Parts(self._settings)) as parts, contextlib.suppress(Stopped):
+            # At once for the first time: what is to be swept is known from then on.
+            while not self._stop.is_set():
+                self._try_to_sweep(parts)
+                self._stop.wait(self._look_every_s)
+
+    def _try_to_sweep(self, parts: Parts) -> None:
+        try:
+            self.sweep_due(parts)
+        except Stopped:
+            raise
+        except Exception as error:
+            # Whatever it was, the lanes must not end for it, and there is a next time; that a topic was
+            # not swept for long raises an alarm.
+            if not self._stop.is_set():
+                log.warning("topics cannot be swept now: %s", error)
 
     def sweep_due(self, parts: Parts) -> list[str]:
         """Sweep every topic whose time has come, unless another worker is at it; their names."""
