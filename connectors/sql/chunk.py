@@ -153,7 +153,10 @@ class Chunk:
     def _record(self, steps: Sequence[Step], before: Mapping[str, retries.Prior], now_ms: int) -> None:
         for step in steps:
             self._point(step)
-        store.save_shadows(self.db, [s.shadow for s in steps if s.shadow is not None and s.decided])
+        # Where a new row was given the id of one that is gone, the new life of the id is what counts (R14).
+        of_lives = sorted(steps, key=lambda step: step.insert)
+        shadows = {s.shadow.local_id: s.shadow for s in of_lives if s.shadow is not None and s.decided}
+        store.save_shadows(self.db, shadows.values())
         store.save_entities(self.db, [step.entity for step in steps])
         self._merge([step for step in steps if step.delivery.operation == "merged"])
         later = [step.put_off for step in steps if step.put_off is not None]

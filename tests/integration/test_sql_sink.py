@@ -256,6 +256,24 @@ def test_a_key_used_again_is_not_mistaken_for_the_one_before(agency: Agency) -> 
     assert agency.row(key, "cin") == (None,)
 
 
+def test_a_new_row_that_is_given_a_key_used_before_stands_for_the_new_one(agency: Agency) -> None:
+    """Both in one batch: the word on whoever had the key before must not end the life that begins (R14)."""
+    key = agency.add(cin="SH1")
+    first = agency.change()
+    agency.deliver("E1", {"cin": "SH1"}, local_id=key)
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    if agency.kind == "postgresql":
+        agency.sql(f"ALTER TABLE {PERSON} ALTER COLUMN \"المعرف\" RESTART WITH {key}")
+    agency.changes()
+    agency.apply(
+        agency.delivery("E2", FULL),
+        agency.delivery("E1", {"cin": "SH1"}, local_id=key, seen=first.stamp),
+    )
+    assert agency.row(key, "cin") == (FULL["cin"],)
+    agency.deliver("N1", {"number": "INS-2026-000001", "person": "E2"}, record_type="enrolment")
+    assert [str(qui) for (qui,) in agency.sql("SELECT qui FROM inscription")] == [key]
+
+
 def test_a_deletion_takes_the_row_and_its_parts(agency: Agency) -> None:
     agency.deliver("E1", FULL)
     key = agency.change().local_id
