@@ -164,6 +164,14 @@ def test_networks_keep_agencies_apart_and_let_nothing_out() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+def test_prometheus_keeps_what_the_objective_looks_back_at() -> None:
+    rules = (ROOT / "deploy/prometheus/rules/recording.yml").read_text(encoding="utf-8")
+    longest = max(int(days) for days in re.findall(r"\[(\d+)d\]", rules))
+    kept = re.search(r"retention\.time=(\d+)d", " ".join(SERVICES["prometheus"]["command"]))
+    assert kept is not None
+    assert int(kept[1]) >= longest
+
+
 def test_prometheus_looks_at_every_part_that_goes_on_running() -> None:
     content = YAML(typ="safe").load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
     targets = {
