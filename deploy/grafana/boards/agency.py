@@ -37,7 +37,7 @@ AGENCY = Board(
                 "Côtés du connecteur : 1 connecté, 0 absent.",
                 "جهات الموصل: 1 متصلة، 0 غائبة.",
             ),
-            (Query(f"jisr_connector_up{_HERE}", "{{side}}"),),
+            (Query(f"max by (side) (jisr_connector_up{_HERE})", "{{side}}"),),
             width=6,
             warn=1,
             bad=0.5,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from form import AGE, Board, Panel, Query
 
+# Of each side the connector at work counts, not one that stands by.
+_UP = 'min by (agency) (max by (agency, side) (jisr_connector_up{side!="sweep"}))'
 # 0: converged, 1: late, 2: broken. An agency whose connector is not scraped at all is broken, too.
-_STATE = (
-    f"clamp_max(({AGE} > bool 5) + on (agency) 2 * (1 - min by (agency) (jisr_connector_up)), 2)"
-    f" or on (agency) ({AGE} * 0 + 2)"
-)
+_STATE = f"clamp_max(({AGE} > bool 5) + on (agency) 2 * (1 - {_UP}), 2) or on (agency) ({AGE} * 0 + 2)"
 
 
 def _sum(expr: str) -> str:
