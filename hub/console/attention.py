@@ -30,6 +30,7 @@ class Kind(StrEnum):
     DEAD = "dead"
     REFUSED = "refused"
     DELIVERY_LATE = "delivery_late"
+    SILENT = "silent"
     UNCONFIRMED = "unconfirmed"
     PAUSED = "paused"
     HELD = "held"
@@ -45,6 +46,7 @@ MOVERS = {
     Kind.DEAD: Mover.AGENCY,
     Kind.REFUSED: Mover.AGENCY,
     Kind.DELIVERY_LATE: Mover.AGENCY,
+    Kind.SILENT: Mover.AGENCY,
     Kind.UNCONFIRMED: Mover.AGENCY,
     Kind.PAUSED: Mover.OPERATOR,
     Kind.HELD: Mover.STEWARD,
@@ -86,6 +88,7 @@ def _of_the_hub(snapshot: Snapshot) -> Iterator[Matter]:
     yield from _some(Kind.REVIEWS, status.open_reviews)
     for agency in status.agencies:
         sides = [one for one in status.connectors.sides if one.agency == agency]
+        yield from _some(Kind.SILENT, sum(one.fell_silent for one in sides), agency)
         yield from _some(Kind.PAUSED, sum(one.is_paused for one in sides), agency)
         late = [one for one in sides if one.pending and one.wished_ms and one.wished_ms < _due_ms(status)]
         yield from _some(Kind.UNCONFIRMED, len(late), agency)

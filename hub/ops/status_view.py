@@ -122,11 +122,13 @@ def _overall(status: Status) -> Iterator[str]:
 
 
 def _connectors(status: Status) -> Iterator[str]:
-    """What is not simply at work: sides that are paused or have not confirmed, restarts that did not come."""
+    """What is not simply at work: sides paused, silent or not confirmed, restarts that did not come."""
     for one in status.connectors.sides:
         if one.is_paused or one.pending:
             wish = f"{one.wished} since {_when(one.wished_ms)}, as {one.who} wished: {one.why}"
             yield f"connector {one.agency} {one.side}: {wish}{_unconfirmed(one)}"
+        elif one.fell_silent:
+            yield f"connector {one.agency} {one.side}: silent since {_when(one.heard_ms)}"
     for again in status.connectors.restarts:
         if again.pending:
             yield (

@@ -60,6 +60,12 @@ class SideState:
     def is_paused(self) -> bool:
         return State.PAUSED in (self.wished, self.state)
 
+    @property
+    def fell_silent(self) -> bool:
+        """What the agency's staff write is then known to nobody, and nothing that is pending tells of it. Who
+        never told anything is no connector of ours."""
+        return self.silent and self.heard_ms is not None
+
 
 @dataclass(frozen=True)
 class RestartState:

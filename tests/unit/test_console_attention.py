@@ -133,3 +133,15 @@ def test_a_paused_connector_is_the_operators_and_one_that_does_not_obey_the_agen
     assert found(paused, asked) == [(Kind.UNCONFIRMED, 1, "ads"), (Kind.PAUSED, 2, "ads")]
     assert MOVERS[Kind.PAUSED] is Mover.OPERATOR
     assert MOVERS[Kind.UNCONFIRMED] is Mover.AGENCY
+
+
+def test_a_connector_that_fell_silent_is_told_of_though_nothing_is_pending() -> None:
+    told_once = SideState(
+        "ads", "source", "running", None, "", "", "running", 1, 2, pending=False, silent=True
+    )
+    sides = told_once, replace(told_once, side="sink", silent=False)
+    never = replace(told_once, agency="health", state=None, since_ms=None, heard_ms=None)
+    looked = snapshot(
+        Standing("ads", "person"), Standing("health", "person"), connectors=Connectors((*sides, never))
+    )
+    assert told(matters(looked)) == [(Kind.SILENT, 1, "ads")]

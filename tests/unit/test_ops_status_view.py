@@ -90,6 +90,9 @@ def test_what_is_paused_or_not_confirmed_is_said_with_who_and_why() -> None:
     assert lines(at_work) == []
     assert lines(at_work, paused) == [said]
     assert lines(replace(paused, silent=True)) == [f"{said} (silent by now)"]
+    silent = replace(at_work, silent=True)
+    assert lines(silent) == ["connector ads source: silent since 1970-01-01 00:00:00.000+00:00"]
+    assert lines(replace(silent, heard_ms=None)) == [], "it is no connector of ours"
     assert lines(asked) == [f"{said} (not confirmed: its connector has never told how it is)"]
     assert lines(replace(asked, heard_ms=0)) == [
         f"{said} (not confirmed: running when last heard of, {moment})"
