@@ -231,7 +231,7 @@ def _letter_page(visit: Visit, one: Letter, veil: Veil) -> Response:
         "dead_letter.html",
         view=_view(visit, one, veil),
         revealed=veil.reveal,
-        hint=spec.pattern_hint.get(visit.language.code, "") if spec else "",
+        hint=visit.wording.hint(spec) if spec else "",
         discardable=one.row.state == OPEN,
         redrivable=one.row.state in (OPEN, DISCARDED),
         **words(),

@@ -74,6 +74,8 @@ TEMPLATES = (
     marked("a finite number expected"),
     marked("true or false expected, not %(name)s"),
     marked("a date expected, not %(name)s"),
+    # What the release says of the agency.
+    marked("the agreements of this release let %(name)s publish no %(other)s"),
 )
 _PLACE = re.compile(r"%\((\w+)\)s")
 
@@ -92,6 +94,13 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 _PATTERNS = tuple((template, _pattern(template)) for template in TEMPLATES)
+
+
+def told_of(visit: Visit, why: str) -> Told:
+    """The same of `code: sentence`, by which one is told why a message stays dead."""
+    code, separator, said = why.partition(": ")
+    found = told(visit, said)
+    return Told(f"\u2068{code}\u2069{separator}{found.text}", found.known)
 
 
 def told(visit: Visit, said: str) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable, Mapping
 
 from babel.dates import format_date, format_datetime, format_timedelta
@@ -12,9 +13,11 @@ from babel.numbers import format_decimal
 from hub.console.languages import Language, marked
 from hub.contracts.agreements import Agreement
 from hub.contracts.notices import label
-from hub.contracts.records import Catalogue
+from hub.contracts.records import Catalogue, FieldSpec
 from hub.ops.parts import MOROCCO
 from hub.store.conditions import COUNTED
+
+_PHONE = re.compile(r"\+\d+")
 
 # The release's record types as a heading; another one goes by the name that its schema has (R1).
 RECORD_TYPES = {
@@ -97,8 +100,14 @@ class Wording:
         for record in self._catalogue.records.values():
             for spec in record.fields:
                 if spec.pattern_hint.get("en") == hint:
-                    return spec.pattern_hint.get(self._language.code, hint)
+                    return self.hint(spec)
         return hint
+
+    def hint(self, spec: FieldSpec) -> str:
+        """What a field's value must look like, as the contract words it; empty where it says nothing."""
+        said = spec.pattern_hint.get(self._language.code, "")
+        # Isolated from left to right: in Arabic the plus of a telephone number would stand behind it.
+        return _PHONE.sub("\u2066\\g<0>\u2069", said)
 
     def purpose(self, code: str) -> str:
         """A purpose as the contracts word it, wherever they do."""

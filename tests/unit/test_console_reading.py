@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hub.console.languages import load_languages
-from hub.console.reading_words import told
+from hub.console.reading_words import told, told_of
 from hub.console.wording import Wording
 from hub.contracts.records import Catalogue
 
@@ -81,7 +81,22 @@ def test_values_stay_and_forms_are_the_contracts_own() -> None:
     spec = CATALOGUE.records["person"].by_name["cin"]
     found = told(visit("fr"), f"field cin: not of the form: {spec.pattern_hint['en']}")
     assert found.text == f"champ \u2068cin\u2069 : pas de la forme : {spec.pattern_hint['fr']}"
+    phone = CATALOGUE.records["person"].by_name["phone"]
+    assert "\u2066+212\u2069" in visit("ar").wording.hint(phone), "the plus stands before the number"
     assert "17" in told(visit("ar"), "17 bytes follow the record").text
+
+
+@pytest.mark.parametrize("language", ["ar", "fr"])
+def test_why_a_message_stays_dead_is_told_in_the_readers_language(language: str) -> None:
+    for why in (
+        "invalid_value: field phone: 17 characters; at most 13",
+        "no_agreement: the agreements of this release let ads publish no person",
+    ):
+        found = told_of(visit(language), why)
+        code, _, said = why.partition(": ")
+        assert found.known
+        assert found.text.startswith(f"\u2068{code}\u2069: ")
+        assert said not in found.text
 
 
 def test_what_nobody_knows_is_shown_as_it_is_and_not_without_end() -> None:
