@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Literal
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.applications import Starlette
@@ -106,7 +107,7 @@ def _route_of(request: Request) -> str:
 
 def _page(visit: Visit, told: Fault) -> Response:
     if told.status == 401 and visit.request.method == "GET":
-        return visit.go(f"/sign-in?next={visit.request.url.path}")
+        return visit.go(f"/sign-in?{urlencode({'next': visit.address})}")
     return visit.page("fault.html", told.status, title=TITLES[told.status], message=told.message)
 
 

@@ -80,12 +80,12 @@ _REFUSED = {
     "401": "Not signed in.",
     "403": "The role does not allow it.",
     "404": "Not there, or not for this role.",
+    "429": "Too often; `Retry-After` says when again.",
     "503": "The store or Kafka is away.",
 }
 _FORM_REFUSED = {
     "409": "Refused as things stand now.",
     "413": "The form is too large.",
-    "429": "Too often; `Retry-After` says when again.",
 }
 
 # What a query parameter holds, if not any text.

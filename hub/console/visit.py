@@ -130,6 +130,14 @@ class Visit:
 
     # What was asked
 
+    @property
+    def address(self) -> str:
+        """Where this page is seen again, with what it was asked; `/` for the answer to a form."""
+        if self.request.method != "GET":
+            return "/"
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query else url.path
+
     def path(self, name: str) -> str:
         return str(self.request.path_params[name])
 

@@ -6,7 +6,9 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
+from html import escape
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from click.testing import CliRunner
@@ -303,6 +305,13 @@ def test_the_choice_of_a_language_is_kept(visitor: Visitor) -> None:
     assert visitor.post("/language", language="xx").status_code == 400
 
 
+def test_what_was_asked_for_is_kept_through_signing_in_and_another_language(visitor: Visitor) -> None:
+    filtered = "/dead-letters?agency=ads&code=undecodable"
+    assert parse_qs(visitor.get(filtered).url.query.decode())["next"] == [filtered]
+    asked = "/sign-in?next=/livez&x=1"
+    assert f'name="next" value="{escape(asked)}"' in visitor.get(asked).text
+
+
 def test_names_that_somebody_gives_are_escaped_and_isolated(visitor: Visitor) -> None:
     name = 'S" & x'
     visitor.enter("operator", name=name)
@@ -321,6 +330,9 @@ def test_the_description_of_the_api_has_every_route_of_it(visitor: Visitor) -> N
     assert "converged" in standing["properties"]
     reference = described["paths"]["/api/v1/overview"]["get"]["responses"]["200"]["content"]
     assert reference["application/json"]["schema"] == {"$ref": "#/components/schemas/Overview"}
+    for path in described["paths"].values():
+        # A program's token may be used only so often, whatever is asked.
+        assert all("429" in operation["responses"] for operation in path.values())
     agency = described["paths"]["/api/v1/agencies/{agency}"]["get"]["parameters"]
     assert agency == [{"name": "agency", "in": "path", "required": True, "schema": {"type": "string"}}]
 
