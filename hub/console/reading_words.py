@@ -96,13 +96,6 @@ def _pattern(template: str) -> re.Pattern[str]:
 _PATTERNS = tuple((template, _pattern(template)) for template in TEMPLATES)
 
 
-def told_of(visit: Visit, why: str) -> Told:
-    """The same of `code: sentence`, by which one is told why a message stays dead."""
-    code, separator, said = why.partition(": ")
-    found = told(visit, said)
-    return Told(f"\u2068{code}\u2069{separator}{found.text}", found.known)
-
-
 def told(visit: Visit, said: str) -> Told:
     """What a reader of messages said, in the language of whoever reads it here."""
     said = said[:_CUT]

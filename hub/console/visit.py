@@ -20,7 +20,7 @@ from hub.console.access import Permission, User, allowed
 from hub.console.faults import Fault
 from hub.console.languages import COOKIE, Language, Languages, chosen, marked
 from hub.console.limits import RateLimit
-from hub.console.reading_words import told, told_of
+from hub.console.reading_words import told
 from hub.console.rendering import language_view
 from hub.console.wording import Wording
 from hub.lanes.messages import hub_name
@@ -232,7 +232,6 @@ class Visit:
             "csrf": lambda: sessions.form_token(self.request.session),
             "Permission": Permission,
             "told": partial(told, self),
-            "told_of": partial(told_of, self),
             "here": self.request.url.path,
         }
 

@@ -210,6 +210,8 @@ def test_what_stays_dead_is_told(hub: OpsHub, enter: Enter) -> None:
     seal = sealed(visitor.post(f"{LIST}/redrive", page=LIST, letter=str(number)))
     done = visitor.post(f"{LIST}/redrive", page=LIST, letter=str(number), seal=seal, why=WHY)
     assert "Still dead" in done.text
+    assert '<code dir="ltr">invalid_value</code>' in done.text
+    assert 'lang="en">' not in done.text.partition("<main")[2], "it is told in the reader's language"
     assert BAD not in done.text
     assert state(hub, number) == ("open", "dead")
 
