@@ -264,7 +264,8 @@ GIVEN: tuple[Measure, ...] = (
         GAUGE,
         (*_SIDE, "kind"),
         "masses",
-        "Masses of changes that a brake holds until a person decides: `mass_delete` or `mass_update`.",
+        "Masses of changes that a brake holds until a person decides: `mass_delete`, `mass_update` or "
+        "`mass_join`.",
         "Any: `jisr hold list` names it; `jisr hold show` tells what it would change.",
     ),
     _given(
