@@ -11,6 +11,7 @@
   let seen = region.dataset.seen;
   let busy = false;
   let again = false;
+  let stale = false;
 
   const show = (alive) => {
     on.hidden = !alive;
@@ -26,11 +27,13 @@
     try {
       const answer = await fetch(location.href, { credentials: "same-origin" });
       if (answer.redirected) return location.reload();
-      if (!answer.ok) return show(false);
+      show(answer.ok);
+      if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("[data-live]");
-      // Whoever is in there with the keyboard is not thrown out: what is new comes with the next change.
-      if (fresh && !region.contains(document.activeElement)) region.replaceChildren(...fresh.childNodes);
+      // Whoever is in there with the keyboard is not thrown out: what is new comes when they leave.
+      stale = region.contains(document.activeElement);
+      if (fresh && !stale) region.replaceChildren(...fresh.childNodes);
     } finally {
       busy = false;
       if (again) {
@@ -39,6 +42,10 @@
       }
     }
   };
+
+  region.addEventListener("focusout", (event) => {
+    if (stale && !region.contains(event.relatedTarget)) renew();
+  });
 
   const listen = () => {
     const source = new EventSource(region.dataset.live);
