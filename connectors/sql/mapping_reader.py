@@ -60,7 +60,7 @@ def read_mapping(path: Path) -> tuple[Mapping, list[Problem]]:
     """
     try:
         document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError) as error:  # ValueError: no UTF-8, or a day like 2030-02-30
         raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(document, MappingType):
         raise ConfigurationError(f"{path}:1:1: a mapping file has the keys `agency` and `records`")

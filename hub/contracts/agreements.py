@@ -21,6 +21,7 @@ from hub.errors import ConfigurationError
 PUBLIC_MISSION = "public-mission"
 CONSENT = "consent"
 UNFILTERED, FILTERED = "none", "filtered"
+_LANGUAGES = ("ar", "fr", "en")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def load_agreement(path: Path, catalogue: Catalogue) -> Agreement:
     """One agreement; raises `ConfigurationError` with file, line and column."""
     try:
         document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError) as error:  # ValueError: no UTF-8, or a day like 2030-02-30
         raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
     return _Reader(path, catalogue).agreement(document)
 
@@ -117,7 +118,10 @@ class _Reader:
         if not isinstance(document, Mapping):
             raise ConfigurationError(f"{self.path}:1:1: an agreement is a mapping with `agency`")
         self.only(document, ("agency", "name", "until", "snapshot", "echoes", "publishes", "receives"))
-        agency = agency_name(str(document.get("agency", "")))
+        try:
+            agency = agency_name(str(document.get("agency", "")))
+        except ConfigurationError as error:
+            raise self.fail(document, "agency", str(error)) from error
         publishes = self.mapping(document, "publishes", "record types with their fields")
         receives = self.mapping(document, "receives", "record types with what may be received")
         if not isinstance(document.get("snapshot", False), bool):
@@ -127,13 +131,21 @@ class _Reader:
             raise self.fail(document, "echoes", f"echoes {echoes!r}: use {UNFILTERED} or {FILTERED}")
         return Agreement(
             agency=agency,
-            name=dict(self.mapping(document, "name", "a name in ar, fr and en")),
+            name=self.name(document),
             until=self.date(document, "until", required=True),
             publishes={kind: frozenset(self.fields(publishes, kind, kind)) for kind in publishes},
             receives={kind: self.grants(receives, kind) for kind in receives},
             snapshot=document.get("snapshot", False),
             filters_echoes=echoes == FILTERED,
         )
+
+    def name(self, document: Any) -> dict[str, str]:
+        name = self.mapping(document, "name", "a name in ar, fr and en")
+        self.only(name, _LANGUAGES)
+        for language in _LANGUAGES:
+            if not isinstance(name.get(language), str) or not name[language].strip():
+                raise self.fail(name, language, f"name: a text in {language} expected")
+        return dict(name)
 
     def fields(self, parent: Any, key: Any, record_type: str) -> tuple[str, ...]:
         record = self.catalogue.records.get(record_type)
@@ -166,6 +178,11 @@ class _Reader:
         if entry["legal_basis"] not in (PUBLIC_MISSION, CONSENT):
             message = f"legal_basis {entry['legal_basis']!r}: use {PUBLIC_MISSION} or {CONSENT}"
             raise self.fail(entry, "legal_basis", message)
+        purposes = self.purposes_of_consents()
+        if entry["legal_basis"] == CONSENT and purposes and entry["purpose"] not in purposes:
+            # Nobody could ever consent to it, so that all of it would be taken back without a word.
+            message = f"no consent can have the purpose {entry['purpose']!r}: use {', '.join(purposes)}"
+            raise self.fail(entry, "purpose", message)
         if not isinstance(entry["create"], bool):
             raise self.fail(entry, "create", "create: true or false expected")
         return Grant(
@@ -175,6 +192,12 @@ class _Reader:
             create=entry["create"],
             until=self.date(entry, "until", required=False),
         )
+
+    def purposes_of_consents(self) -> tuple[str, ...]:
+        """The codes of a consent's purpose; none if the release has no such record type."""
+        consent = self.catalogue.records.get(CONSENT)
+        spec = None if consent is None else consent.by_name.get("purpose")
+        return () if spec is None else tuple(spec.codes)
 
     def date(self, node: Any, key: str, *, required: bool) -> Any:
         value = node.get(key)

@@ -113,14 +113,26 @@ def _differences(now: Mapping[str, Agreement], planned: Mapping[str, Agreement])
 def _changed(was: Agreement, will: Agreement) -> Iterator[str]:
     if was.until != will.until:
         yield f"until {will.until} instead of {was.until}"
+    if was.snapshot != will.snapshot:
+        yield "has records of its own to begin with" if will.snapshot else "begins without records of its own"
+    if was.filters_echoes != will.filters_echoes:
+        yield f"echoes are {'filtered by the hub' if will.filters_echoes else 'not filtered any more'}"
     for kind in sorted(was.publishes.keys() | will.publishes.keys()):
         yield from _moved(f"says of {kind}", was.publishes.get(kind, ()), will.publishes.get(kind, ()))
     for kind in sorted(was.receives.keys() | will.receives.keys()):
         grants = was.receives.get(kind, ()), will.receives.get(kind, ())
-        by_ground = [{_ground(one): set(one.fields) for one in those} for those in grants]
+        by_ground = [_by_ground(those) for those in grants]
         for ground in sorted(by_ground[0].keys() | by_ground[1].keys()):
             fields = [those.get(ground, set()) for those in by_ground]
             yield from _moved(f"may hold of {kind} for {ground}", *fields)
+
+
+def _by_ground(grants: Iterable[Grant]) -> dict[str, set[str]]:
+    """Ground → what may be held on it; several grants may have the same."""
+    fields: dict[str, set[str]] = {}
+    for one in grants:
+        fields.setdefault(_ground(one), set()).update(one.fields)
+    return fields
 
 
 def _moved(what: str, was: Iterable[str], will: Iterable[str]) -> Iterator[str]:

@@ -28,7 +28,7 @@ publishes:
 receives:
   person:
     - {fields: [phone, cin], purpose: visits, legal_basis: public-mission, create: true}
-    - {fields: [sex], purpose: visits, legal_basis: consent, create: false, until: 2028-01-01}
+    - {fields: [sex], purpose: statistics, legal_basis: consent, create: false, until: 2028-01-01}
   centre: {fields: [code], purpose: visits, legal_basis: public-mission, create: false}
 """
 
@@ -76,23 +76,28 @@ def test_what_an_agreement_does_not_say_is_not_allowed(tmp_path: Path) -> None:
         ("[sex, cin]", "cin", "6:3", "a list of field names"),
         ("  person: [sex", "  persons: [sex", "6:3", "no record type 'persons'"),
         ("[phone, cin]", "[fone]", "9:17", "no field 'fone'"),
-        ("legal_basis: consent", "legal_basis: consnt", "10:40", "public-mission or consent"),
-        ("create: false, until", "create: perhaps, until", "10:62", "true or false"),
+        ("legal_basis: consent", "legal_basis: consnt", "10:44", "public-mission or consent"),
+        ("create: false, until", "create: perhaps, until", "10:66", "true or false"),
         ("until: 2030-12-31", "until: someday", "3:1", "a date"),
         ("until: 2030-12-31", "until: 2030-12-31 10:00:00", "3:1", "a date"),
         ("snapshot: true", "snapshot: 1", "4:1", "true or false"),
         ("snapshot: true", "snapshots: true", "4:1", "unknown key"),
         ("snapshot: true", "echoes: true", "4:1", "use none or filtered"),
-        ("purpose: visits, legal_basis: consent", "legal_basis: consent", "10:", "purpose is missing"),
+        ("purpose: statistics, legal_basis: consent", "legal_basis: consent", "10:", "purpose is missing"),
         (
             "publishes:\n  person: [sex, cin]",
             "publishes: everything",
             "5:1",
             "record types with their fields expected",
         ),
-        ("agency: museum", "agency: hub", "", "reserved"),
-        ("agency: museum", "agency: The Museum", "", "lower-case"),
-        ("agency: museum", "agency: mu.seum", "", "lower-case"),
+        ("agency: museum", "agency: hub", "1:1", "reserved"),
+        ("agency: museum", "agency: The Museum", "1:1", "lower-case"),
+        ("agency: museum", "agency: mu.seum", "1:1", "lower-case"),
+        ("{ar: متحف, fr: Musée, en: Museum}", "{ar: متحف, en: Museum}", "2:", "a text in fr"),
+        ("{ar: متحف, fr: Musée, en: Museum}", "{ar: متحف, fr: 7, en: Museum}", "2:", "a text in fr"),
+        ("{ar: متحف, fr: Musée, en: Museum}", "{ar: متحف, es: Museo}", "2:", "unknown key 'es'"),
+        ("until: 2030-12-31", "until: 2030-02-30", "", "day is out of range"),
+        ("purpose: statistics", "purpose: statistic", "10:", "no consent can have the purpose"),
         ("agency: museum", "agency: [museum", "", "not readable as YAML"),
     ],
 )
