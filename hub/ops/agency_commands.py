@@ -74,6 +74,8 @@ def _lines(
         yield f"  {kind}: {count} entities, last told: {told}"
     for kind, count in sorted(found.said.items()):
         yield f"  {kind}: {count} records of its own, of which {found.alone[kind]} rest on its word alone"
+    if found.forbidden:
+        yield f"  {found.forbidden} withdrawn consents stay said: nobody gives them again by its leaving"
     if rights is not None:
         yield f"its access to Kafka has ended: {rights} rights and its password are taken away"
     elif applied:
@@ -96,6 +98,7 @@ def _json(found: Leaving, ended: int | None, rights: int | None) -> dict[str, ob
             for (kind, told), count in sorted(found.delivered.items())
         ],
         "said": dict(sorted(found.said.items())),
+        "withdrawn_consents": found.forbidden,
         "alone": {kind: found.alone[kind] for kind in sorted(found.said)},
         "ended": ended,
         "rights_taken_away": rights,

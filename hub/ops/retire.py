@@ -21,8 +21,9 @@ from sqlalchemy import text
 from hub.core import stamps
 from hub.core.assertions import Change, RecordState
 from hub.core.crosswalk import Held
-from hub.core.merge import is_live
+from hub.core.merge import golden_record, is_live
 from hub.errors import Fatal
+from hub.lanes.consents import CONSENT, consent_said
 from hub.ops.access import NoAuthorizer, end_access
 from hub.ops.audit import Person
 from hub.ops.handing_over import hand_over
@@ -47,13 +48,15 @@ _DECODE_HELD = msgspec.msgpack.Decoder(dict[str, Held]).decode
 class Leaving:
     """What an agency's leaving means, by record type. `delivered`: entities that it was last told of, by
     what it was told; `said`: its live records; `alone`: those of them that nobody else supports, and which
-    would end everywhere with its word."""
+    would end everywhere with its word; `forbidden`: consents of which it says that they were withdrawn, which
+    stay said."""
 
     agency: str
     until: datetime.date | None
     delivered: Counter[tuple[str, str]] = field(default_factory=Counter)
     said: Counter[str] = field(default_factory=Counter)
     alone: Counter[str] = field(default_factory=Counter)
+    forbidden: int = 0
 
     @property
     def in_force(self) -> bool:
@@ -96,22 +99,28 @@ class Retirement:
             return None
 
     def withdraw(self, agency: str, who: str, why: str) -> int:
-        """End all records of the agency; how many. Entities live on where others support them."""
+        """End all records of the agency; how many. Entities live on where others support them.
+
+        That a person withdrew a consent stays said: the person did, and what was given elsewhere before it
+        would let others know again what they were to know no more (R17).
+        """
         self._kept(agency, who, why, WITHDRAWN)
         finish = hand_over(self._parts.encoder())
         ended = 0
-        taken: list[Change] = []
+        mine: list[RecordState] = []
+        after = b""
 
         def take(tx: Transaction) -> Sequence[Change]:
-            nonlocal taken
-            taken = [self._end(state) for state in _live(tx, agency, b"", _CHUNK)]
-            return taken
+            nonlocal mine
+            mine = _live(tx, agency, after, _CHUNK)
+            return [self._end(state) for state in mine if not self._forbids(state)]
 
         while True:
             self._parts.intake.apply(take, finish)
-            ended += len(taken)
-            if len(taken) < _CHUNK:
+            ended += sum(not self._forbids(state) for state in mine)
+            if len(mine) < _CHUNK:
                 return ended
+            after = mine[-1].id
 
     def keep(self, agency: str, who: str, why: str) -> None:
         """Let what the agency said stay: only the decision is kept."""
@@ -130,6 +139,14 @@ class Retirement:
                 "first (`until`, or without the file), and restart the workers"
             )
 
+    def _forbids(self, state: RecordState) -> bool:
+        """Whether it says that a person withdrew a consent."""
+        if state.key.record_type != CONSENT:
+            return False
+        golden = golden_record(self._parts.types[CONSENT], [state])
+        said = consent_said(self._parts.catalogue.records[CONSENT], golden)
+        return said is not None and said.withdrawn
+
     def _end(self, state: RecordState) -> Change:
         # Nobody deleted the person: others' rows stay, also of types whose deletions are passed on (R15).
         stamp = stamps.capture(int(self._clock() * 1000), state.seen)
@@ -145,8 +162,11 @@ class Retirement:
             for state in mine:
                 kind = state.key.record_type
                 found.said[kind] += 1
+                forbids = self._forbids(state)
+                found.forbidden += forbids
                 others = [m for m in members[entity_of[state.id]] if m.key.agency != found.agency]
-                found.alone[kind] += state.speaks and not is_live(self._parts.types[kind], others)
+                ends = state.speaks and not forbids
+                found.alone[kind] += ends and not is_live(self._parts.types[kind], others)
             after = mine[-1].id
 
     def _count_delivered(self, tx: Transaction, found: Leaving) -> Iterator[tuple[str, ...]]:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ops_hub import OpsHub, ops_hub
+from ops_hub import PURPOSE, OpsHub, ops_hub
 from support.changes import said
 from support.store_hub import empty
 
@@ -42,19 +42,21 @@ def hub(made: OpsHub) -> Iterator[OpsHub]:
     enrolment = made.key("ads", "n", "enrolment")
     made.take(said(enrolment, 2, "insert", number="INS-2026-000001", person="1"))
     made.settle_due()
-    agreement = agreement_of_ads(made)
-    before = agreement.read_text(encoding="utf-8")
+    before = {
+        agency: agreement_of(made, agency).read_text(encoding="utf-8") for agency in ("ads", "entraide")
+    }
     yield made
-    agreement.write_text(before, encoding="utf-8")
+    for agency, text in before.items():
+        agreement_of(made, agency).write_text(text, encoding="utf-8")
 
 
-def agreement_of_ads(hub: OpsHub) -> Path:
-    return Path(hub.environment["JISR_AGREEMENTS"]) / "ads.yaml"
+def agreement_of(hub: OpsHub, agency: str) -> Path:
+    return Path(hub.environment["JISR_AGREEMENTS"]) / f"{agency}.yaml"
 
 
-def ended_agreement(hub: OpsHub) -> None:
-    """The release in which ads' agreement is over."""
-    path = agreement_of_ads(hub)
+def ended_agreement(hub: OpsHub, agency: str = "ads") -> None:
+    """The release in which the agreement of `agency` is over."""
+    path = agreement_of(hub, agency)
     path.write_text(path.read_text(encoding="utf-8").replace("2099-12-31", "2020-12-31"), encoding="utf-8")
 
 
@@ -104,6 +106,36 @@ def test_its_word_stays_and_what_it_holds_is_taken_back(hub: OpsHub) -> None:
         found = Retirement(parts).look(hub.name("ads"))
     assert found.delivered == {("person", "retract"): 2, ("enrolment", "retract"): 1}
     assert live(hub, "ads") == 3
+
+
+def disability_at_ads(hub: OpsHub) -> bool:
+    """Whether ads may hold that of the person with two records, for which it takes consent."""
+    told = json.loads(hub.run("explain", "1", "--agency", hub.name("ads"), "--json").stdout)
+    (ads,) = (one for one in told["explanation"]["agencies"] if one["agency"] == hub.name("ads"))
+    return "disability" in ads["fields"]
+
+
+def test_what_a_person_withdrew_there_stays_withdrawn(hub: OpsHub) -> None:
+    """Given at one agency, taken back at another, which leaves: nobody has consented anew by that."""
+    hub.take(said(hub.key("health", "h"), 3, "insert", cin="AB1", birth_date=BORN, disability="motor"))
+    paper = {"purpose": PURPOSE, "recipients": [hub.name("ads")]}
+    hub.take(said(hub.key("ads", "c", "consent"), 4, "insert", person="1", status="given", **paper))
+    assert disability_at_ads(hub)
+    taken_back = said(
+        hub.key("entraide", "w", "consent"), 5, "insert", person="e1", status="withdrawn", **paper
+    )
+    hub.take(taken_back)
+    assert not disability_at_ads(hub)
+
+    ended_agreement(hub, "entraide")
+    asked = ["agency", "retire", hub.name("entraide"), "--said", "withdrawn"]
+    decided = [*asked, "--apply", "--who", "Salma", "--why", "closed"]
+    assert "1 withdrawn consents" in hub.run(*asked).stdout
+    assert json.loads(hub.run(*decided, "--json").stdout)["ended"] == 1
+    hub.settle_due()
+    assert live(hub, "entraide") == 1
+    assert not disability_at_ads(hub)
+    assert json.loads(hub.run(*decided, "--json").stdout)["ended"] == 0
 
 
 def test_an_agency_that_nobody_knows(hub: OpsHub) -> None:
