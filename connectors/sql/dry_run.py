@@ -15,6 +15,7 @@ from connectors.sdk import Change, Delivery
 from connectors.sql import snapshot, store
 from connectors.sql.convert import Converter, Unmappable
 from connectors.sql.database import Database, patiently
+from connectors.sql.database_check import require_fit
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.plan import Planner, RowPlan
 from connectors.sql.rows import Shadow
@@ -51,7 +52,7 @@ class DryRun:
         self._planners: dict[str, Planner] = {}
 
     def connect(self) -> None:
-        """Open the database; raises `ConfigurationError` for a mapped table that is not there."""
+        """Open the database; raises `ConfigurationError` for a mapped table or column that is not there."""
         self.db.connect()
         self._known = self.db.has_table("jisr_shadow")
         for name, record in self.mapping.records.items():
@@ -63,6 +64,7 @@ class DryRun:
                         f"it; `jisr connector check` with --database tells all that does not fit"
                     )
             self._planners[name] = Planner(self.converters[name], columns)
+        require_fit(self.mapping, self.db)
 
     def close(self) -> None:
         self.db.close()

@@ -316,6 +316,9 @@ def test_what_there_is_not_is_named(agency: JoiningAgency) -> None:
         JoinReporter(agency.hub.parts, "nobody", Veil())
     with pytest.raises(ConfigurationError, match=r"is the mapping of entraide.*, not of ads"):
         mapped_fields(agency.file, agency.hub.parts, "ads")
+    agency.people.execute("ALTER TABLE person RENAME COLUMN tel TO gsm")
+    with pytest.raises(ConfigurationError, match=r"\.yaml:\d+:\d+: table person has no column 'tel'"):
+        agency.plan()
     agency.people.execute("DROP TABLE inscription")
     with pytest.raises(ConfigurationError, match="there is no table 'inscription'"):
         agency.plan()
