@@ -17,7 +17,6 @@ from connectors.sql.mapping_reader import read_mapping
 from connectors.sweep_command import ROWS_PER_S, sweep_file
 from hub.contracts.certificates import certificate_files as read_certificate_files
 from hub.contracts.kafka_connection import KafkaConnection, kafka_options
-from hub.errors import ConfigurationError
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 _DATABASE = click.option(
@@ -71,7 +70,7 @@ def check_command(file: Path, database: str | None, schemas: Path, agreements: P
 def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
     """Put the bookkeeping tables and the triggers into the agency's database; safe to repeat."""
     with connect(file, schemas, agreements, database) as (db, mapping):
-        store.prepare(db)
+        store.prepare(db, mapping.agency)
         for record in mapping.records.values():
             db.install_capture(record)
     click.echo(f"capture is installed for {', '.join(mapping.records)}")
@@ -83,9 +82,11 @@ def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
 @click.confirmation_option(prompt="Edits that were captured and not sent yet are lost. Go on?")
 def uninstall(file: Path, database: str) -> None:
     """Remove triggers and bookkeeping tables; the agency's own rows stay as they are."""
-    read_mapping(file)
+    mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
+        if db.has_table("jisr_state"):
+            store.require_capture(db, file, mapping.agency)
         db.uninstall()
     finally:
         db.close()
@@ -97,11 +98,10 @@ def uninstall(file: Path, database: str) -> None:
 @_DATABASE
 def status(file: Path, database: str) -> None:
     """What waits to be sent, what the agency refuses, how far the inboxes are read."""
-    read_mapping(file)
+    mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
-        if not db.has_table("jisr_state"):
-            raise ConfigurationError(f"{file}: capture is not installed; run `jisr connector install {file}`")
+        store.require_capture(db, file, mapping.agency)
         for line in store.summary(db):
             click.echo(line)
     finally:
@@ -114,9 +114,10 @@ def status(file: Path, database: str) -> None:
 @click.confirmation_option(prompt="All rows are sent again, as a snapshot. Go on?")
 def resnapshot(file: Path, database: str) -> None:
     """Begin a new epoch and read all rows again: after the agency's database was restored (R24)."""
-    read_mapping(file)
+    mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
+        store.require_capture(db, file, mapping.agency)
         store.new_epoch(db)
     finally:
         db.close()

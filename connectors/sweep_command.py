@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from connectors.compose import swept
+from connectors.sql import store
 from connectors.sql.sweep import Sweeper, sweep_all
 from connectors.sql.sweep_state import REPAIRED, Cost, Finding
 from hub.errors import ConfigurationError
@@ -85,8 +86,11 @@ def sweep_file(
 ) -> None:
     """The command; exit code 1 if something was found and not repaired."""
     sweeper = swept(file, schemas, agreements, database, repairs=repair)
-    sweeper.connect()
     with closing(sweeper):
+        sweeper.db.connect()
+        # Or a sweep would make the bookkeeping itself, and find that nothing differs from it.
+        store.require_capture(sweeper.db, file, sweeper.mapping.agency)
+        sweeper.connect()
         found = sweep_now(sweeper, chosen(list(sweeper.mapping.records), record_type), rows_per_s)
     agency = sweeper.mapping.agency
     if as_json_:

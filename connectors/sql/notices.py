@@ -45,6 +45,7 @@ class SqlNoticeBoard:
 
     def __init__(self, database: Database, mapping: AgencyMapping) -> None:
         self.db = database
+        self._agency = mapping.agency
         self._language = mapping.language
         self._zone = ZoneInfo(mapping.timezone)
         self._forgotten_ms = 0
@@ -52,7 +53,7 @@ class SqlNoticeBoard:
     def connect(self) -> Mapping[Partition, int]:
         self.db.connect()
         self.db.claim("notices")
-        store.prepare(self.db)
+        store.prepare(self.db, self._agency)
         return {(topic, part): int(last) + 1 for topic, part, last in self.db.query(_POSITIONS)}
 
     def post(self, notices: Sequence[Notice]) -> int:

@@ -82,7 +82,7 @@ class SqlSink:
     def connect(self) -> Mapping[Partition, int]:
         self.db.connect()
         self.db.claim("sink")
-        store.prepare(self.db)
+        store.prepare(self.db, self.mapping.agency)
         require_fit(self.mapping, self.db)
         patiently(self._adopt)
         self._deciders = {name: self._decider(name) for name in self.order}

@@ -61,7 +61,7 @@ class SqlSource:
         self.db.connect()
         self._floor, self._look_at = 0, 0.0
         self.db.claim("source")
-        store.prepare(self.db)
+        store.prepare(self.db, self.mapping.agency)
         require_fit(self.mapping, self.db)
         self._fit_at = time.monotonic() + FIT_EVERY_S
         for record in self.mapping.records.values():

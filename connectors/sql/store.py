@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from connectors.sql.database import Database
 from connectors.sql.rows import Captured, EntityRow, Shadow
 from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
+from hub.errors import ConfigurationError
 
 READ_QUEUE = """
 SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old, new, actor
@@ -110,13 +112,38 @@ def busy(db: Database, record: str, ids: Sequence[str]) -> set[str]:
     return {row[0] for sql in (_QUEUED, PENDING_DIRTY) for row in db.query(sql, params)}
 
 
-def prepare(db: Database) -> None:
-    """Create the bookkeeping where it is missing; safe to repeat at every start."""
+def prepare(db: Database, agency: str) -> None:
+    """Create the bookkeeping where it is missing; safe to repeat at every start.
+
+    Raises `ConfigurationError` where it is another agency's: two that use the same software have the same
+    tables, and with a wrong address the rows of one would be told as the other's.
+    """
     db.create_bookkeeping()
     first = {"one": 1, "epoch": 1, "read_seq": 0, "cap": CAPTURE_CAP, "snapshot": {}, "sent_seq": 0}
     first["restored_ms"] = 0
     with db.transaction():
         db.upsert(STATE, [first], keep=True)
+        db.execute("UPDATE {state} SET agency = :agency WHERE agency IS NULL", {"agency": agency})
+    require_own(db, agency)
+
+
+def require_own(db: Database, agency: str) -> None:
+    """Raises `ConfigurationError` where the bookkeeping is another agency's."""
+    for (whose,) in db.query("SELECT agency FROM {state} WHERE agency IS NOT NULL"):
+        if whose != agency:
+            raise ConfigurationError(
+                f"this database is {whose}'s, and the mapping is {agency}'s: check the database's address. "
+                f"If {whose} has left, `jisr connector uninstall` with its mapping makes room"
+            )
+
+
+def require_capture(db: Database, file: Path, agency: str) -> None:
+    """Raises `ConfigurationError` where the connector of this mapping file is not installed."""
+    if not db.has_table("jisr_state"):
+        raise ConfigurationError(f"{file}: capture is not installed; run `jisr connector install {file}`")
+    # An older release's bookkeeping may lack a column.
+    db.create_bookkeeping()
+    require_own(db, agency)
 
 
 def state(db: Database) -> tuple[int, dict[str, Any]]:

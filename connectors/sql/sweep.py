@@ -67,7 +67,7 @@ class Sweeper:
 
     def connect(self) -> None:
         self.db.connect()
-        store.prepare(self.db)
+        store.prepare(self.db, self.mapping.agency)
         self._ready.clear()
         self._claimed = False
 

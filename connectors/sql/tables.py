@@ -102,7 +102,7 @@ OUTBOX = Bookkeeping(
 STATE = Bookkeeping(
     "state",
     {"one": "int", "epoch": "bigint", "read_seq": "bigint", "cap": "bigint", "snapshot": "json"}
-    | {"sent_seq": "bigint", "restored_ms": "bigint"},
+    | {"sent_seq": "bigint", "restored_ms": "bigint", "agency": "text"},
     key=("one",),
 )
 DIRTY = Bookkeeping(

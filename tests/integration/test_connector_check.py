@@ -112,6 +112,9 @@ def test_installing_status_and_uninstalling(db: Database, url: str, tmp_path: Pa
     file.write_text(mapping, encoding="utf-8")
     status = CliRunner().invoke(connector, ["status", str(file), "--database", url])
     assert "capture is not installed" in str(status.exception)
+    for command in (["resnapshot", "--yes"], ["sweep"]):
+        refused = CliRunner().invoke(connector, [*command, str(file), "--database", url])
+        assert "capture is not installed" in str(refused.exception), command
     for _ in range(2):
         assert invoke("install", str(file), "--database", url).exit_code == 0
     execute(db, "INSERT INTO people VALUES (1, 'SH1')")
@@ -120,6 +123,11 @@ def test_installing_status_and_uninstalling(db: Database, url: str, tmp_path: Pa
     CliRunner().invoke(connector, ["resnapshot", str(file), "--database", url, "--yes"])
     status = CliRunner().invoke(connector, ["status", str(file), "--database", url])
     assert "epoch 2" in status.output
+    other = tmp_path / "entraide.yaml"
+    other.write_text(mapping.replace("agency: ads", "agency: entraide"), encoding="utf-8")
+    for command in (["install"], ["status"], ["resnapshot", "--yes"], ["sweep"], ["uninstall", "--yes"]):
+        refused = CliRunner().invoke(connector, [*command, str(other), "--database", url])
+        assert "this database is ads's, and the mapping is entraide's" in str(refused.exception), command
     CliRunner().invoke(connector, ["uninstall", str(file), "--database", url, "--yes"])
     execute(db, "INSERT INTO people VALUES (2, 'SH2')")
     status = CliRunner().invoke(connector, ["status", str(file), "--database", url])

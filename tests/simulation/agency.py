@@ -258,7 +258,7 @@ def make_template(mapping: AgencyMapping) -> bytes:
     db.database = AgencyDatabase(_Alone(), mapping.agency)  # type: ignore[arg-type]
     db.database.handle.executescript(SCHEMAS[mapping.agency])
     db.connect()
-    store.prepare(db)
+    store.prepare(db, mapping.agency)
     db.database.handle.executescript(_WENT_BACK)
     with mock.patch.object(sqlite_capture, "NOW_MS", "jisr_now_ms()"):
         for record in mapping.records.values():
