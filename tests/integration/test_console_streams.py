@@ -137,7 +137,9 @@ def test_two_hundred_streams_cost_one_look_and_end_with_the_console(hub: OpsHub)
             assert told != first
             assert it.most_looking == 1, "one look for all streams"
             assert it.most_connections <= 2, "the test's own, and the one look's"
-            assert threading.active_count() - threads < STREAMS // 4, "no thread for each: the pool's, of 40, at most"
+            assert threading.active_count() - threads < STREAMS // 4, (
+                "no thread for each: the pool's, of 40, at most"
+            )
             assert process.memory_info().rss - memory < STREAMS * BYTES_EACH
 
             # A page beside them, and one stream too many.
