@@ -195,10 +195,16 @@ class _Reader:
             lengths=self.lengths(node),
             prefix={code_text(local): code_text(value) for local, value in prefix.items()},
             strip=self.plain(node, "strip") or "",
-            upper=node.get("upper") is True,
+            upper=self.flag(node, "upper"),
             at=at,
             codes_at={code_text(local): place(codes, local) for local in codes},
         )
+
+    def flag(self, node: Any, key: str) -> bool:
+        value = node.get(key, False)
+        if not isinstance(value, bool):
+            self.complain(node, key, f"{key}: true or false expected")
+        return value is True
 
     def plain(self, node: Any, key: str) -> str | None:
         """Text that may be empty or blank: a separator."""

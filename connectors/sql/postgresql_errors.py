@@ -46,8 +46,14 @@ def meaning(error: DBAPIError) -> JisrError:
         or state[:2] in ("08", "53", "58")
         or state.startswith("57P")
     ):
-        return Retriable(f"PostgreSQL is away ({state or type(cause).__name__})")
+        return Retriable(f"PostgreSQL is away ({state or _unconnected(cause)})")
     return Fatal(f"PostgreSQL, SQLSTATE {state}: {cause.diag.message_primary}")
+
+
+def _unconnected(cause: Any) -> str:
+    """Why there is no connection, as a wrong password: the last line, which names no value of any row."""
+    lines = str(cause).strip().splitlines()
+    return lines[-1].strip() if lines else type(cause).__name__
 
 
 def _column(cause: Any) -> str:

@@ -235,6 +235,13 @@ def tls_and_user(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form field=text")
+    return name, value
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description="Speak with the hub as one agency.")
     parser.add_argument("agency")
@@ -243,7 +250,7 @@ def main(arguments: list[str]) -> None:
     say.add_argument("record_type")
     say.add_argument("local_id")
     say.add_argument("operation", choices=("insert", "update", "delete", "snapshot"))
-    say.add_argument("values", nargs="*", metavar="field=text")
+    say.add_argument("values", nargs="*", metavar="field=text", type=pair)
     commands.add_parser("join", help="the snapshot is complete").add_argument("record_type", nargs="+")
     commands.add_parser("read", help="read the inboxes").add_argument("record_type", nargs="+")
     asked = parser.parse_args(arguments)
@@ -258,8 +265,7 @@ def main(arguments: list[str]) -> None:
     )
     try:
         if asked.command == "say":
-            values = dict(pair.split("=", 1) for pair in asked.values)
-            print(agency.say(asked.record_type, asked.local_id, asked.operation, values))
+            print(agency.say(asked.record_type, asked.local_id, asked.operation, dict(asked.values)))
         elif asked.command == "join":
             agency.join(asked.record_type)
         else:

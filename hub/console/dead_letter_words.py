@@ -89,6 +89,11 @@ REASONS: Mapping[str, Reason] = {
         marked("The agency mends its client: without that name the hub finds the person by itself."),
         Mover.AGENCY,
     ),
+    "agreement_ended": Reason(
+        marked("The agency's agreement had ended when it was sent"),
+        marked("Release a renewed agreement, then take this in again; else retire the agency."),
+        Mover.OPERATOR,
+    ),
     "incarnation_ended": Reason(
         marked("A deleted local id is used again without saying so"),
         marked("The agency's client raises the incarnation by one for each new life of an id."),

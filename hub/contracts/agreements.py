@@ -64,6 +64,9 @@ class Agreement:
 
 def load_agreements(folder: Path, catalogue: Catalogue) -> dict[str, Agreement]:
     """All agreements of a folder by agency; raises `ConfigurationError` with file, line and column."""
+    for path in sorted(folder.glob("*.yml")):
+        # Not read, it would end an agency's agreement without a word.
+        raise ConfigurationError(f"{path}: the name of an agreement's file ends with .yaml")
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise ConfigurationError(f"{folder}: no agreements (*.yaml) here; set JISR_AGREEMENTS")

@@ -9,18 +9,21 @@ from typing import Any, NamedTuple
 from hub.contracts import topics
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
-from hub.contracts.values import SpecKey, canonical
+from hub.contracts.values import SpecKey, canonical, encode_string
 from hub.contracts.wire import ChangeReader, RawChange, unframe
 from hub.core import stamps
 from hub.core.assertions import Change, RecordKey
 from hub.core.projection import Terms
 from hub.core.tokens import Ids
 from hub.errors import SkipRecord
+from hub.lanes.consents import CONSENT
 
 # Ids become part of keys and indexes in several databases.
 MAX_ID = 200
 # What a dead letter says of its message; the message itself is kept whole.
 _MAX_PRINTED = 500
+_DAY_MS = 24 * 3600 * 1000
+_WITHDRAWN = encode_string("withdrawn")
 
 
 class Message(NamedTuple):
@@ -70,6 +73,10 @@ class Reading:
         self._publishes = {
             (one.agency, record_type): one.publishes for record_type, those in terms.items() for one in those
         }
+        # By the record's append time, so that a replay decides alike (R8).
+        self._ends_ms = {
+            one.agency: (one.until_day + 1) * _DAY_MS for those in terms.values() for one in those
+        }
         self._ids = ids
         self._schema_of = schema_of
 
@@ -109,6 +116,8 @@ class Reading:
         change.stale = _canonical(specs, raw.stale, publishes)
         change.added = _elements(specs, raw.added, publishes)
         change.removed = _elements(specs, raw.removed, publishes)
+        if message.timestamp_ms >= self._ends_ms.get(agency, message.timestamp_ms + 1) and not _ends(change):
+            raise SkipRecord("agreement_ended", f"the agreement of {agency} had ended when this was sent")
         return change
 
     def _entity(self, agency: str, name: str | None) -> bytes | None:
@@ -118,6 +127,18 @@ class Reading:
         if hub_id is None:
             raise SkipRecord("unknown_entity", "entity is not an id that this agency was given", "entity")
         return hub_id
+
+
+def _ends(change: Change) -> bool:
+    """Whether it only takes something back, or tells what became of the hub's own rows.
+
+    That counts even of an agency without an agreement in force. A consent's deletion waits for a person: if
+    it was a withdrawal, its end would let another consent come into force again.
+    """
+    if change.key.record_type == CONSENT and change.operation == "delete":
+        return False
+    withdraws = change.key.record_type == CONSENT and change.values.get("status") == _WITHDRAWN
+    return withdraws or change.operation in ("delete", "link", "unlink")
 
 
 def _check_header(raw: RawChange, message: Message) -> None:

@@ -19,7 +19,7 @@ from hub.ops.commands import Revealing, as_json, given, opened, revealing
 from hub.ops.dead_letters import DeadLetters
 from hub.ops.effects import DEAD
 from hub.ops.examination import contract_of, examine
-from hub.ops.finding import NotFound
+from hub.ops.finding import NotFound, require_agency
 from hub.ops.moments import milliseconds, since, until
 from hub.ops.parts import Parts
 from hub.ops.redrive import Preview, Redrive, Redriven
@@ -93,6 +93,9 @@ def list_letters(wanted: Wanted, superseded: bool, state: str, limit: int, as_js
         letters = DeadLetters(parts)
         found = letters.search(wanted, limit, superseded_only=superseded)
         heaps = letters.heaps(wanted)
+        if not found:
+            # Of an agency that has left there may be some; of one that never was, none is no answer.
+            require_agency(parts, wanted.agency)
     total = sum(heap.number for heap in heaps)
     _warn(letters)
     if as_json:

@@ -51,16 +51,24 @@ class Sought:
     record: bytes | None = None
 
 
+def require_agency(parts: Parts, agency: str | None) -> None:
+    """Raise `NotFound` for a name that is no agency's of this release, nor the steward's."""
+    if agency is not None and agency not in (*parts.agreements, STEWARD):
+        raise NotFound(f"no agency {agency!r}: there are {', '.join(parts.agreements)}")
+
+
 def find(parts: Parts, tx: Transaction, name: str, agency: str | None, record_type: str) -> Sought:
     """Find by `agency:local_id`, by a local id of `agency`, by a hub id, or by an agency's own entity name.
 
     Raises `NotFound`, with what it could have been.
     """
-    if agency is not None and agency not in (*parts.agreements, STEWARD):
-        raise NotFound(f"no agency {agency!r}: there are {', '.join(parts.agreements)}")
+    require_agency(parts, agency)
+    if record_type not in parts.catalogue.records:
+        raise NotFound(f"no record type {record_type!r}: there are {', '.join(parts.catalogue.records)}")
     prefix, colon, rest = name.partition(":")
     by_agency = agency
-    if agency is None and colon and prefix in (*parts.agreements, STEWARD):
+    if agency is None and colon:
+        require_agency(parts, prefix)
         by_agency, name = prefix, rest
     found = by_agency and _by_local_id(tx, by_agency, record_type, name)
     found = found or _by_name(parts, tx, name, by_agency)

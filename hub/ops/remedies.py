@@ -60,6 +60,10 @@ REMEDIES: Mapping[str, Remedy] = {
         "Was it copied from another agency, or from a test hub? Mend the client; without `entity` the hub "
         "finds the person by itself.",
     ),
+    "agreement_ended": Remedy(
+        "The agency's agreement had ended when it sent this. Only withdrawals and deletions still count.",
+        "Was it renewed, or is it to be? Release the new agreement, then redrive; else retire the agency.",
+    ),
     "incarnation_ended": Remedy(
         "The local id was deleted before, and is used again without saying so.",
         "The client must raise `incarnation` by one for each new life of an id; our connectors do.",

@@ -9,6 +9,7 @@ import click
 from hub.ops import brake_view, explain_view
 from hub.ops.brakes import Brakes
 from hub.ops.commands import Revealing, as_json, given, opened, revealing
+from hub.ops.finding import require_agency
 from hub.ops.holds import HeldField, HeldStory, Holds
 from hub.ops.reviews import Reviews
 
@@ -59,6 +60,9 @@ def list_holds(agency: str | None, all_states: bool, as_json: bool) -> None:
     with opened() as parts:
         found = Holds(parts).list(agency, all_states=all_states)
         masses = Brakes(parts).list(agency, all_states=all_states)
+        if not (found or masses):
+            # Of an agency that has left there may be some; of one that never was, nothing is no answer.
+            require_agency(parts, agency)
     if as_json:
         those = [*map(brake_view.brake_json, masses), *map(explain_view.hold_json, found)]
         click.echo(json.dumps(those, ensure_ascii=False))

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from sql_agency import PROJECT, empty_database
+from sqlalchemy import make_url
 
 from connectors.commands import connector
 from connectors.compose import open_database
 from connectors.sql.database import Database
+from hub.errors import Retriable
 from hub.local.demo.agencies import databases
 
 MAPPING = """
@@ -61,6 +63,17 @@ def execute(db: Any, script: str) -> None:
 def invoke(*arguments: str) -> Any:
     options = ["--schemas", str(PROJECT / "schemas"), "--agreements", str(PROJECT / "deploy" / "agreements")]
     return CliRunner().invoke(connector, [*arguments, *options], catch_exceptions=False)
+
+
+def test_why_there_is_no_connection_is_told_without_the_password(url: str, tmp_path: Path) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("a file has no password")
+    file = tmp_path / "ads.yaml"
+    file.write_text(MAPPING, encoding="utf-8")
+    wrong = make_url(url).set(password="wr0ng").render_as_string(hide_password=False)
+    with pytest.raises(Retriable, match="password authentication failed") as refused:
+        invoke("check", str(file), "--database", wrong)
+    assert "wr0ng" not in str(refused.value)
 
 
 def test_everything_that_does_not_fit_is_told(db: Database, url: str, tmp_path: Path) -> None:

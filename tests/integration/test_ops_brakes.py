@@ -370,6 +370,7 @@ def test_a_brake_by_its_number_on_the_command_line(hub: OpsHub) -> None:
     assert f"hold {number} released: 20 changes applied" in released.stdout
     assert number in hub.run("audit", "list").stdout
     assert hub.run("hold", "list").stdout.strip() == "nothing is held"
+    assert "no agency 'adz'" in hub.run("hold", "list", "--agency", "adz").stderr
     assert "is no hold" in hub.run("hold", "show", "x3").stderr
 
 

@@ -106,6 +106,7 @@ def test_the_list_repeats_no_value_and_says_what_was_made_of_each(hub: OpsHub, w
     assert "discarded by Salma (typed twice)" in shown
     assert numbers_of(hub, "--state", "discarded") == [second]
     assert ask(hub, "dlq", "list").stdout == "no dead letters\n"
+    assert "no agency 'adz'" in hub.run("dlq", "list", "--agency", "adz").stderr
 
 
 def test_only_what_is_superseded_can_be_chosen(hub: OpsHub) -> None:

@@ -263,7 +263,7 @@ def test_a_new_row_that_is_given_a_key_used_before_stands_for_the_new_one(agency
     agency.deliver("E1", {"cin": "SH1"}, local_id=key)
     agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
     if agency.kind == "postgresql":
-        agency.sql(f"ALTER TABLE {PERSON} ALTER COLUMN \"المعرف\" RESTART WITH {key}")
+        agency.sql(f'ALTER TABLE {PERSON} ALTER COLUMN "المعرف" RESTART WITH {key}')
     agency.changes()
     agency.apply(
         agency.delivery("E2", FULL),

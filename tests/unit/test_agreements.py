@@ -123,6 +123,10 @@ def test_two_agreements_of_one_agency_and_none_at_all_are_refused(tmp_path: Path
         (tmp_path / f"{name}.yaml").write_text(GOOD, encoding="utf-8")
     with pytest.raises(ConfigurationError, match="a second agreement of museum"):
         load_agreements(tmp_path, CATALOGUE)
+    # Passed over, it would end an agency's agreement.
+    (tmp_path / "two.yaml").rename(tmp_path / "two.yml")
+    with pytest.raises(ConfigurationError, match=r"two\.yml: .* ends with \.yaml"):
+        load_agreements(tmp_path, CATALOGUE)
 
 
 def test_policies_say_what_the_contracts_say() -> None:

@@ -42,6 +42,7 @@ def test_the_mappings_of_this_release_are_right(file: Path) -> None:
     [
         ("cim: c", (8, 11), "person has no field 'cim'; did you mean 'cin'?"),
         ("cin: {colum: c}", (8, 17), "unknown key 'colum'; did you mean 'column'?"),
+        ("cin: {column: c, upper: maybe}", (8, 28), "upper: true or false expected"),
         ("cin: {columns: [c]}", (8, 17), "columns: a list of two or more column names expected"),
         ("cin: 5", (8, 11), "cin: a column's name, or `column` with options, expected"),
         ("cin: id", (8, 11), "column 'id' is the key"),

@@ -157,6 +157,31 @@ def test_r17_what_the_agreement_does_not_let_an_agency_publish_is_withheld_once(
     assert (change.values.keys(), change.added) == ({"cin"}, {})
 
 
+def test_r17_after_the_last_day_of_its_agreement_an_agency_only_takes_back() -> None:
+    def taken(record_type: str, days_late: int, **fields: Any) -> bool:
+        terms = TERMS[record_type][0]._replace(
+            agency="entraide", publishes=frozenset(CATALOGUE.records[record_type].by_name), until_day=20_000
+        )
+        sent_ms = (20_001 + days_late) * 86_400_000 - 1
+        done = Reading(CATALOGUE, EVENTS, {record_type: (terms,)}, IDS, schema_of).read(
+            [message(topic=f"entraide.{record_type}.changes", timestamp_ms=sent_ms, **fields)]
+        )
+        assert [letter.code for letter in done.dead] == ["agreement_ended"] * (not done.changes)
+        return bool(done.changes)
+
+    edit: dict[str, Any] = {"record": {"phone": "+212612345678"}, "changed": ["phone"]}
+    assert taken("person", 0, **edit)
+    assert not taken("person", 1, **edit)
+    gone: dict[str, Any] = {"operation": "delete", "record": None, "changed": []}
+    assert taken("person", 1, **gone)
+    given: dict[str, Any] = {"record": {"status": "given"}, "changed": ["status"]}
+    withdrawn: dict[str, Any] = {"record": {"status": "withdrawn"}, "changed": ["status"]}
+    assert not taken("consent", 1, **given)
+    assert taken("consent", 1, **withdrawn)
+    # Of a withdrawal that is deleted another consent might live again.
+    assert not taken("consent", 1, **gone)
+
+
 @pytest.mark.parametrize(
     ("value", "code"),
     [
