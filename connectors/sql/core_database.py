@@ -191,19 +191,19 @@ class CoreDatabase(Database):
             self._texts[sql] = ready
         return ready
 
-    def upsert(self, table: Bookkeeping, rows: Sequence[Any], *, keep: bool = False) -> None:
-        self._bulk(table, "keep" if keep else "replace", rows)
+    def upsert(self, table: Bookkeeping, rows: Sequence[Any], *, keep: bool = False) -> int:
+        return self._bulk(table, "keep" if keep else "replace", rows)
 
     def append(self, table: Bookkeeping, rows: Sequence[Any]) -> None:
         self._bulk(table, "", rows)
 
-    def _bulk(self, table: Bookkeeping, conflict: str, rows: Sequence[Any]) -> None:
+    def _bulk(self, table: Bookkeeping, conflict: str, rows: Sequence[Any]) -> int:
         if not rows:
-            return
+            return 0
         if (table.name, conflict) not in self._inserts:
             self._inserts[table.name, conflict] = self._insert(table, conflict)
         with self.at_work() as db:
-            db.execute(self._inserts[table.name, conflict], self.parameters(table, rows))
+            return db.execute(self._inserts[table.name, conflict], self.parameters(table, rows)).rowcount
 
     def _insert(self, table: Bookkeeping, conflict: str) -> Insert:
         statement = self.insert(self.tables[table.name])
@@ -212,7 +212,7 @@ class CoreDatabase(Database):
         elif conflict == "replace":
             others = {c: statement.excluded[c] for c in table.columns if c not in table.key}
             statement = statement.on_conflict_do_update(index_elements=table.key, set_=others)
-        made: Insert = statement
+        made: Insert = statement.execution_options(preserve_rowcount=True)
         return made
 
     def has_table(self, name: str) -> bool:

@@ -97,8 +97,8 @@ class Database(ABC):
         """Run; return the number of rows."""
 
     @abstractmethod
-    def upsert(self, table: Bookkeeping, rows: Sequence[Any], *, keep: bool = False) -> None:
-        """Insert or replace bookkeeping rows; `keep` leaves existing ones alone.
+    def upsert(self, table: Bookkeeping, rows: Sequence[Any], *, keep: bool = False) -> int:
+        """Insert or replace bookkeeping rows; `keep` leaves existing ones alone. Returns how many it wrote.
 
         `rows` are mappings with exactly the table's columns, or dataclasses of them.
         """

@@ -228,7 +228,8 @@ class SqlSource:
             for record in sorted(by_record.keys() | work.effects.keys()):
                 changes, effects = by_record.get(record, []), work.effects.get(record, {})
                 ids = {change.local_id for change in changes} | effects.keys()
-                shadows = store.locked_shadows(self.db, record, ids)
+                known = store.known_shadows(self.db, record, ids)
+                shadows = {local_id: known.get(local_id) or Shadow(record, local_id) for local_id in ids}
                 for local_id, effect in effects.items():
                     row_print_ = effect.on(shadows[local_id].row_print)
                     # Of a row captured without all columns it is not known what it looks like (R30).
@@ -239,7 +240,8 @@ class SqlSource:
                 for change in (c for c in work.gone if c.record_type == record):
                     dirty.ended(shadows[change.local_id], change)
                 dirty.forget_prints(record, work.dirty, shadows)
-                store.save_shadows(self.db, shadows.values())
+                store.save_shadows(self.db, known.values())
+                store.add_shadows(self.db, (shadows[local_id] for local_id in ids - known.keys()))
             if work.seqs:
                 self.db.execute(store.FORGET, {"seqs": work.seqs})
                 self.db.execute(store.READ_UP_TO, {"seq": work.seqs[-1]})

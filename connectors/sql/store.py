@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors.sql.database import Database
+from connectors.sql.database import Database, Locked
 from connectors.sql.rows import Captured, EntityRow, Shadow
 from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
 from hub.errors import ConfigurationError
@@ -57,12 +57,27 @@ def locked_shadows(db: Database, record: str, ids: Collection[str]) -> dict[str,
 
     In the order of their keys: source and sink lock the same shadows, and must not wait in a circle.
     """
-    found = _shadows(db, f"{SHADOWS} ORDER BY local_id{db.for_update}", record, ids)
+    found = known_shadows(db, record, ids)
     missing = [local_id for local_id in ids if local_id not in found]
     if missing:
-        save_shadows(db, [Shadow(record, local_id) for local_id in sorted(missing)], keep=True)
-        found |= _shadows(db, f"{SHADOWS} ORDER BY local_id{db.for_update}", record, missing)
+        db.upsert(SHADOW, [Shadow(record, local_id) for local_id in sorted(missing)], keep=True)
+        found |= known_shadows(db, record, missing)
     return found
+
+
+def known_shadows(db: Database, record: str, ids: Collection[str]) -> dict[str, Shadow]:
+    """Those shadows of `ids` that there are, locked as by `locked_shadows`."""
+    return _shadows(db, f"{SHADOWS} ORDER BY local_id{db.for_update}", record, ids)
+
+
+def add_shadows(db: Database, rows: Iterable[Shadow]) -> None:
+    """Shadows of which `known_shadows` found none: written once, where `locked_shadows` would do it twice.
+
+    Raises `Locked` if somebody has made one of them meanwhile: nothing must be written over unread.
+    """
+    new = sorted(rows, key=lambda shadow: shadow.local_id)
+    if db.upsert(SHADOW, new, keep=True) < len(new):
+        raise Locked("a shadow was made while it was looked for")
 
 
 def _shadows(db: Database, sql: str, record: str, ids: Collection[str]) -> dict[str, Shadow]:
@@ -70,8 +85,8 @@ def _shadows(db: Database, sql: str, record: str, ids: Collection[str]) -> dict[
     return {row[1]: Shadow(*row) for row in rows}
 
 
-def save_shadows(db: Database, rows: Iterable[Shadow], *, keep: bool = False) -> None:
-    db.upsert(SHADOW, list(rows), keep=keep)
+def save_shadows(db: Database, rows: Iterable[Shadow]) -> None:
+    db.upsert(SHADOW, list(rows))
 
 
 def entities(db: Database, record: str, names: Collection[str]) -> dict[str, EntityRow]:

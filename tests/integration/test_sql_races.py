@@ -114,6 +114,28 @@ def test_the_shadow_is_locked_against_the_sender_while_the_sink_writes(
     assert agency.changes() == []
 
 
+def test_a_shadow_that_was_made_meanwhile_is_not_written_over(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is deleted after the sender found no shadow of it, and before it makes one."""
+    key = agency.add(cin="SH1")
+    batch = agency.source.read(10)
+    assert batch is not None
+    add, tries = store.add_shadows, []
+
+    def with_a_deletion_before(*arguments: Any) -> None:
+        if not tries:
+            agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+        tries.append(arguments)
+        add(*arguments)
+
+    monkeypatch.setattr(store, "add_shadows", with_a_deletion_before)
+    agency.source.acknowledge(batch)
+    shadow = agency.shadow(key)
+    assert (shadow.incarnation, shadow.deleted, shadow.last) == (1, True, batch.changes[0].stamp)
+    assert [change.operation for change in agency.changes()] == ["delete"]
+
+
 def test_an_update_that_waited_for_the_sink_knows_what_it_wrote(agency: Agency) -> None:
     """The trigger reads the shadow under the row's lock: after the sink, if it had to wait for it."""
     key = agency.add(cin="SH1")
