@@ -122,11 +122,20 @@ def assemble(
     result = Assembled(change)
     same_life = shadow.incarnation == edit.incarnation
     for part, new in edit.new.items():
-        for slot in converter.slots_captured(part, edit.old[part], new):
-            _compare(edit, slot, edit.old[part], new, shadow if same_life else None, published, result)
+        old = edit.old[part]
+        moved = _moved(old, new)
+        for slot in converter.slots_captured(part, old, new):
+            if not moved.isdisjoint(slot.columns):
+                _compare(edit, slot, old, new, shadow if same_life else None, published, result)
     if edit.operation == "update" and not change.changed and not change.stale:
         result.change = None
     return result
+
+
+def _moved(old: Image | None, new: Image | None) -> set[str]:
+    """The columns that are not to the letter what they were: most edits touch few of them."""
+    before, after = old or {}, new or {}
+    return {column for column in before.keys() | after.keys() if before.get(column) != after.get(column)}
 
 
 def _account(actor: str | None) -> str | None:
@@ -161,7 +170,7 @@ def _compare(
             result.problems[name] = value
         elif spec.kind == "strings":
             _assert_elements(change, name, was[name], value)
-        elif _differs(edit, was[name], value) and not _echo(shadow, name, value, held(slot, name, new)):
+        elif _differs(edit, was[name], value) and not _echo(shadow, slot, name, value, new):
             if edit.operation == "update" and _stale(shadow, name, held(slot, name, new), edit.clock_ms):
                 change.stale = (*change.stale, name)
             else:
@@ -171,7 +180,9 @@ def _compare(
 
 def prints(slot: Slot, image: Image | None) -> list[Any]:
     """A slot's columns as they stand in a row, comparable."""
-    return [fingerprint(image.get(column)) if image else None for column in slot.columns]
+    if not image:
+        return [None] * len(slot.columns)
+    return [fingerprint(image.get(column)) for column in slot.columns]
 
 
 def held(slot: Slot, name: str, image: Image | None) -> list[Any]:
@@ -200,12 +211,12 @@ def _assert_elements(change: Change, name: str, was: Any, now: Any) -> None:
         change.removed[name] = sorted(before - after)
 
 
-def _echo(shadow: Shadow | None, name: str, value: Any, after: list[Any]) -> bool:
+def _echo(shadow: Shadow | None, slot: Slot, name: str, value: Any, image: Image | None) -> bool:
     """Whether this is the value that the hub delivered, which nobody here has contradicted since."""
     if shadow is None or name in shadow.own or name not in shadow.delivered:
         return False
     sent, became = shadow.delivered[name]
-    return bool(became == after) or bool(sent == plain(value))
+    return bool(became == held(slot, name, image)) or bool(sent == plain(value))
 
 
 def _overwrites(shadow: Shadow | None, name: str, after: list[Any]) -> bool:
@@ -260,6 +271,6 @@ def snapshot(
                     continue
                 if isinstance(value, Unmappable):
                     problems[name] = value
-                elif not _echo(shadow, name, value, held(slot, name, image)):
+                elif not _echo(shadow, slot, name, value, image):
                     values[name] = value
     return values, problems

@@ -301,6 +301,10 @@ class Converter:
             table.part: tuple(slot for slot in self.slots if slot.part == table.part)
             for table in record_map.tables
         }
+        self._columns_in = {
+            part: frozenset(column for slot in slots for column in slot.columns)
+            for part, slots in self._by_part.items()
+        }
 
     def read(self, part: int, image: Image | None) -> dict[str, Any]:
         """Contract values of the fields that a table's row holds; `Unmappable` instances for failures."""
@@ -317,10 +321,10 @@ class Converter:
 
         What an image has no columns for is left out: it is not known to be empty (R3).
         """
-        there = set().union(*(image or {} for image in images))
-        slots = self.slots_in(part)
-        if all(there.issuperset(slot.columns) for slot in slots):
+        slots, wanted = self.slots_in(part), self._columns_in.get(part, frozenset())
+        if any(image is not None and image.keys() >= wanted for image in images):
             return slots
+        there = set().union(*(image or {} for image in images))
         found = [slot for slot in slots if there.issuperset(slot.columns)]
         lacking = {spec.name for slot in slots for spec in slot.fields}
         lacking -= {spec.name for slot in found for spec in slot.fields}

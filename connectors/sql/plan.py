@@ -7,7 +7,7 @@ alone (R28); what the hub had put there and no longer lists is taken back (R17).
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,10 +57,9 @@ class Planner:
         self.converter = converter
         self.columns = columns
         self.replay = replay
-        # For new rows, of which a first load makes thousands a second: what is the same for all of them.
-        self._new = [
-            (slot, [spec.name for spec in slot.fields], self._nulls(slot)) for slot in converter.slots
-        ]
+        # What is the same for all rows, of which a first load brings thousands a second.
+        self._slots = [(slot, tuple(spec.name for spec in slot.fields)) for slot in converter.slots]
+        self._new = [(slot, names, self._nulls(slot)) for slot, names in self._slots]
 
     def pending_slots(self, rows: Collection[Captured]) -> set[Slot]:
         """Slots with a captured edit that is not sent yet."""
@@ -107,11 +106,11 @@ class Planner:
     ) -> RowPlan:
         """The columns that differ from what the delivery says."""
         plan, waiting = RowPlan(), self.pending_slots(pending)
-        for slot in self.converter.slots:
-            names = {spec.name for spec in slot.fields}
-            if names & self.replay.withheld:
+        withheld, again = self.replay.withheld, self.replay.again
+        for slot, names in self._slots:
+            if not withheld.isdisjoint(names):
                 continue
-            if not names & self.replay.again and _is_said_again(slot, delivery, shadow, images):
+            if again.isdisjoint(names) and _is_said_again(slot, names, delivery, shadow, images):
                 continue
             wanted = self._wanted(slot, delivery, shadow, images)
             if not wanted:
@@ -178,7 +177,8 @@ class Planner:
 
     def _unchanged(self, slot: Slot, name: str, value: Any, image: Image | None, shadow: Shadow) -> bool:
         """Whether the columns hold `value` already; cheap, since it is so for nearly all of them."""
-        if name not in self.replay.again and _same_as_sent(shadow, name, value, held(slot, name, image)):
+        known = name in shadow.delivered and name not in self.replay.again
+        if known and _same_as_sent(shadow, name, value, held(slot, name, image)):
             return True
         if len(slot.fields) > 1:
             return False
@@ -228,15 +228,15 @@ def listed(delivery: Delivery, name: str) -> bool:
     return delivery.operation == "upsert" and name in delivery.fields
 
 
-def _is_said_again(slot: Slot, delivery: Delivery, shadow: Shadow, images: Images) -> bool:
+def _is_said_again(
+    slot: Slot, names: Sequence[str], delivery: Delivery, shadow: Shadow, images: Images
+) -> bool:
     """The usual case, at once: the hub says what it said before, and the row holds what became of that."""
-    if len(slot.fields) > 1:
+    name = names[0]
+    if len(names) > 1 or (before := shadow.delivered.get(name)) is None:
         return False
-    name = slot.fields[0].name
-    before = shadow.delivered.get(name)
     return (
-        before is not None
-        and listed(delivery, name)
+        listed(delivery, name)
         and bool(before[0] == plain(delivery.values.get(name)))
         and bool(before[1] == prints(slot, images.get(slot.part)))
     )
