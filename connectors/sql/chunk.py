@@ -7,6 +7,7 @@ from the queue and tells the shadow in one transaction, so a local edit is seen 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class Chunk:
     waits: bool = True
     # Whether the hub is to be told something besides positions.
     news: bool = False
+    # Since when people's rows are locked; None where none is, or all have been from the beginning.
+    locked_at: float | None = None
 
     @property
     def record(self) -> str:
@@ -92,6 +95,8 @@ class Chunk:
         if not ids:
             return
         tables = self.decider.map.tables
+        if self.db.for_update:
+            self.locked_at = time.monotonic()
         rows, held = self.db.lock_rows(tables[0], ids, whole=len(tables) > 1)
         parts = {table.part: self.db.part_rows(table, list(rows)) for table in tables[1:]}
         pending, dirty = self._pending(ids)

@@ -20,7 +20,7 @@ from connectors.sql.database import Database, Locked, Refusal, patiently
 from connectors.sql.database_check import require_fit
 from connectors.sql.decide import Decider
 from connectors.sql.mapping import Mapping as AgencyMapping
-from connectors.sql.pace import Pace
+from connectors.sql.pace import NEW_AIM_S, Pace
 from connectors.sql.plan import Planner
 from connectors.sql.retries import REFUSED, WAITING, PutOff
 from connectors.sql.rows import EntityRow
@@ -74,7 +74,7 @@ class SqlSink:
         self._unconfirmed: set[Partition] = set()
         self._told: dict[Partition, int] = {}
         self._news = self._waits = self._news_wait = False
-        self._pace = Pace()
+        self._pace, self._pace_of_new = Pace(), Pace(NEW_AIM_S)
         self._replays: dict[str, replay.Replay] = {}
         self._positions: dict[Partition, int] = {}
         self._look_at = 0.0
@@ -149,10 +149,26 @@ class SqlSink:
     ) -> None:
         mine = [delivery for delivery in deliveries if delivery.record_type == record]
         names = {entity for kind, entity in retried if kind == record}
-        while mine:
-            rows = self._pace.rows
-            self._chunk(record, mine[:rows], names, counts)
-            mine = mine[rows:]
+        present, new = self._by_presence(record, mine)
+        for those, pace in ((present, self._pace), (new, self._pace_of_new)):
+            while those:
+                rows = pace.rows
+                self._chunk(record, those[:rows], names, counts, pace)
+                those = those[rows:]
+
+    def _by_presence(
+        self, record: str, deliveries: Sequence[Delivery]
+    ) -> tuple[Sequence[Delivery], Sequence[Delivery]]:
+        """Those that may mean a row which is there, and those that can only make one.
+
+        In this order, so that a row whose entity became part of another one is that one's before it would be
+        made anew. Where a transaction locks the whole database anyway, it holds up everybody.
+        """
+        unnamed = [delivery.entity for delivery in deliveries if delivery.local_id is None]
+        if not self.db.for_update or not unnamed:
+            return deliveries, ()
+        new = set(unnamed) - store.standing(self.db, record, unnamed)
+        return [d for d in deliveries if d.entity not in new], [d for d in deliveries if d.entity in new]
 
     def _due(self) -> list[Delivery]:
         if not self._waits:
@@ -163,7 +179,12 @@ class SqlSink:
         return due
 
     def _chunk(
-        self, record: str, deliveries: Sequence[Delivery], retried: Collection[str], counts: Counter[str]
+        self,
+        record: str,
+        deliveries: Sequence[Delivery],
+        retried: Collection[str],
+        counts: Counter[str],
+        pace: Pace,
     ) -> None:
         """Apply all in one transaction; what one row's refusal undoes is tried again without it."""
         chunk, began = Chunk(self.db, self._deciders[record], self._waits), time.monotonic()
@@ -178,13 +199,13 @@ class SqlSink:
         except (Refusal, Locked) as error:
             if len(deliveries) > 1:
                 middle = len(deliveries) // 2
-                self._chunk(record, deliveries[:middle], retried, counts)
-                self._chunk(record, deliveries[middle:], retried, counts)
+                self._chunk(record, deliveries[:middle], retried, counts, pace)
+                self._chunk(record, deliveries[middle:], retried, counts, pace)
             else:
                 patiently(partial(self._refuse, record, deliveries[0], error))
                 counts[REFUSED if isinstance(error, Refusal) else WAITING] += 1
             return
-        self._pace.took(len(deliveries), time.monotonic() - began)
+        pace.took(len(deliveries), time.monotonic() - (chunk.locked_at or began))
         counts.update(step.outcome for step in steps)
         for put_off in [step.put_off for step in steps if step.put_off is not None]:
             self._report(record, put_off.code)

@@ -38,6 +38,9 @@ ENTITIES = """
 SELECT record, entity, version, local_id, merged_into
   FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
 """
+_STANDING_FOR = """
+SELECT entity FROM {entity} WHERE record = :record AND entity IN_LIST(:entities) AND local_id IS NOT NULL
+"""
 
 # Merges upon merges that a reference is followed through: more would be a circle.
 MERGE_CHAIN = 20
@@ -92,6 +95,11 @@ def save_shadows(db: Database, rows: Iterable[Shadow]) -> None:
 def entities(db: Database, record: str, names: Collection[str]) -> dict[str, EntityRow]:
     rows = db.query(ENTITIES, {"record": record, "entities": list(names)}) if names else []
     return {row[1]: EntityRow(*row) for row in rows}
+
+
+def standing(db: Database, record: str, names: Collection[str]) -> set[str]:
+    """Those of these entities for which a local record stands."""
+    return {row[0] for row in db.query(_STANDING_FOR, {"record": record, "entities": list(names)})}
 
 
 def save_entities(db: Database, rows: Iterable[EntityRow]) -> None:

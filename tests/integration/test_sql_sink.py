@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sql_agency import PERSON, Agency, empty_database
@@ -84,6 +85,35 @@ def test_where_too_much_is_captured_to_look_at_a_delivery_waits_until_it_is_sent
     assert agency.changes()[-1].values == {"cin": "SH5"}
     agency.retry_now()
     assert str(agency.row(busy, "الجنس")[0]).strip() == "ذ"
+
+
+def test_rows_that_nobody_can_be_at_work_on_do_not_wait_with_those_that_are_locked(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which rows go in together, and whether people's rows were locked for them (R28)."""
+    named, made = agency.add(cin="SH1"), "E2"
+    agency.deliver(made, FULL)
+    agency.changes()
+    transactions = []
+
+    class Noted(chunk.Chunk):
+        def apply(self, deliveries: Any, retried: Any) -> Any:
+            steps = super().apply(deliveries, retried)
+            transactions.append(([one.entity for one in deliveries], self.locked_at is not None))
+            return steps
+
+    monkeypatch.setattr("connectors.sql.sink.Chunk", Noted)
+    new = {name: FULL[name] for name in ("family_name_fr", "given_name_fr")}
+    there = [
+        agency.delivery("E1", {"cin": "SH2"}, local_id=named),
+        agency.delivery(made, FULL | {"cin": "SH3"}),
+    ]
+    assert agency.apply(agency.delivery("E3", new), *there, agency.delivery("E4", new)) == {"applied": 4}
+    if agency.kind == "sqlite":
+        # Whose transaction locks everything, whatever it writes.
+        assert transactions == [(["E3", "E1", "E2", "E4"], False)]
+    else:
+        assert transactions == [(["E1", "E2"], True), (["E3", "E4"], False)]
 
 
 def test_rows_that_differ_in_what_changes_keep_the_rest(agency: Agency) -> None:
