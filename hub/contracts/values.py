@@ -48,6 +48,8 @@ def encode_long(number: int) -> bytes:
     return _encode_long(number)
 
 
+# Stamps are what is larger: nine bytes, and the same ones for field after field and agency after agency.
+@lru_cache(maxsize=4096)
 def _encode_long(number: int) -> bytes:
     number = (number << 1) ^ (number >> 63)
     out = bytearray()

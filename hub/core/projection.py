@@ -176,7 +176,10 @@ def next_due_day(terms: Terms, consents: Iterable[Consent], day: int) -> int | N
 
 def primary(members: Iterable[RecordState]) -> RecordState | None:
     """The one record of an agency that receives the golden values: its oldest living one (R21)."""
-    return min((m for m in members if m.live), key=lambda m: (m.born, m.key), default=None)
+    living = [member for member in members if member.live]
+    if len(living) < 2:
+        return living[0] if living else None
+    return min(living, key=lambda member: (member.born, member.key))
 
 
 def project(

@@ -177,10 +177,11 @@ def _settle_one(
     golden_changed = digest != entity.golden
     answered = {a.key.agency for a in answers}
     answered |= {change.key.agency for change, _ in edits if unaware(policy, change, golden)}
+    digests = {agency: content.digest() for agency, content in contents.items()}
     told = {
         agency: content
         for agency, content in contents.items()
-        if agency in answered or entity.held.get(agency, (b"",))[0] != content.digest()
+        if agency in answered or entity.held.get(agency, (b"",))[0] != digests[agency]
     }
     if golden_changed or told or concerned:
         entity.version = max(entity.version, rules.epoch << EPOCH_BITS) + 1
@@ -191,8 +192,9 @@ def _settle_one(
         # Forgotten since, with a tombstone: what came to the inbox after that must not be its last word.
         for agency in sorted(restated - contents.keys() - rules.joining):
             told[agency] = _ended(policy, members, moved, told="")
+            digests[agency] = told[agency].digest()
     for agency, content in {**contents, **told}.items():
-        _hold(entity, agency, content, golden, rules, tell=agency in told)
+        _hold(entity, agency, content, golden, rules, digests[agency] if agency in told else None)
     return Settled(
         entity=entity,
         golden=golden,
@@ -208,8 +210,11 @@ def _settle_one(
     )
 
 
-def _hold(entity: Entity, agency: str, content: Content, golden: Golden, rules: Rules, *, tell: bool) -> None:
-    """Note what an agency is being told, and what of it may come back as an echo.
+def _hold(
+    entity: Entity, agency: str, content: Content, golden: Golden, rules: Rules, told: bytes | None
+) -> None:
+    """Note what an agency is being told, and what of it may come back as an echo. `told`: the digest of
+    `content`, None where it is not said.
 
     Where an agreement has come to say that echoes are filtered, or no longer, without anything to be told.
     """
@@ -218,10 +223,10 @@ def _hold(entity: Entity, agency: str, content: Content, golden: Golden, rules: 
     echoes = None if held is None else held.echoes
     if fields is None:
         echoes = None
-    elif tell or (held is not None and echoes is None):
+    elif told or (held is not None and echoes is None):
         echoes = note_told(echoes, agency, content, golden, fields, rules.now_ms)
-    if tell:
-        entity.held[agency] = Held(content.digest(), content.operation, entity.version, echoes)
+    if told:
+        entity.held[agency] = Held(told, content.operation, entity.version, echoes)
     elif held is not None and echoes is not held.echoes:
         entity.held[agency] = held._replace(echoes=echoes)
 

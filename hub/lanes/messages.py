@@ -55,10 +55,7 @@ class Encoder:
         self._records = catalogue.records
         self._ids = ids
         self._schema_ids = schema_ids
-        self._plain = {
-            name: fastavro.parse_schema(events.plain(name))
-            for name in ("notice", "dead_letter", "link", "assertions")
-        }
+        self._plain = {name: fastavro.parse_schema(events.plain(name)) for name in ("notice", "dead_letter")}
 
     def projection(self, delivery: Delivery) -> OutMessage:
         """A projection for one agency's inbox: its values are joined, not encoded again."""
@@ -120,31 +117,33 @@ class Encoder:
 
     def assertions(self, state: RecordState) -> OutMessage:
         """All that one local record asserts, for `hub.<record>.assertions` (R31)."""
-        key = state.key
-        value = {
-            "record": hub_name(state.id),
-            **key._asdict(),
-            "born": state.born,
-            "seen": state.seen,
-            "ended": state.ended,
-            "linked": _optional_name(state.linked),
-            "state": pack(state.asserts),
-        }
-        body = write(self._plain["assertions"], value)
+        packed = pack(state.asserts)
+        body = b"".join(
+            (
+                _encoded_record_name(state),
+                encode_long(state.born),
+                encode_long(state.seen),
+                encode_long(state.ended),
+                encoded_optional_text(_optional_name(state.linked)),
+                encode_long(len(packed)),
+                packed,
+            )
+        )
         payload = frame(self._schema_ids["hub.assertions-payload"], body)
-        topic = topics.assertions(key.record_type)
+        topic = topics.assertions(state.key.record_type)
         return self._enveloped(topic, state.id, payload, "assertions", state.seen)
 
     def link(self, state: RecordState, entity: bytes, version: int) -> OutMessage:
         """One line of the crosswalk, for `hub.links`."""
-        value = {
-            "record": hub_name(state.id),
-            **state.key._asdict(),
-            "entity": hub_name(entity),
-            "version": version,
-            "live": state.live,
-        }
-        payload = frame(self._schema_ids["hub.link-payload"], write(self._plain["link"], value))
+        body = b"".join(
+            (
+                _encoded_record_name(state),
+                encode_string(hub_name(entity)),
+                encode_long(version),
+                b"\x01" if state.live else b"\x00",
+            )
+        )
+        payload = frame(self._schema_ids["hub.link-payload"], body)
         return self._enveloped(topics.LINKS, state.id, payload, "link", version)
 
     def answer(self, answer: Answer, entity: bytes) -> list[OutMessage]:
@@ -223,6 +222,13 @@ class Encoder:
 def hub_name(identity: bytes) -> str:
     """A hub id as text (22 characters); never shown to an agency, which has its own names."""
     return base64.urlsafe_b64encode(identity).rstrip(b"=").decode()
+
+
+def _encoded_record_name(state: RecordState) -> bytes:
+    """How the events of the hub's own topics begin that speak of one local record."""
+    key = state.key
+    texts = (hub_name(state.id), key.agency, key.record_type, key.local_id)
+    return b"".join(map(encode_string, texts)) + encode_long(key.incarnation)
 
 
 def _optional_name(identity: bytes | None) -> str | None:
