@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from connectors.kafka_io import Consumer, Producer
 from connectors.messages import Reader, Writer
 from connectors.metrics import Metrics
-from connectors.sdk import Arrivals, Partition, Receipt, Sent, Sink, Source, Unsettled
+from connectors.sdk import Arrivals, Epoch, Partition, Receipt, Sent, Sink, Source, Unsettled
 from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.topics import split
 from hub.crash import crash_point
@@ -126,10 +126,18 @@ class SourceSide:
         finally:
             consumer.close()
         now_ms = int(time.time() * 1000)
-        receipts = [Receipt(*partition, offset, now_ms) for partition, offset in sorted(ends.items())]
+        epoch = self._source.epoch()
+        receipts = [self._ended(epoch, *end, now_ms) for end in sorted(ends.items())]
         crash_point("source.joining")
         self._producer.send([self._writer.receipt(receipt) for receipt in receipts])
         self._joined = True
+
+    @staticmethod
+    def _ended(epoch: Epoch, place: Partition, offset: int, now_ms: int) -> Receipt:
+        # Of what the source does not read, it cannot say that it has said everything.
+        whole = split(place[0])[1] in epoch.record_types
+        number = epoch.number if whole else 0
+        return Receipt(*place, offset, now_ms, epoch=number, set_back_ms=epoch.set_back_ms if whole else 0)
 
     def _measure(self) -> None:
         if time.monotonic() >= self._backlog_at:

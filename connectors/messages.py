@@ -62,6 +62,7 @@ class Writer:
             "record": change.values or None,
             "entity": change.entity,
             "actor": change.actor,
+            "epoch": change.epoch,
         }
         token = record_token(self._key, change.record_type, change.local_id)
         headers = self._headers(
@@ -78,6 +79,8 @@ class Writer:
             "partition": receipt.partition,
             "offset": receipt.offset,
             "committed_ms": receipt.committed_ms,
+            "epoch": receipt.epoch,
+            "set_back_ms": receipt.set_back_ms,
             "exceptions": [
                 {
                     "entity": e.entity,
@@ -212,6 +215,8 @@ def _delivery(record_type: str, event: Mapping[str, Any], partition: Partition, 
             values={name: record.get(name) for name in fields},
             stamp=event["stamp"],
             seen=event["seen"],
+            # A hub of an earlier release does not say.
+            own=tuple(event.get("own", ())),
             partition=partition,
             appended_ms=appended_ms,
         )

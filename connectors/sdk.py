@@ -28,6 +28,7 @@ class Change:
     `values` holds normalised contract values (`hub.contracts.values.normalise`) of the fields in
     `changed` and `stale`; a field merged by union lists the elements added, `removed` those taken away.
     `actor`: the account at the agency that made it, 200 characters at most; None where that is not known.
+    `epoch`: as `Source.epoch` has it.
     """
 
     event_id: str
@@ -43,6 +44,7 @@ class Change:
     removed: dict[str, list[str]] = field(default_factory=dict)
     entity: str | None = None
     actor: str | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,19 @@ class Sent:
     record_type: str
     local_id: str
     stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """From one state of the agency's database to the next that it was set back to (R24).
+
+    `record_types`: those of which everything is said once a snapshot is complete; `set_back_ms`: when
+    the database was found set back, if it began by that; else 0.
+    """
+
+    number: int
+    record_types: frozenset[str]
+    set_back_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -92,6 +107,13 @@ class Source(Protocol):
         Until then the hub creates nothing at the agency, or it would create again what the agency has.
         """
 
+    def epoch(self) -> Epoch:
+        """The epoch that this system is in; asked once `complete`.
+
+        In each later one `read` must say every record that there is, also those that the hub had it make, as
+        `link`: what is not said then is lost, and the hub makes it again. Whoever cannot tell gives number 0.
+        """
+
     def backlog(self) -> int:
         """Changes that wait, about; for the metrics."""
 
@@ -107,7 +129,8 @@ Partition = tuple[str, int]
 class Delivery:
     """What the agency may hold of one entity: `schemas/events/projection.avsc` as Python values.
 
-    `values` holds the fields listed, null included; a reference is this agency's id of the entity.
+    `values` holds the fields listed, null included; a reference is this agency's id of the entity. `own`:
+    fields that the agency said itself, in a record that a restored database no longer has.
     `partition` is where it came from, `appended_ms` when the broker got it, for measuring lag.
     """
 
@@ -121,6 +144,7 @@ class Delivery:
     values: dict[str, Any] = field(default_factory=dict)
     stamp: int = 0
     seen: int = 0
+    own: tuple[str, ...] = ()
     appended_ms: int = 0
     partition: Partition = ("", 0)
 
@@ -154,7 +178,10 @@ class Arrivals:
 
 @dataclass(slots=True)
 class Receipt:
-    """How far the agency is with one inbox partition: `schemas/events/receipt.avsc`."""
+    """How far the agency is with one inbox partition: `schemas/events/receipt.avsc`.
+
+    Of a changes topic: where it ends once all is said in `epoch`.
+    """
 
     topic: str
     partition: int
@@ -162,6 +189,8 @@ class Receipt:
     committed_ms: int
     exceptions: list[Unsettled] = field(default_factory=list)
     token: Any = None
+    epoch: int = 0
+    set_back_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,6 @@ from hub.contracts.registry_client import NotRegistered, RegistryClient
 from hub.contracts.subjects import event_subjects
 from hub.core.tokens import Ids
 from hub.errors import Retriable
-from hub.lanes.intake import Intake
 from hub.lanes.intake_lane import IntakeLane
 from hub.lanes.joining import Joining
 from hub.lanes.joins import JoinBrakes
@@ -41,6 +40,8 @@ from hub.lanes.log import LogWriter, make_producer
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from hub.lanes.receipts import ReceiptsLane
+from hub.lanes.restores import Restores
+from hub.lanes.stewards import StewardsIntake
 from hub.ops.behind import StoreCheck
 from hub.ops.brakes import brake_limits
 from hub.ops.counting import Counting
@@ -97,7 +98,8 @@ class Hub:
             partitions=self.catalogue.partitions,
             types=types,
         )
-        intake = Intake(
+        brakes = JoinBrakes(brake_limits(self.settings))
+        intake = StewardsIntake(
             self.catalogue,
             types,
             self.terms,
@@ -106,7 +108,7 @@ class Hub:
             today,
             epoch=self._epoch(),
             joining=joining.agencies,
-            brakes=JoinBrakes(brake_limits(self.settings)),
+            brakes=brakes,
             foreign=joining.foreign,
         )
         changes = [
@@ -123,17 +125,30 @@ class Hub:
                 writer=self._writer,
                 history_days=self.settings.history_days,
                 verify=self._verify,
+                restores=self._restores(intake, brakes),
                 topics=changes,
                 **common,
             ),
             ReceiptsLane(
                 schema=self.events.plain("receipt"),
+                schema_of=self.registry.schema_by_id,
                 ids=self.ids,
                 topics=[topics.receipts(name) for name in self.agreements],
                 **common,
             ),
         ]
         return self.lanes
+
+    def _restores(self, intake: StewardsIntake, brakes: JoinBrakes) -> Restores:
+        said = [(a, kind) for a, agreement in self.agreements.items() for kind in agreement.publishes]
+        made = [
+            (a, kind)
+            for a, agreement in self.agreements.items()
+            for kind, grants in agreement.receives.items()
+            if any(grant.create for grant in grants)
+        ]
+        partitions = self.catalogue.partitions
+        return Restores(intake, brakes, self.store.begin, self.ids, partitions, said, made)
 
     def migrate(self) -> None:
         """Bring the store up to this release; raises `StoreAway` while it does not answer."""

@@ -282,6 +282,9 @@ def settle(
             book.pop(name, None)
     slot_of, delivered, own = converter.slot_of, shadow.delivered, shadow.own
     for name, value in plan.hub_fields.items():
+        if name in delivery.own:
+            own[name] = shadow.born or shadow.last
+            continue
         slot = slot_of[name]
         delivered[name] = [value, held(slot, name, became.get(slot.part))]
         if own:

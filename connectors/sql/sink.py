@@ -32,7 +32,7 @@ from hub.errors import Retriable
 log = logging.getLogger(__name__)
 
 DUE_LIMIT = 200
-# How often to look whether something can be written again by another mapping.
+# How often to look whether something can be written again by another mapping, or the database was set back.
 LOOK_EVERY_S = 1.0
 _REMOVES = ("retract", "delete")
 _UNFIT = ("unknown_column", "unknown_table")
@@ -77,7 +77,7 @@ class SqlSink:
         self._pace, self._pace_of_new = Pace(), Pace(NEW_AIM_S)
         self._replays: dict[str, replay.Replay] = {}
         self._positions: dict[Partition, int] = {}
-        self._look_at = 0.0
+        self._look_at = self._beneath_at = 0.0
 
     def connect(self) -> Mapping[Partition, int]:
         self.db.connect()
@@ -126,7 +126,17 @@ class SqlSink:
     def close(self) -> None:
         self.db.close()
 
+    def _look_beneath(self) -> None:
+        """Raises `Retriable` if positions are lower than they were: the database was set back (R24)."""
+        if time.monotonic() < self._beneath_at:
+            return
+        self._beneath_at = time.monotonic() + LOOK_EVERY_S
+        stored = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
+        if any(stored.get(place, 0) < offset for place, offset in self._positions.items()):
+            raise Retriable("the agency's database was set back to an earlier state beneath its connector")
+
     def apply(self, arrivals: Arrivals) -> Mapping[str, int]:
+        patiently(self._look_beneath)
         patiently(self._replay)
         due = self._due()
         wanted = coalesce((*due, *arrivals.deliveries))

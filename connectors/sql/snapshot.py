@@ -6,6 +6,7 @@ is sent first does not matter. A page's progress is stored when its changes are 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
 from collections.abc import Collection, Mapping
@@ -21,6 +22,7 @@ from connectors.sql.mapping import RecordMap
 from connectors.sql.rows import Shadow
 from connectors.sql.work import Progress, Work
 from hub.core import stamps
+from hub.core.epochs import FIRST
 
 if TYPE_CHECKING:
     from connectors.sql.source import SqlSource
@@ -81,6 +83,10 @@ def _page(
             )
         elif change := row_change(source, record, key, image, shadow, clock_ms, modified[key]):
             changes.append(change)
+        elif shadow is not None and source.number > FIRST:
+            # That a row which the hub had put here is still there: what is not said is lost (R24).
+            change = _saying(source, shadow, _stamp(shadow, clock_ms), stamps.LOWEST)
+            changes.append(dataclasses.replace(change, operation="link", asserted=None))
     return changes, next(reversed(images), None)
 
 

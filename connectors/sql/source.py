@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from connectors.sdk import Batch, Change, Sent
+from connectors.sdk import Batch, Change, Epoch, Sent
 from connectors.sql import dirty, forms, restored, row_print, snapshot, store, sweep_state
 from connectors.sql.assemble import Edit, assemble, group, noted
 from connectors.sql.convert import Converter, Unmappable
@@ -16,7 +16,9 @@ from connectors.sql.database_check import require_fit
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.rows import DELETE, INSERT, TRUNCATE, UPDATE, Captured, Shadow
 from connectors.sql.work import Progress, Work
+from hub.core.epochs import FIRST
 from hub.crash import crash_point
+from hub.errors import Retriable
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,11 @@ class SqlSource:
         self.published = published
         self.printers = row_print.printers(mapping.records)
         self._report = report
-        self.epoch = 1
+        self.number = FIRST
+        self._first_life = self._set_back_ms = 0
+        # Up to where the queue was sent, as this connector knows itself; the epoch beneath which the database
+        # was found set back.
+        self._sent = self._beneath = 0
         self._snapshots: dict[str, Progress] = {}
         self._floor = 0
         self._look_at = 0.0
@@ -70,8 +76,13 @@ class SqlSource:
         for name, printer in self.printers.items():
             sweep_state.adopt_form(self.db, name, printer.form)
         patiently(self._adopt)
-        self.epoch, progress = store.state(self.db)
         self._tried = store.tried(self.db)
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.number, progress = store.state(self.db)
+        self._sent = store.tried(self.db)
+        self._first_life, self._set_back_ms = store.lives(self.db)
         self._snapshots = snapshot.pending(self.mapping, progress)
 
     def _adopt(self) -> None:
@@ -102,6 +113,9 @@ class SqlSource:
     def complete(self) -> bool:
         return not self._snapshots
 
+    def epoch(self) -> Epoch:
+        return Epoch(self.number, frozenset(self.mapping.records), self._set_back_ms)
+
     def backlog(self) -> int:
         queue, marked = self.db.query(
             "SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty})"
@@ -109,7 +123,11 @@ class SqlSource:
         return int(queue) + int(marked)
 
     def look_back(self, sent: Sequence[Sent]) -> bool:
-        epoch = restored.later_epoch(self.db, self.epoch, sent)
+        epoch = restored.later_epoch(self.db, self.number, sent)
+        if epoch is None and self._beneath:
+            # Seen by itself, and the log does not tell: perhaps it may not be read.
+            epoch = self._beneath + 1
+        self._beneath = 0
         if epoch is None:
             return False
         log.error(
@@ -118,13 +136,15 @@ class SqlSource:
             epoch,
         )
         patiently(lambda: store.new_epoch(self.db, epoch, self.db.clock_ms()))
-        self.epoch, progress = store.state(self.db)
-        self._snapshots = snapshot.pending(self.mapping, progress)
+        self._begin_epoch()
         return True
 
     def read(self, limit: int) -> Batch | None:
         """Edits first; when there are none, a page of the dirty rows or of the snapshot."""
-        return patiently(lambda: self._read(limit))
+        batch = patiently(lambda: self._read(limit))
+        for change in batch.changes if batch else ():
+            change.epoch = self.number
+        return batch
 
     def _read(self, limit: int) -> Batch | None:
         if time.monotonic() >= self._fit_at:
@@ -132,6 +152,7 @@ class SqlSource:
             self._fit_at = time.monotonic() + FIT_EVERY_S
         settled = self._floor
         if time.monotonic() >= self._look_at:
+            self._look_beneath()
             settled = self.db.settled_seq()
             self._look_at = time.monotonic() + FLOOR_EVERY_S
         rows = self._queue(limit)
@@ -146,8 +167,21 @@ class SqlSource:
         self._floor = floor
         return dirty.read(self, limit) or snapshot.read(self, self._snapshots, limit)
 
+    def _look_beneath(self) -> None:
+        """Raises `Retriable` if the database is another one than a moment ago: all is asked anew (R24)."""
+        (number, _), sent = store.state(self.db), store.tried(self.db)
+        if number > self.number:
+            raise Retriable("a new epoch was begun for the agency's database")
+        if number < self.number or sent < self._sent:
+            self._beneath = self.number
+            raise Retriable("the agency's database was set back to an earlier state beneath its connector")
+
     def _queue(self, limit: int) -> list[Captured]:
-        return store.captured(self.db.query(store.READ_QUEUE, {"floor": self._floor, "limit": limit}))
+        params = {"floor": self._floor, "limit": limit}
+        rows = store.captured(self.db.query(store.READ_QUEUE, params))
+        if store.renew_lives(self.db, rows, self._first_life):
+            rows = store.captured(self.db.query(store.READ_QUEUE, params))
+        return rows
 
     def _as_tried(self, rows: list[Captured]) -> list[Captured]:
         """Rows that may have been sent already, by themselves; else `rows`, noted as tried from now on.
@@ -199,7 +233,7 @@ class SqlSource:
         return {record: store.shadows(self.db, record, names) for record, names in ids.items()}
 
     def event_id(self, record: str, number: int | str) -> str:
-        return f"{self.mapping.agency}:{record}:{self.epoch}-{number}"
+        return f"{self.mapping.agency}:{record}:{self.number}-{number}"
 
     def complain(self, record: str, problems: Mapping[str, Unmappable]) -> None:
         """Note values that could not be said: by field and reason, never by value."""
@@ -212,6 +246,7 @@ class SqlSource:
         work: Work = batch.token
         patiently(lambda: self._forget(batch, work))
         self._floor = max(self._floor, work.floor)
+        self._sent = max([self._sent, *work.seqs])
         self._snapshots = {
             record: work.snapshot.get(record, progress)
             for record, progress in self._snapshots.items()

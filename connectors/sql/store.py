@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from connectors.sql.database import Database, Locked
-from connectors.sql.rows import Captured, EntityRow, Shadow
+from connectors.sql.rows import INSERT, LINK, Captured, EntityRow, Shadow
 from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
+from hub.core.epochs import first_life
 from hub.errors import ConfigurationError
 
 READ_QUEUE = """
@@ -143,7 +144,7 @@ def prepare(db: Database, agency: str) -> None:
     """
     db.create_bookkeeping()
     first = {"one": 1, "epoch": 1, "read_seq": 0, "cap": CAPTURE_CAP, "snapshot": {}, "sent_seq": 0}
-    first["restored_ms"] = 0
+    first |= {"restored_ms": 0, "set_back_epoch": 0, "first_life": 0}
     with db.transaction():
         db.upsert(STATE, [first], keep=True)
         db.execute("UPDATE {state} SET agency = :agency WHERE agency IS NULL", {"agency": agency})
@@ -191,15 +192,55 @@ def new_epoch(db: Database, epoch: int | None = None, restored_ms: int | None = 
 
     `epoch`: the one to begin, if not the next; `restored_ms`: when the database was found set back.
     """
-    params = {"snapshot": "{}", "epoch": epoch, "restored_ms": restored_ms}
     with db.transaction():
-        db.execute(_NEW_EPOCH, params)
+        number = state(db)[0] + 1 if epoch is None else epoch
+        params = {"snapshot": "{}", "epoch": number, "first": first_life(number), "restored_ms": restored_ms}
+        db.execute(_NEW_EPOCH, params | {"set_back": 0 if restored_ms is None else number})
 
 
 _NEW_EPOCH = """
-UPDATE {state} SET epoch = coalesce(:epoch, epoch + 1), snapshot = :snapshot,
+UPDATE {state} SET epoch = :epoch, snapshot = :snapshot, first_life = :first, set_back_epoch = :set_back,
                    restored_ms = coalesce(:restored_ms, restored_ms)
 """
+_LIVES = """
+SELECT coalesce(first_life, 0), CASE WHEN set_back_epoch = epoch THEN restored_ms ELSE 0 END FROM {state}
+"""
+
+
+def lives(db: Database) -> tuple[int, int]:
+    """(the number from which lives that begin in this epoch are counted, when it was found set back or 0)."""
+    first, set_back_ms = db.query(_LIVES)[0]
+    return int(first), int(set_back_ms)
+
+
+def renew_lives(db: Database, rows: Collection[Captured], first: int) -> bool:
+    """Count the lives that begin with these rows from `first` on; whether any was counted from lower down.
+
+    The ids that people are given in a restored database may be those of rows that it has forgotten, and that
+    others know; also before anybody has found out that it was restored.
+    """
+    begun: dict[tuple[str, int], dict[str, None]] = {}
+    for row in rows:
+        if row.part == 0 and row.op in _BEGINS and row.incarnation < first:
+            begun.setdefault((row.record, row.incarnation), {})[row.local_id] = None
+    if not begun:
+        return False
+    with db.transaction():
+        for (record, life), ids in sorted(begun.items(), key=lambda item: item[0]):
+            save_shadows(db, [Shadow(record, one, incarnation=life) for one in sorted(ids)], keep=True)
+            params = {"record": record, "ids": list(ids), "life": life, "first": first, "by": first - life}
+            for statement in _RENEW:
+                db.execute(statement, params)
+    return True
+
+
+_BEGINS = (INSERT, LINK)
+# What has been renewed with an earlier row of the same id is not renewed again.
+_OF_LIFE = "WHERE record = :record AND local_id IN_LIST(:ids) AND incarnation BETWEEN :life AND :first - 1"
+_RENEW = tuple(
+    f"UPDATE {{{table}}} SET incarnation = incarnation + :by {_OF_LIFE}"  # noqa: S608  # tables of our own
+    for table in ("changes", "dirty", "shadow")
+)
 _RESTORED = "SELECT restored_ms FROM {state} WHERE restored_ms > 0"
 _COUNTS = """
 SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty}), (SELECT count(*) FROM {shadow})

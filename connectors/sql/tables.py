@@ -102,7 +102,9 @@ OUTBOX = Bookkeeping(
 STATE = Bookkeeping(
     "state",
     {"one": "int", "epoch": "bigint", "read_seq": "bigint", "cap": "bigint", "snapshot": "json"}
-    | {"sent_seq": "bigint", "restored_ms": "bigint", "agency": "text"},
+    | {"sent_seq": "bigint", "restored_ms": "bigint", "agency": "text"}
+    # The epoch that began because the database was found set back; from where this one's lives are counted.
+    | {"set_back_epoch": "bigint", "first_life": "bigint"},
     key=("one",),
 )
 DIRTY = Bookkeeping(

@@ -23,6 +23,7 @@ REASONS = {
     "mass_delete": marked("Many deletions at once"),
     "mass_update": marked("Many updates at once"),
     "mass_join": marked("A joining agency's snapshot would change many records"),
+    "mass_lost": marked("A restored database does not have these records"),
 }
 STATES = {
     "held": marked("Waits for a decision"),

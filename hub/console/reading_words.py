@@ -52,6 +52,7 @@ TEMPLATES = (
     marked("the mask names %(name)s, no field of %(other)s"),
     marked("entity is not an id that this agency was given"),
     marked("incarnation: 0 or more expected"),
+    marked("epoch: 0 or more expected"),
     marked("stamp: Unix milliseconds * 65536 + counter expected"),
     marked("%(name)s: 1 to %(most)s characters expected"),
     # Values.

@@ -86,6 +86,22 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "en": "On joining, your records would have changed many values at other agencies: those values are "
         "held until a person decides.",
     },
+    "mass_lost": {
+        "ar": "ملفات كنتم قد أدخلتموها غير موجودة في قاعدة بياناتكم بعد استرجاعها: "
+        "تُحفظ لدى المنصة إلى أن يبتّ شخص في إعادة إنشائها.",
+        "fr": "Des dossiers que vous aviez saisis manquent dans votre base de données, restaurée depuis : "
+        "la plateforme les garde jusqu'à ce qu'une personne décide s'ils sont recréés.",
+        "en": "Records that you had entered are missing from your database after it was restored: the hub "
+        "keeps them until a person decides whether they are made again.",
+    },
+    "lost_remade": {
+        "ar": "ملفات كنتم قد أدخلتموها كانت غائبة عن قاعدة بياناتكم بعد استرجاعها: "
+        "تُعاد الآن بأرقام جديدة. تحققوا مما كُتب على الورق بالأرقام القديمة.",
+        "fr": "Des dossiers que vous aviez saisis manquaient dans votre base de données, restaurée depuis : "
+        "ils sont recréés sous de nouveaux numéros. Vérifiez ce qui porte les anciens numéros sur papier.",
+        "en": "Records that you had entered were missing from your database after it was restored: they are "
+        "made again under new numbers. Check what bears the old numbers on paper.",
+    },
     "mass_rejected": {
         "ar": "رُفضت دفعة كبيرة من التعديلات أو الحذف كانت معلقة، وأعيدت القيم الحالية.",
         "fr": "Un lot de modifications ou de suppressions en attente a été refusé ; les valeurs actuelles "

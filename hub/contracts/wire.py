@@ -82,6 +82,7 @@ class RawChange:
     asserted: int | None
     entity: str | None
     actor: str | None = None
+    epoch: int = 0
     values: dict[str, bytes | None] = field(default_factory=dict)
     added: dict[str, list[bytes]] = field(default_factory=dict)
     removed: dict[str, list[bytes]] = field(default_factory=dict)
@@ -230,12 +231,13 @@ class ChangeReader:
         images = self._images(cursor) if cursor.optional() else {}
         entity = cursor.text() if cursor.optional() else None
         actor = cursor.text() if cursor.optional() else None
+        epoch = cursor.long()
         if cursor.position != len(body):
             raise SkipRecord("undecodable", f"{len(body) - cursor.position} bytes follow the record")
         if not 0 <= operation < len(OPERATIONS):
             raise SkipRecord("undecodable", f"no operation has the position {operation}")
         name = OPERATIONS[operation]
-        change = RawChange(event_id, local_id, incarnation, name, stamp, asserted, entity, actor)
+        change = RawChange(event_id, local_id, incarnation, name, stamp, asserted, entity, actor, epoch)
         self._mask(change, changed, stale, images, removed)
         return change
 

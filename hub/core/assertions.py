@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from hub.core.epochs import FIRST, LOST, end, heard, miss
 from hub.core.policy import STEWARD, TypePolicy
 from hub.core.stamps import LOWEST
 
@@ -35,7 +36,8 @@ class Change(msgspec.Struct, kw_only=True):
     skew, or a snapshot's modification time. `entity`: the founding record's id, where the source says
     that it stands for that entity. `withheld`: fields that the agency may not assert; they are not here.
     `actor`: the account at the agency that made it, where known; it decides nothing. `appended_ms`: when the
-    broker got it, Unix milliseconds; 0 where it came from no topic. `echoes`: what was taken out of it, since
+    broker got it, Unix milliseconds; 0 where it came from no topic. `epoch`: the agency's, counted from the
+    restores of its database. `echoes`: what was taken out of it, since
     the agency only repeated what it had been told (R12).
     """
 
@@ -53,6 +55,7 @@ class Change(msgspec.Struct, kw_only=True):
     confirmed: bool = False
     actor: str | None = None
     appended_ms: int = 0
+    epoch: int = FIRST
     echoes: Change | None = None
 
 
@@ -65,7 +68,9 @@ class Assertions(msgspec.Struct, array_like=True):
     deletion a person took back; its row is to be made again under its own local id. `withdrawn`: per field,
     marks of assertions that a person took back, so that they do not come again. `decided`: by record, whether
     a steward decided that it is the same as this one, and the stamp of that: here so that the store can be
-    rebuilt, who is who is read from the store's decisions (R16, R31).
+    rebuilt, who is who is read from the store's decisions (R16, R31). Of the agency's epochs (R24): `epoch`
+    is the latest in which it said that it has the row, `ended_in` that of its deletion, `lost` the latest in
+    which the row was missing.
     """
 
     values: dict[str, Assertion] = msgspec.field(default_factory=dict)
@@ -75,6 +80,9 @@ class Assertions(msgspec.Struct, array_like=True):
     restored: bool = False
     withdrawn: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
     decided: dict[bytes, tuple[int, bool]] = msgspec.field(default_factory=dict)
+    epoch: int = FIRST
+    ended_in: int = FIRST
+    lost: int = 0
 
 
 class RecordState(msgspec.Struct, kw_only=True):
@@ -97,15 +105,14 @@ class RecordState(msgspec.Struct, kw_only=True):
         return not self.ended
 
     @property
+    def lost(self) -> bool:
+        """Whether it lives on at the hub alone: the agency's restored database has lost its row (R24)."""
+        return not self.ended and self.asserts.lost > self.asserts.epoch
+
+    @property
     def speaks(self) -> bool:
         """Whether it supports its entity: it lives, and asserts something of its own (R15)."""
         return not self.ended and bool(self.asserts.values or self.asserts.unions)
-
-
-def text_of(encoded: bytes) -> str:
-    """The text of an Avro string: its length, in bytes of which only the last is below 128, comes first."""
-    start = next(position for position, byte in enumerate(encoded) if byte < 0x80) + 1
-    return encoded[start:].decode()
 
 
 def greater(a: Assertion, b: Assertion) -> bool:
@@ -150,16 +157,20 @@ def absorb(
     that the change asserts, where it names its actor.
     Of an immutable field the first assertion stands, of any other the latest. An insert or a snapshot
     never asserts null, so a sparse newcomer erases nobody (R11). A deletion ends
-    the incarnation for good; what it asserted is kept as evidence of who it was (R14, R15).
+    the incarnation, for as long as no later epoch has its row again; what it asserted is kept as evidence of
+    who it was (R14, R15, R24).
     """
+    if change.operation == LOST:
+        miss(policy, state, change.epoch)
+        return set()
     state.born = min(state.born or change.stamp, change.stamp)
     state.seen = max(state.seen, change.stamp)
     if replaced is not None and change.actor is not None:
         replaced += _authored(change)
     if change.operation in ("delete", "unlink"):
-        state.ended = max(state.ended, change.stamp)
-        state.asserts.returned = state.asserts.returned or change.operation == "unlink"
+        end(state, change.stamp, change.epoch, returned=change.operation == "unlink")
         return set()
+    heard(state, change.epoch)
     if change.entity is not None and (change.operation == "link" or change.key.agency == STEWARD):
         # Only a row that was made for the entity is tied to it; an edit may name its entity, but who its row
         # is remains a matter of evidence. The greatest, so that the order in which they come does not matter.
@@ -267,6 +278,9 @@ def pack(asserts: Assertions) -> bytes:
             restored=asserts.restored,
             withdrawn=asserts.withdrawn,
             decided=dict(sorted(asserts.decided.items())),
+            epoch=asserts.epoch,
+            ended_in=asserts.ended_in,
+            lost=asserts.lost,
         )
     )
 

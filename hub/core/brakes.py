@@ -13,7 +13,9 @@ from typing import NamedTuple
 from hub.core.assertions import Change
 
 MASS_DELETE, MASS_UPDATE, MASS_JOIN = "mass_delete", "mass_update", "mass_join"
-KINDS = (MASS_DELETE, MASS_UPDATE, MASS_JOIN)
+# Records that a restored database does not have: counted once, when all of it has been read (R24).
+MASS_LOST = "mass_lost"
+KINDS = (MASS_DELETE, MASS_UPDATE, MASS_JOIN, MASS_LOST)
 
 MINUTE_MS = 60_000
 
@@ -43,7 +45,12 @@ class Limits:
 
     window_min: int = WINDOW_MIN
     of_kind: Mapping[str, Limit] = field(
-        default_factory=lambda: {MASS_DELETE: DELETES, MASS_UPDATE: UPDATES, MASS_JOIN: UPDATES}
+        default_factory=lambda: {
+            MASS_DELETE: DELETES,
+            MASS_UPDATE: UPDATES,
+            MASS_JOIN: UPDATES,
+            MASS_LOST: DELETES,
+        }
     )
 
 

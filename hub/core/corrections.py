@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hub.core.assertions import Change, RecordKey, RecordState, Replaced, supersedes
 from hub.core.crosswalk import World
+from hub.core.epochs import LOST, end, first_life
 from hub.core.policy import TypePolicy
 from hub.core.undo import mark
 
@@ -25,19 +26,24 @@ def heir(
     has entered the same person again itself, that life takes over. None where the local id now stands for
     somebody else; `world` must hold the next life if there is one.
     """
-    key = state.key._replace(incarnation=state.key.incarnation + 1)
+    key = next_life(state)
     identity, entity = record_id(key), world.entity_of[state.id]
     following = world.records.get(identity)
     if following is None:
         following = _next_life(identity, key, state, entity, deleted)
         world.records[identity], world.entity_of[identity] = following, entity
     elif world.entity_of[identity] == entity:
-        _take_over(policy, following, state)
+        take_over(policy, following, state)
     else:
         return None
-    state.ended = max(state.ended, deleted)
-    state.asserts.returned = True
+    end(state, deleted, state.asserts.epoch, returned=True)
     return following
+
+
+def next_life(state: RecordState) -> RecordKey:
+    """The key of the life of its local id that follows, as the agency's side counts them."""
+    following = max(state.key.incarnation + 1, first_life(state.asserts.epoch))
+    return state.key._replace(incarnation=following)
 
 
 def _next_life(
@@ -56,7 +62,8 @@ def _next_life(
     )
 
 
-def _take_over(policy: TypePolicy, following: RecordState, state: RecordState) -> None:
+def take_over(policy: TypePolicy, following: RecordState, state: RecordState) -> None:
+    """Let `following` say what `state` said, where it has not said something later itself; in place."""
     values, unions = following.asserts.values, following.asserts.unions
     for name, said in state.asserts.values.items():
         if name not in values or supersedes(policy.fields[name].merge, said, values[name]):
@@ -77,6 +84,10 @@ def reject(
     state = world.records.get(record_id(change.key))
     if state is None or not state.live:
         return ()
+    if change.operation == LOST:
+        # It was meant to be gone, so it is as if it had been deleted.
+        end(state, max(state.seen, change.stamp), change.epoch, returned=False)
+        return (state,)
     if change.operation == "delete":
         following = heir(policy, world, state, change.stamp, record_id)
         return (state,) if following is None else (state, following)

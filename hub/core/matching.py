@@ -16,8 +16,9 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
-from hub.core.assertions import RecordState, text_of
+from hub.core.assertions import RecordState
 from hub.core.policy import TypePolicy
+from hub.core.texts import text_of
 
 # An identifier that more records share than this is a placeholder ("0000000"), not an identifier:
 # comparing all pairs would be quadratic, and linking them would join strangers.

@@ -107,7 +107,8 @@ class Content(NamedTuple):
     `local_id` is the agency's row that is meant, where it has one. `known`: its side knows that by itself,
     from having made the row, unless it was told of another entity since; so to name it is no news. Values
     are encoded Avro; a field listed in `fields` without a value is known to be empty. A union field's value
-    is the whole encoded array, a reference's the agency's own name of the entity referred to.
+    is the whole encoded array, a reference's the agency's own name of the entity referred to. `own`:
+    fields that are the agency's own word, of a record whose row its restored database has lost (R24).
     """
 
     operation: str
@@ -116,6 +117,7 @@ class Content(NamedTuple):
     fields: tuple[str, ...] = ()
     values: Mapping[str, bytes] = {}
     known: bool = False
+    own: tuple[str, ...] = ()
 
     def digest(self) -> bytes:
         """8 bytes: enough to see that nothing changed since the agency was last told."""
@@ -128,6 +130,7 @@ class Content(NamedTuple):
                 parts.append(_label(name, -1))
             else:
                 parts += (_label(name, len(value)), value)
+        parts += [_label(name, -2) for name in self.own]
         return hashlib.blake2b(b"".join(parts), digest_size=8).digest()
 
 
@@ -175,8 +178,8 @@ def next_due_day(terms: Terms, consents: Iterable[Consent], day: int) -> int | N
 
 
 def primary(members: Iterable[RecordState]) -> RecordState | None:
-    """The one record of an agency that receives the golden values: its oldest living one (R21)."""
-    living = [member for member in members if member.live]
+    """The one record of an agency that receives the golden values: its oldest living one with a row (R21)."""
+    living = [member for member in members if member.live and not member.lost]
     if len(living) < 2:
         return living[0] if living else None
     return min(living, key=lambda member: (member.born, member.key))
@@ -203,7 +206,8 @@ def project(
     if not fields:
         return None
     target = primary(mine)
-    deleted_there = any(not record.asserts.returned for record in mine)
+    lost = {record.key for record in mine if record.lost}
+    deleted_there = not lost and any(not record.asserts.returned for record in mine)
     if target is None and (deleted_there or not allowed.create):
         # Not re-created where it was deleted (R15); or the agency only updates what it has.
         return None
@@ -213,7 +217,8 @@ def project(
         name: value for name in fields if (value := references.get(name) or encoded.get(name)) is not None
     }
     if target is None:
-        return Content(UPSERT, None, None, fields, values)
+        own = tuple([name for name in fields if golden[name].key in lost]) if lost else ()
+        return Content(UPSERT, None, None, fields, values, own=own)
     fields += tuple([name for name in taken_back if name in allowed.fields and name not in disputed])
     # Which row it made for the entity its side knows by itself, unless it has been told of another one since:
     # perhaps of one that has ended by now. Whoever was told that the entity had become part of

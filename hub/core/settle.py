@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from hub.core.answers import Answer, answer, disputed_fields, unaware
-from hub.core.assertions import Change, RecordState, text_of
+from hub.core.assertions import Change, RecordState
 from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
 from hub.core.echoes import note_told
 from hub.core.merge import Golden, Winner, golden_record, is_live
@@ -32,6 +32,7 @@ from hub.core.projection import (
     primary,
     project,
 )
+from hub.core.texts import text_of
 from hub.core.undo import taken_back_fields
 
 Reference = tuple[str, str, str]

@@ -21,6 +21,7 @@ from hub.core.assertions import (
 )
 from hub.core.crosswalk import Entity, Move, World, regroup
 from hub.core.echoes import without_echoes
+from hub.core.epochs import heard
 from hub.core.matching import Decision, Review, cluster
 from hub.core.policy import TypePolicy
 from hub.core.undo import standing
@@ -45,8 +46,9 @@ class Absorbed:
 
     `edits`: record id → changes to answer if they lost; `evidence`: records whose identity may have
     changed; `created`: records first heard of; `rejected`: changes that can never be applied, with a code;
-    `replaced`: record id → its assertions beside which others stand now. `echoes`: (agency, record type) →
-    fields that only repeated what the agency had been told.
+    `replaced`: record id → its assertions beside which others stand now. `restored`: records that are lost,
+    or live again, by a restore: their agency is told anew, whatever it was told before (R24). `echoes`:
+    (agency, record type) → fields that only repeated what the agency had been told.
     """
 
     touched: set[bytes] = field(default_factory=set)
@@ -56,6 +58,7 @@ class Absorbed:
     holds: list[Hold] = field(default_factory=list)
     rejected: list[tuple[Change, str]] = field(default_factory=list)
     replaced: dict[bytes, list[Replaced]] = field(default_factory=dict)
+    restored: set[bytes] = field(default_factory=set)
     echoes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -81,7 +84,7 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
         world.entities.setdefault(record, Entity(id=record, record_type=policy.name))
         done.created.add(record)
         done.evidence.add(record)
-    if state.ended and change.operation in ("insert", "snapshot") and change.stamp > state.ended:
+    if _is_over(state, change):
         done.rejected.append((change, INCARNATION_ENDED))
         return
     done.touched.add(record)
@@ -90,12 +93,16 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
     change = _heard(world, change, record, policy, done)
     if fields := contradicted_identifiers(state, change, policy.identifiers):
         state.seen = max(state.seen, change.stamp)
+        heard(state, change.epoch)
         done.holds.append(Hold(record, change, IDENTIFIER_CHANGED, fields))
         return
     news = change.stamp > state.seen
     before = state.linked, state.born
+    stood = state.live, state.lost
     replaced: list[Replaced] = []
     taken = absorb(policy, state, change, replaced)
+    if state.live and (state.live, state.lost) != stood:
+        done.restored.add(record)
     if replaced:
         done.replaced.setdefault(record, []).extend(replaced)
     if change.stale and news:
@@ -105,6 +112,13 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
     if taken & policy.evidence or (state.linked, state.born) != before:
         # Also an older word than any so far: the oldest record of an entity is its founder.
         done.evidence.add(record)
+
+
+def _is_over(state: RecordState, change: Change) -> bool:
+    """Whether a change begins a life that has ended: none does, unless a restore has brought its row back."""
+    if not state.ended or change.operation not in ("insert", "snapshot"):
+        return False
+    return change.stamp > state.ended and change.epoch <= state.asserts.ended_in
 
 
 def _heard(world: World, change: Change, record: bytes, policy: TypePolicy, done: Absorbed) -> Change:

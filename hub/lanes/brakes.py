@@ -78,6 +78,10 @@ class Brakes:
             return False
         return total > limit.of(self._live_records(tx, group))
 
+    def is_many(self, tx: Transaction, group: Group, number: int) -> bool:
+        """Whether so many at once are above the limit."""
+        return number > self._limits.of_kind[group[2]].of(self._live_records(tx, group))
+
     def _live_records(self, tx: Transaction, group: Group) -> int:
         agency, record_type, _ = group
         known = self._live.get((agency, record_type))

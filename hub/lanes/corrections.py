@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from hub.core.assertions import Change, RecordState
-from hub.core.corrections import heir, reject
+from hub.core.corrections import heir, next_life, reject
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
 from hub.core.stamps import LOWEST
@@ -164,7 +164,7 @@ class CorrectingIntake(StewardsIntake):
 
     def _following(self, state: RecordState) -> RecordState:
         """The next life of the record's local id, as it would be: its identity is claimed beforehand."""
-        key = state.key._replace(incarnation=state.key.incarnation + 1)
+        key = next_life(state)
         return RecordState(id=self._record_id(key), key=key, seen=LOWEST, asserts=state.asserts)
 
     def _say_again(

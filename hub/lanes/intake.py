@@ -13,13 +13,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from hub.contracts.records import Catalogue
-from hub.core.assertions import Change, RecordState, text_of
+from hub.core.assertions import Change, RecordState
 from hub.core.crosswalk import World
+from hub.core.lost import pass_on
 from hub.core.matching import Review
 from hub.core.policy import TypePolicy
 from hub.core.projection import UPSERT, Terms
 from hub.core.settle import Reference, Settled
 from hub.core.step import Absorbed, Hold, Linked, absorb_all
+from hub.core.texts import text_of
 from hub.core.tokens import Ids
 from hub.lanes.consents import CONSENT, PERSON
 from hub.lanes.converged import Converged
@@ -191,14 +193,16 @@ class Intake(Settling):
         merged = linked.concerned(absorbed.created)
         plain = _plain_links(world, absorbed)
         dirty = {world.entity_of[record] for record in absorbed.touched - plain} | merged
+        passed_on = pass_on(self._types, world, dirty)
         later = self._later(tx, record_type, world, dirty - merged, edits)
         dirty -= later
-        settled = self._settle(tx, world, dirty, edits, merged, {}, alone)
+        again = _told_anew(world, absorbed.restored)
+        settled = self._settle(tx, world, dirty, edits, merged | again.keys(), again, alone)
         moved = {move.record for move in linked.moves}
-        touched = absorbed.touched | moved
+        touched = absorbed.touched | moved | passed_on
         tx.save_records(world, touched)
         tx.save_entities((*(one.entity for one in settled), *(world.entities[one] for one in later)))
-        self._save_references(tx, world, absorbed.touched)
+        self._save_references(tx, world, absorbed.touched | passed_on)
         self._save_findings(tx, world, absorbed.holds, linked.reviews, settled)
         self._dependents(tx, done, world, settled, merged, absorbed.created)
         done.add(world, settled, touched, absorbed.created | moved)
@@ -254,6 +258,17 @@ class Intake(Settling):
         for change, code in absorbed.rejected:
             text = "this local id was deleted; a later life of it must carry a higher incarnation"
             done.dead.append(DeadLetter(messages[id(change)], code, "incarnation", text))
+
+
+def _told_anew(world: World, restored: Iterable[bytes]) -> dict[bytes, frozenset[str]]:
+    """Entity → the agencies whose databases were restored, and which are told of it once more.
+
+    What the hub last told them may be the same: their side has forgotten it, or the row that it meant.
+    """
+    agencies: dict[bytes, set[str]] = {}
+    for record in restored:
+        agencies.setdefault(world.entity_of[record], set()).add(world.records[record].key.agency)
+    return {entity: frozenset(those) for entity, those in agencies.items()}
 
 
 def _plain_links(world: World, absorbed: Absorbed) -> set[bytes]:

@@ -26,6 +26,7 @@ from hub.lanes.publication import (
     stale_records,
 )
 from hub.lanes.reading import DeadLetter, Message, Read, Reading
+from hub.lanes.restores import Restores
 from hub.store.history import forget
 from hub.store.loading import Advance
 from hub.store.positions import (
@@ -62,15 +63,18 @@ class IntakeLane(Lane):
         observer: Observer,
         history_days: int,
         verify: Callable[[], None] = lambda: None,
+        restores: Restores | None = None,
         **options: Any,
     ) -> None:
         """`history_days`: for how long assertions are kept that do not stand any more; `verify`: raises
-        `Fatal` where this lane must not begin."""
+        `Fatal` where this lane must not begin; `restores`: what looks after databases that were set back."""
         super().__init__(**options)
         self._intake = intake
         self._history_days = history_days
         self._joining = joining
         self._verify = verify
+        self._restores = restores
+        self._restores_at = 0.0
         self._terms_day = -1
         self._make_reading = reading
         self._make_encoder = encoder
@@ -113,6 +117,7 @@ class IntakeLane(Lane):
             await self.in_thread(self._bury)
             self._due = True
         await self._look_around()
+        await self._look_at_restores()
         await self._settle_due()
 
     # In the lane's thread
@@ -265,6 +270,17 @@ class IntakeLane(Lane):
         if time.monotonic() - self._looked >= wait_s:
             self._looked = time.monotonic()
             self._due = await self.in_thread(self._look_at_terms) or self._due
+
+    async def _look_at_restores(self) -> None:
+        """One piece of what became of agencies' databases that were set back (R24)."""
+        restores = self._restores
+        if restores is None or (not restores.busy and time.monotonic() - self._restores_at < _SWEEP_S):
+            return
+        self._restores_at = time.monotonic()
+        if await self.in_thread(restores.look):
+            done, out = await self.in_thread(self._commit, restores.carry_out)
+            await self._published_at_last(out)
+            self._due = self._due or done.due_now > 0
 
     async def _settle_due(self) -> None:
         """Settle one batch of what is due: between live batches, so that it never holds them up."""

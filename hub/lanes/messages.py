@@ -76,6 +76,7 @@ class Encoder:
                 encode_long(delivery.stamp),
                 encode_long(delivery.seen),
                 image,
+                encoded_names(content.own),
             )
         )
         topic = topics.inbox(agency, delivery.record_type)

@@ -13,6 +13,7 @@ from hub.contracts.values import SpecKey, canonical, encode_string
 from hub.contracts.wire import ChangeReader, RawChange, unframe
 from hub.core import stamps
 from hub.core.assertions import Change, RecordKey
+from hub.core.epochs import FIRST
 from hub.core.projection import Terms
 from hub.core.tokens import Ids
 from hub.errors import SkipRecord
@@ -111,6 +112,7 @@ class Reading:
             withheld=tuple(name for name in spoken if name not in publishes),
             actor=raw.actor,
             appended_ms=message.timestamp_ms,
+            epoch=max(raw.epoch, FIRST),
         )
         change.values = _canonical(specs, raw.values, publishes)
         change.stale = _canonical(specs, raw.stale, publishes)
@@ -152,6 +154,8 @@ def _check_header(raw: RawChange, message: Message) -> None:
         raise SkipRecord("invalid_value", "incarnation: 0 or more expected", "incarnation")
     if raw.stamp <= 0 or (raw.asserted or 0) < 0:
         raise SkipRecord("invalid_value", "stamp: Unix milliseconds * 65536 + counter expected", "stamp")
+    if raw.epoch < 0:
+        raise SkipRecord("invalid_value", "epoch: 0 or more expected", "epoch")
     if message.key is None:
         raise SkipRecord("no_key", "the message has no key: without one its order is not kept (R4)")
 

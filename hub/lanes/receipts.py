@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+import fastavro
 
 from hub.contracts import topics as names
 from hub.contracts.wire import read as read_avro
@@ -23,9 +25,20 @@ class ReceiptsLane(Lane):
 
     name = "receipts"
 
-    def __init__(self, *, schema: Any, ids: Ids, observer: Observer, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        schema: Any,
+        schema_of: Callable[[int], Any],
+        ids: Ids,
+        observer: Observer,
+        **options: Any,
+    ) -> None:
+        """`schema`: a receipt as this release has it; `schema_of`: that of its writer, by its number."""
         super().__init__(**options)
-        self._schema = schema
+        self._schema = fastavro.parse_schema(schema)
+        self._schema_of = schema_of
+        self._writers: dict[int, Any] = {}
         self._ids = ids
         self._observer = observer
 
@@ -38,8 +51,7 @@ class ReceiptsLane(Lane):
         for message in messages:
             agency = message.topic.split(".")[0]
             try:
-                value = read_avro(self._schema, unframe(message.value)[1])
-                self._note(agency, value, watermarks, exceptions)
+                self._note(agency, self._read(message.value), watermarks, exceptions)
             except (SkipRecord, ValueError) as error:
                 self.log.warning("a receipt of %s cannot be used: %s", agency, error)
                 self._observer.receipt_skipped(agency)
@@ -50,6 +62,12 @@ class ReceiptsLane(Lane):
             save_receipts(tx, rows, [exceptions[place] for place in sorted(exceptions)])
             crash_point("receipts.saving")
         crash_point("receipts.saved")
+
+    def _read(self, message: bytes | None) -> Any:
+        number, body = unframe(message)
+        if number not in self._writers:
+            self._writers[number] = fastavro.parse_schema(self._schema_of(number))
+        return read_avro(self._writers[number], body, self._schema)
 
     def _note(
         self,
@@ -70,6 +88,8 @@ class ReceiptsLane(Lane):
                 "agency": agency,
                 "next_offset": value["offset"],
                 "committed_ms": value["committed_ms"],
+                "epoch": value["epoch"],
+                "set_back_ms": value["set_back_ms"],
             }
             self._observer.acknowledged(agency, record_type, value["committed_ms"])
         for one in value["exceptions"]:

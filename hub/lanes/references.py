@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from hub.core.assertions import RecordState, text_of
+from hub.core.assertions import RecordState
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
 from hub.core.settle import Reference
+from hub.core.texts import text_of
 
 
 def references_of(state: RecordState, types: Mapping[str, TypePolicy]) -> list[tuple[str, Reference]]:

@@ -9,7 +9,12 @@ from hub.ops.brakes import BrakeStory
 from hub.ops.parts import local_time
 from hub.store.brakes import HELD, Brake
 
-_WORDS = {"mass_delete": "deletions", "mass_update": "updates", "mass_join": "rows of a snapshot"}
+_WORDS = {
+    "mass_delete": "deletions",
+    "mass_update": "updates",
+    "mass_join": "rows of a snapshot",
+    "mass_lost": "records that its restored database does not have",
+}
 
 
 def brake_line(one: Brake) -> str:

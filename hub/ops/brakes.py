@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hub.core.assertions import Change
-from hub.core.brakes import MASS_DELETE, MASS_JOIN, MASS_UPDATE, Limit, Limits
+from hub.core.brakes import MASS_DELETE, MASS_JOIN, MASS_LOST, MASS_UPDATE, Limit, Limits
 from hub.core.projection import UPSERT
 from hub.errors import Fatal
 from hub.ops.audit import Person
@@ -36,6 +36,7 @@ def brake_limits(settings: HubSettings) -> Limits:
             MASS_DELETE: Limit(settings.brake_deletes, settings.brake_deletes_percent),
             MASS_UPDATE: Limit(settings.brake_updates, settings.brake_updates_percent),
             MASS_JOIN: Limit(settings.brake_updates, settings.brake_updates_percent),
+            MASS_LOST: Limit(settings.brake_deletes, settings.brake_deletes_percent),
         },
     )
 

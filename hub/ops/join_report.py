@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from sqlalchemy import text
 
 from hub.contracts.wire import encoded_strings
-from hub.core.assertions import RecordState, text_of
+from hub.core.assertions import RecordState
 from hub.core.brakes import MASS_JOIN
 from hub.core.crosswalk import World
 from hub.core.matching import Review
 from hub.core.projection import primary
+from hub.core.texts import text_of
 from hub.errors import ConfigurationError
 from hub.ops.brakes import brake_limits
 from hub.ops.join_counts import (

@@ -151,7 +151,12 @@ class Retirement:
         # Nobody deleted the person: others' rows stay, also of types whose deletions are passed on (R15).
         stamp = stamps.capture(int(self._clock() * 1000), state.seen)
         return Change(
-            key=state.key, operation="unlink", stamp=stamp, effective=stamp, event_id=f"{RETIRE}-{stamp}"
+            key=state.key,
+            operation="unlink",
+            stamp=stamp,
+            effective=stamp,
+            event_id=f"{RETIRE}-{stamp}",
+            epoch=state.asserts.epoch,
         )
 
     def _count_said(self, tx: Transaction, found: Leaving) -> None:

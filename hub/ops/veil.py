@@ -7,6 +7,7 @@ from typing import Any
 
 from hub.contracts.records import FieldSpec
 from hub.contracts.values import decode
+from hub.core.epochs import meant
 
 COVER = "•••"
 EMPTY = "(known to be empty)"
@@ -28,6 +29,8 @@ class Veil:
         if raw is None:
             return EMPTY
         value = decode(spec, raw)
+        if spec.reference:
+            value, _ = meant(value)
         if self.reveal or spec.privacy == "none":
             return _plain(value)
         if spec.privacy == "sensitive" or spec.codes or spec.kind not in ("string", "strings"):

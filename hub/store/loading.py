@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from hub.core.crosswalk import Entity, World
+from hub.core.epochs import named_below
 from hub.core.matching import Decision
 from hub.core.projection import UPSERT
 from hub.core.settle import Reference, Target
 from hub.errors import Retriable
 from hub.store.errors import Fenced
-from hub.store.rows import CONSENTS, HELD, columns_of, entity_of_row, holders, read_records
+from hub.store.rows import CONSENTS, HELD, columns_of, entity_of_row, holders, lives_of, read_records
 
 # Creators of records that others refer to hold this lock shared; who finds a reference unknown takes it
 # alone and looks again. Without it, each could miss the other's uncommitted row, for ever (R27).
@@ -89,10 +90,11 @@ _LOCK_SHARED = text(_IDS + " FOR SHARE")
 _LOCK_FREE = text(_IDS + " FOR UPDATE SKIP LOCKED")
 
 _TARGETS = """
-    SELECT r.agency, r.record_type, r.local_id, r.incarnation, r.entity, e.held, e.consents
-    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
-         AS v(agency, record_type, local_id)
-    JOIN record r USING (agency, record_type, local_id)
+    SELECT v.agency, v.record_type, v.local_id, v.below, r.incarnation, r.entity, e.held, e.consents
+    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]),
+                CAST(:below AS int[])) AS v(agency, record_type, local_id, below)
+    JOIN record r ON (r.agency, r.record_type, r.local_id) = (v.agency, v.record_type, v.local_id)
+         AND (v.below IS NULL OR r.incarnation < v.below)
     JOIN entity e ON e.id = r.entity
     ORDER BY e.id
 """
@@ -109,18 +111,21 @@ _LOCK_TARGETS = {
 
 _LED_TO = text("""
     SELECT DISTINCT v.record_type, r.entity
-    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
-         AS v(agency, record_type, local_id)
-    JOIN record r USING (agency, record_type, local_id)
+    FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]),
+                CAST(:below AS int[])) AS v(agency, record_type, local_id, below)
+    JOIN record r ON (r.agency, r.record_type, r.local_id) = (v.agency, v.record_type, v.local_id)
+         AND (v.below IS NULL OR r.incarnation < v.below)
 """)
 
 _TARGETS_MOVED = text("""
     SELECT EXISTS (
         SELECT FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]),
-                           CAST(:entities AS bytea[])) AS v(agency, record_type, local_id, entity)
+                           CAST(:below AS int[]), CAST(:entities AS bytea[]))
+                    AS v(agency, record_type, local_id, below, entity)
         CROSS JOIN LATERAL (
             SELECT r.entity FROM record r
             WHERE r.agency = v.agency AND r.record_type = v.record_type AND r.local_id = v.local_id
+              AND (v.below IS NULL OR r.incarnation < v.below)
             ORDER BY r.incarnation DESC LIMIT 1) AS r
         WHERE r.entity <> v.entity)
 """)
@@ -262,7 +267,7 @@ class Loading:
         """The entities to which references lead, by record type; nothing is locked."""
         found: dict[str, set[bytes]] = {}
         if references:
-            for record_type, entity in self.rows(_LED_TO, columns_of(references)):
+            for record_type, entity in self.rows(_LED_TO, lives_of(references)):
                 found.setdefault(record_type, set()).add(bytes(entity))
         return found
 
@@ -290,7 +295,7 @@ class Loading:
             return False
         places = sorted(found)
         expected = {"entities": [found[place].entity for place in places]}
-        return bool(self.connection.execute(_TARGETS_MOVED, columns_of(places) | expected).scalar_one())
+        return bool(self.connection.execute(_TARGETS_MOVED, lives_of(places) | expected).scalar_one())
 
     def look_at_targets(self, references: Collection[Reference]) -> dict[Reference, Target]:
         """What references lead to; nothing is locked."""
@@ -300,13 +305,13 @@ class Loading:
         found: dict[Reference, Target] = {}
         if not references:
             return found
-        rows = self.rows(statement, columns_of(references))
+        rows = self.rows(statement, lives_of(references))
         # Rows come in the order of their locks; the latest life of a local id is what a reference means now.
-        for agency, kind, local_id, _, entity, held, consents in sorted(
+        for agency, kind, local_id, below, _, entity, held, consents in sorted(
             rows, key=lambda row: row.incarnation
         ):
             holders = frozenset(a for a, h in HELD.decode(held).items() if h.operation == UPSERT)
-            found[agency, kind, local_id] = Target(
+            found[agency, kind, named_below(local_id, below)] = Target(
                 bytes(entity), holders, tuple(CONSENTS.decode(consents).values())
             )
         return found

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from hub.core.assertions import RecordKey, Replaced
 from hub.core.crosswalk import Entity, World
+from hub.core.epochs import meant
 from hub.core.matching import Review
 from hub.core.projection import UPSERT
 from hub.core.settle import Reference, Target
@@ -160,15 +161,21 @@ class OverlayTransaction(Looking):
         if not references:
             return {}
         ids = {bytes(one) for (one,) in self.connection.execute(_NAMED, columns_of(references))}
-        world = self.records(ids.union(*(self._over.named.get(one, ()) for one in references)))
+        named: dict[Reference, list[tuple[Reference, int | None]]] = {}
+        for one in references:
+            local_id, below = meant(one[2])
+            named.setdefault((one[0], one[1], local_id), []).append((one, below))
+        world = self.records(ids.union(*(self._over.named.get(one, ()) for one in named)))
         entities = self._entities(set(world.entity_of.values()))
         found: dict[Reference, Target] = {}
         for state in sorted(world.records.values(), key=lambda state: state.key.incarnation):
             entity = entities.get(world.entity_of[state.id])
             if entity is not None:
                 holders = frozenset(a for a, held in entity.held.items() if held.operation == UPSERT)
-                place = (state.key.agency, state.key.record_type, state.key.local_id)
-                found[place] = Target(entity.id, holders, tuple(entity.consents.values()))
+                target = Target(entity.id, holders, tuple(entity.consents.values()))
+                for one, below in named.get(state.key[:3], ()):
+                    if below is None or state.key.incarnation < below:
+                        found[one] = target
         return found
 
     def dependents(self, targets: Collection[Reference]) -> set[bytes]:
@@ -202,7 +209,8 @@ class OverlayTransaction(Looking):
     def save_references(self, rows: Sequence[tuple[bytes, str, Reference]]) -> None:
         for record, field, reference in rows:
             self._over.put(self._over.references, (record, field), reference)
-            self._over.add(self._over.referring, reference, record)
+            agency, record_type, local_id = reference
+            self._over.add(self._over.referring, (agency, record_type, meant(local_id)[0]), record)
 
     def save_due(self, days: Mapping[bytes, int]) -> None:
         for entity, day in days.items():

@@ -28,10 +28,11 @@ _LEFTOVER = text("""
 
 # The later word stands, though it be lower: an inbox was made anew, or the agency's database restored.
 _SAVE_RECEIPTS = text("""
-    INSERT INTO receipt (topic, partition, agency, next_offset, committed_ms)
-    VALUES (:topic, :partition, :agency, :next_offset, :committed_ms)
+    INSERT INTO receipt (topic, partition, agency, next_offset, committed_ms, epoch, set_back_ms)
+    VALUES (:topic, :partition, :agency, :next_offset, :committed_ms, :epoch, :set_back_ms)
     ON CONFLICT (topic, partition) DO UPDATE SET
-        next_offset = excluded.next_offset, committed_ms = excluded.committed_ms
+        next_offset = excluded.next_offset, committed_ms = excluded.committed_ms,
+        epoch = excluded.epoch, set_back_ms = excluded.set_back_ms
     WHERE receipt.committed_ms <= excluded.committed_ms OR receipt.next_offset < excluded.next_offset
 """)
 
@@ -148,7 +149,8 @@ def save_receipts(
 ) -> None:
     """Keep how far agencies have come; a repeated or older receipt changes nothing (R29)."""
     if watermarks:
-        tx.connection.execute(_SAVE_RECEIPTS, list(watermarks))
+        # Only those of an agency's own changes topics have an epoch.
+        tx.connection.execute(_SAVE_RECEIPTS, [{"epoch": 0, "set_back_ms": 0, **one} for one in watermarks])
     open_ones = [one._asdict() for one in exceptions if one.state != "resolved"]
     if open_ones:
         tx.connection.execute(_SAVE_UNDELIVERED, open_ones)

@@ -9,6 +9,7 @@ import msgspec
 
 from hub.core.assertions import RecordKey, RecordState, pack, unpack
 from hub.core.crosswalk import Entity, Held, World
+from hub.core.epochs import meant
 from hub.core.projection import UPSERT, Consent
 from hub.core.settle import Reference
 
@@ -19,10 +20,17 @@ ENCODE = msgspec.msgpack.Encoder().encode
 
 
 def columns_of(references: Iterable[Reference], *, singular: bool = False) -> dict[str, list[str]]:
-    """References as parameters of a statement that unnests them."""
+    """References as parameters of a statement that unnests them: by local ids, whichever life is meant."""
     rows = list(references) if singular else sorted(references)
     names = ("agency", "record_type", "local_id") if singular else ("agencies", "types", "local_ids")
-    return {name: [row[position] for row in rows] for position, name in enumerate(names)}
+    columns = {name: [row[position] for row in rows] for position, name in enumerate(names)}
+    return {**columns, names[2]: [meant(local_id)[0] for local_id in columns[names[2]]]}
+
+
+def lives_of(references: Iterable[Reference]) -> dict[str, list[Any]]:
+    """As `columns_of`, with `below`: the number below which the life is that each means, or None (R24)."""
+    rows = sorted(references)
+    return {**columns_of(rows), "below": [meant(local_id)[1] for _, _, local_id in rows]}
 
 
 def read_records(world: World, rows: Iterable[Any]) -> None:

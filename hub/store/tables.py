@@ -354,6 +354,8 @@ receipt = Table(
     Column("agency", Text, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
     Column("committed_ms", BigInteger, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="0", comment="of a changes topic: said whole in"),
+    Column("set_back_ms", BigInteger, nullable=False, server_default="0"),
     comment="how far each agency's side has come with each inbox partition (R29)",
 )
 

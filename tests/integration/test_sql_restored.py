@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from sql_agency import PERSON, Agency, empty_database
 
-from connectors.sdk import Change, Sent
+from connectors.sdk import Arrivals, Change, Sent
 from connectors.sql import store
+from hub.core.epochs import first_life
+from hub.errors import Retriable
 
 TABLES = (
     PERSON, "jisr_changes", "jisr_shadow", "jisr_state", "jisr_entity", "jisr_position", "jisr_dirty",
@@ -45,14 +48,16 @@ def _file(agency: Agency) -> Callable[[], None]:
     return restore
 
 
-def _dump(agency: Agency) -> Callable[[], None]:
+def _dump(agency: Agency, *, running: bool = False) -> Callable[[], None]:
+    """`running`: put back beneath the connector, as `pg_restore --clean` does."""
     for table in TABLES:
         agency.sql(f"CREATE TABLE {kept(table)} AS TABLE {table}")
     number = agency.sql("SELECT last_value, is_called FROM jisr_changes_seq_seq")[0]
 
     def restore() -> None:
-        agency.source.close()
-        agency.sink.close()
+        if not running:
+            agency.source.close()
+            agency.sink.close()
         agency.sql(f"ALTER TABLE {PERSON} DISABLE TRIGGER USER")
         for table in TABLES:
             agency.sql(f"DELETE FROM {table}")
@@ -133,8 +138,145 @@ def test_a_second_restore_of_the_same_backup_is_noticed_by_its_epoch(agency: Age
         restore()
         started_again(agency)
         assert agency.source.look_back(log_of(log[-1:])) is True
-        assert agency.source.epoch == epoch
+        assert agency.source.number == epoch
         log += agency.changes()
+
+
+def numbered(agency: Agency, key: str, names: str) -> None:
+    agency.sql(f'INSERT INTO {PERSON} ("المعرف", names) VALUES (?, ?)', int(key), names)
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_a_number_that_is_given_out_again_begins_another_life(agency: Agency, noticed: bool) -> None:
+    """Whether people are given it before or after somebody finds out that the database was restored."""
+    kept_key = agency.add(cin="SH1")
+    log = agency.changes()
+    restore = backed_up(agency)
+    forgotten = agency.add(cin="SH2")
+    log += agency.changes()
+    restore()
+    if not noticed:
+        numbered(agency, forgotten, "Benani, Omar")
+    started_again(agency)
+    assert agency.source.look_back(log_of(log)) is True
+    said = agency.changes()
+    if noticed:
+        numbered(agency, forgotten, "Benani, Omar")
+        said += agency.changes()
+    lives = {c.local_id: c.incarnation for c in said if c.operation in ("insert", "snapshot")}
+    assert lives == {kept_key: 0, forgotten: first_life(2)}
+    assert {c.epoch for c in said} == {2}
+    # It goes on by that number, also when the id is used a third time.
+    edit(agency, forgotten, "SH3")
+    found = [(c.operation, c.incarnation) for c in agency.changes()]
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = ?', int(forgotten))
+    numbered(agency, forgotten, "Alaoui, Sara")
+    found += [(c.operation, c.incarnation) for c in agency.changes()]
+    life = first_life(2)
+    assert found == [("update", life), ("delete", life), ("insert", life + 1)]
+
+
+def test_an_id_that_was_used_again_after_the_backup_is_not_given_the_same_life_once_more(
+    agency: Agency,
+) -> None:
+    key = agency.add(cin="SH1")
+    log = agency.changes()
+    restore = backed_up(agency)
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = ?', int(key))
+    numbered(agency, key, "Benani, Omar")
+    log += agency.changes()
+    assert log[-1].incarnation == 1
+    restore()
+    started_again(agency)
+    agency.source.look_back(log_of(log))
+    assert agency.change().incarnation == 0
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = ?', int(key))
+    numbered(agency, key, "Alaoui, Sara")
+    found = [(c.operation, c.incarnation) for c in agency.changes()]
+    assert found == [("delete", 0), ("insert", first_life(2))]
+
+
+def test_a_restored_database_also_says_which_rows_of_the_hub_it_has(agency: Agency) -> None:
+    own = agency.add(cin="SH1")
+    agency.deliver("E1", {"cin": "SH2", "family_name_fr": "Alami", "given_name_fr": "Zineb"})
+    log = agency.changes()
+    (made,) = {c.local_id for c in log} - {own}
+    restore = backed_up(agency)
+    edit(agency, own, "SH7")
+    log += agency.changes()
+    restore()
+    started_again(agency)
+    agency.source.look_back(log_of(log))
+    said = {c.local_id: (c.operation, c.entity) for c in agency.changes()}
+    assert said == {own: ("snapshot", None), made: ("link", "E1")}
+    epoch = agency.source.epoch()
+    assert (epoch.number, "person" in epoch.record_types) == (2, True)
+    assert epoch.set_back_ms > 0
+    # Whoever reads all anew by hand does not say that the database was set back.
+    store.new_epoch(agency.source.db)
+    started_again(agency)
+    epoch = agency.source.epoch()
+    assert (epoch.number, epoch.set_back_ms) == (3, 0)
+
+
+def test_a_row_that_is_made_again_is_the_agencys_own(agency: Agency) -> None:
+    names = {"family_name_fr": "Alami", "given_name_fr": "Zineb"}
+    agency.deliver("E1", {"cin": "SH2", **names}, own=tuple(names))
+    (link,) = agency.changes()
+    assert link.operation == "link"
+    row = agency.row(link.local_id, "cin", "names")
+    assert row == ("SH2", "Alami, Zineb")
+    # When the hub has nothing more to say of the person, what people here had entered stays.
+    agency.deliver("E1", operation="retract", seen=link.stamp)
+    assert agency.row(link.local_id, "cin", "names") == (None, "Alami, Zineb")
+    agency.sql(f"UPDATE {PERSON} SET names = 'Alaoui, Zineb'")
+    assert agency.change().values == {"family_name_fr": "Alaoui"}
+
+
+def refused(step: Callable[[], object]) -> str:
+    """With what a side asks to be connected anew, in the end."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            step()
+        except Retriable as error:
+            return str(error)
+        time.sleep(0.05)
+    raise AssertionError("it goes on")
+
+
+def test_a_restore_beneath_a_running_connector_is_noticed_by_both_sides(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    agency = Agency("postgresql", empty_database("postgresql", request, tmp_path), tmp_path)
+    agency.start()
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.apply()
+    restore = _dump(agency, running=True)
+    edit(agency, key, "SH7")
+    agency.deliver("E1", {"cin": "SH2", "family_name_fr": "Alami", "given_name_fr": "Zineb"})
+    agency.changes()
+    restore()
+    assert "set back" in refused(lambda: agency.source.read(100))
+    assert "set back" in refused(lambda: agency.sink.apply(Arrivals()))
+    # It has seen it by itself: the log need not tell, as where it may not be read.
+    agency.source.close()
+    agency.source.connect()
+    assert agency.source.look_back([]) is True
+    assert {c.operation for c in agency.changes()} == {"snapshot"}
+    # Once, and not again; and positions that were set back are read from there.
+    assert agency.source.read(100) is None
+    agency.source.close()
+    agency.source.connect()
+    assert agency.source.look_back([]) is False
+    agency.sink.close()
+    agency.sink.connect()
+    agency.sink.apply(Arrivals())
+    # An epoch that somebody begins by hand is found, too.
+    store.new_epoch(agency.sink.db)
+    assert "new epoch" in refused(lambda: agency.source.read(100))
+    agency.close()
 
 
 def test_a_death_between_sending_and_forgetting_is_no_restore(agency: Agency) -> None:
@@ -147,7 +289,7 @@ def test_a_death_between_sending_and_forgetting_is_no_restore(agency: Agency) ->
     started_again(agency)
     assert agency.source.look_back(log_of(batch.changes)) is False
     assert log_of(agency.changes()) == log_of(batch.changes)
-    assert agency.source.epoch == 1
+    assert agency.source.number == 1
 
 
 def test_an_ordinary_start_is_no_restore(agency: Agency) -> None:

@@ -272,7 +272,7 @@ class Region:
                 writer=writer, history_days=7, topics=[t for t in loaded if t.endswith(".changes")], **common,
             ),
             SimulatedReceipts(
-                schema=given.events.plain("receipt"), ids=given.ids,
+                schema=given.events.plain("receipt"), schema_of=given.schemas.schema_by_id, ids=given.ids,
                 topics=[t for t in loaded if t.endswith(".receipts")], **common,
             ),
         ]  # fmt: skip

@@ -10,6 +10,7 @@ from hub.contracts.values import decode, encode
 from hub.contracts.wire import elements
 from hub.core import stamps
 from hub.core.assertions import Change, RecordKey
+from hub.core.epochs import FIRST
 from hub.core.settle import Delivery
 from support.contracts import CATALOGUE, IDS, TODAY
 
@@ -44,6 +45,7 @@ def said(
     confirmed: bool = False,
     event_id: str = "",
     actor: str | None = None,
+    epoch: int = FIRST,
     **values: Any,
 ) -> Change:
     """A change as intake has it after reading. Lists are elements added, `removed` those taken away."""
@@ -59,6 +61,7 @@ def said(
         withheld=withheld,
         confirmed=confirmed,
         actor=actor,
+        epoch=epoch,
     )
     for name, value in values.items():
         if specs[name].kind == "strings":

@@ -14,11 +14,14 @@ from hub.contracts.wire import encoded_strings
 from hub.core.answers import Answer
 from hub.core.assertions import Change, RecordKey, RecordState
 from hub.core.crosswalk import World
+from hub.core.epochs import meant
+from hub.core.lost import pass_on
 from hub.core.matching import Decision, Review, cluster, identity_values
 from hub.core.policy import TypePolicy
 from hub.core.projection import Terms
 from hub.core.settle import Delivery, Reference, Rules, Settled, Target, settle
 from hub.core.step import Absorbed, Hold, absorb_all, link
+from hub.core.texts import text_of
 from hub.lanes.consents import CONSENT, PERSON, consent_of
 from support.contracts import CATALOGUE, IDS, TERMS, TODAY, TYPES
 
@@ -110,7 +113,13 @@ class MemoryHub:
         for record, changes in absorbed.edits.items():
             edits[self.world.entity_of[record]] += [(c, self.world.records[record]) for c in changes]
         merged = linked.concerned(absorbed.created)
-        self._settle({self.world.entity_of[r] for r in absorbed.touched} | merged, edits, merged)
+        dirty = {self.world.entity_of[r] for r in absorbed.touched} | merged
+        pass_on(self.types, self.world, dirty)
+        again: dict[bytes, frozenset[str]] = {}
+        for record in absorbed.restored:
+            entity, agency = self.world.entity_of[record], self.world.records[record].key.agency
+            again[entity] = again.get(entity, frozenset()) | {agency}
+        self._settle(dirty, edits, merged | again.keys(), again)
 
     def closed(self, policy: TypePolicy, start: Iterable[bytes]) -> set[bytes]:
         """All records connected to these: by an identity value, now or once; by a link; by one entity."""
@@ -140,8 +149,14 @@ class MemoryHub:
         kind = world.records[record].key.record_type
         return {one for one in near & world.records.keys() if world.records[one].key.record_type == kind}
 
-    def _settle(self, entities: set[bytes], edits: Edits, concerned: frozenset[bytes]) -> list[Settled]:
-        settled = settle(self.world, entities, self.rules(), self._targets(), edits, concerned)
+    def _settle(
+        self,
+        entities: set[bytes],
+        edits: Edits,
+        concerned: frozenset[bytes],
+        again: Mapping[bytes, frozenset[str]] | None = None,
+    ) -> list[Settled]:
+        settled = settle(self.world, entities, self.rules(), self._targets(), edits, concerned, again)
         for one in settled:
             self._publish(one)
         changed = {s.entity.id for s in settled if s.golden_changed or s.holders_changed} | concerned
@@ -186,22 +201,28 @@ class MemoryHub:
     def _references(self, state: RecordState) -> list[Reference]:
         said = state.asserts.values
         return [
-            (state.key.agency, kind, raw[1:].decode())
+            (state.key.agency, kind, text_of(raw))
             for name, kind in self.types[state.key.record_type].references.items()
             if name in said and (raw := said[name][1]) is not None
         ]
 
     def _lives(self, reference: Reference) -> list[bytes]:
-        """The records of all incarnations of a local id, the latest last."""
-        found = [(s.key, s.id) for s in self.world.records.values() if s.key[:3] == reference]
-        return [record for _, record in sorted(found)]
+        """The records of all lives of a local id that may be meant, the latest last."""
+        local_id, below = meant(reference[2])
+        place = (*reference[:2], local_id)
+        found = [(s.key, s.id) for s in self.world.records.values() if s.key[:3] == place]
+        return [record for key, record in sorted(found) if below is None or key.incarnation < below]
 
     def _targets(self) -> dict[Reference, Target]:
         targets = {}
-        for key in {state.key for state in self.world.records.values()}:
-            entity = self.world.entities[self.world.entity_of[self._lives(key[:3])[-1]]]
+        states = self.world.records.values()
+        for reference in {reference for state in states for reference in self._references(state)}:
+            lives = self._lives(reference)
+            if not lives:
+                continue
+            entity = self.world.entities[self.world.entity_of[lives[-1]]]
             holders = frozenset(a for a, held in entity.held.items() if held.operation == "upsert")
-            targets[key[:3]] = Target(entity.id, holders, tuple(entity.consents.values()))
+            targets[reference] = Target(entity.id, holders, tuple(entity.consents.values()))
         return targets
 
 

@@ -18,6 +18,7 @@ from hub.contracts.records import Catalogue, FieldSpec
 from hub.contracts.values import decode
 from hub.core import stamps
 from hub.core.assertions import RecordState
+from hub.core.epochs import meant
 from hub.core.merge import Winner, golden_record, is_live
 from hub.local.demo.kept import Kept
 
@@ -70,6 +71,7 @@ class Entitled:
         self._today = today
         self._entity_of = kept.entity_of
         self.record_of = _current(kept.states.values())
+        self._lives = _lives(kept.states.values())
         self.things = self._things(kept)
         self._consents = self._consents_by_person()
         self.fields: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
@@ -105,8 +107,10 @@ class Entitled:
         return value
 
     def _referred(self, agency: str, record_type: str, local_id: str) -> str | None:
-        state = self.record_of.get((agency, record_type, local_id))
-        return None if state is None else self._entity_of.get(state.id.decode())
+        plain, below = meant(local_id)
+        lives = self._lives.get((agency, record_type, plain), [])
+        known = [one for one in lives if below is None or one.key.incarnation < below]
+        return self._entity_of.get(known[-1].id.decode()) if known else None
 
     def _things(self, kept: Kept) -> dict[str, Thing]:
         members: dict[str, list[RecordState]] = defaultdict(list)
@@ -211,6 +215,14 @@ def _takes_back(withdrawal: Thing, consent: Thing, agency: str) -> bool:
     if given_on is None or given_on == day:
         return consent.said_ms["status"] <= at_ms
     return bool(given_on < day)
+
+
+def _lives(states: Iterable[RecordState]) -> dict[Place, list[RecordState]]:
+    """All lives of every local id, in their order."""
+    lives: dict[Place, list[RecordState]] = defaultdict(list)
+    for state in sorted(states, key=lambda one: one.key.incarnation):
+        lives[state.key.agency, state.key.record_type, state.key.local_id].append(state)
+    return lives
 
 
 def _current(states: Iterable[RecordState]) -> dict[Place, RecordState]:

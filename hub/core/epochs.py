@@ -1,0 +1,79 @@
+"""Epochs of an agency's database: what became of its records when it was set back to an earlier state (R24).
+
+An epoch begins when the database is restored from a backup. Which of its records are there in an epoch is a
+set like everything else (R8): a row that a later epoch has again lives again, whatever an earlier one did to
+it; one that is missing when an epoch has said everything is lost, and stays so until it is heard of there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.core.policy import TypePolicy
+from hub.core.texts import encoded_text, text_of
+
+if TYPE_CHECKING:
+    from hub.core.assertions import RecordState
+
+# The epoch of an agency whose database was never set back, or which does not count.
+FIRST = 1
+# The hub's own word on a record that an epoch does not have; no agency says it.
+LOST = "lost"
+# Lives of a local id within one epoch: those that begin in a later one are counted from further up, so that
+# an id which a restored database gives out a second time never stands for the record that it has forgotten.
+_LIVES_BITS = 16
+# Parts a reference from the number below which the life is that it means: no local id is typed with it.
+_BELOW = "\x1f"
+
+
+def first_life(epoch: int) -> int:
+    """The lowest incarnation of a life that begins in `epoch`."""
+    return epoch << _LIVES_BITS if epoch > FIRST else 0
+
+
+def heard(state: RecordState, epoch: int) -> None:
+    """The row was there in `epoch`: what ended it in an earlier one has been undone by the restore."""
+    asserts = state.asserts
+    asserts.epoch = max(asserts.epoch, epoch)
+    if state.ended and epoch > asserts.ended_in:
+        state.ended, asserts.returned = 0, False
+
+
+def end(state: RecordState, stamp: int, epoch: int, *, returned: bool) -> None:
+    """The row was deleted in `epoch`; `returned`: by the hub's own side. Changes nothing once a later epoch
+    has it again."""
+    asserts = state.asserts
+    later = epoch > asserts.ended_in
+    asserts.ended_in = max(asserts.ended_in, epoch)
+    if epoch < asserts.epoch:
+        return
+    if later:
+        state.ended, asserts.returned = stamp, returned
+    elif epoch == asserts.ended_in:
+        state.ended, asserts.returned = max(state.ended, stamp), asserts.returned or returned
+
+
+def miss(policy: TypePolicy, state: RecordState, epoch: int) -> None:
+    """The row is missing in `epoch`, all of which has been said.
+
+    What it refers to is what that id meant before: the restored database may give it to something else.
+    """
+    state.asserts.lost = max(state.asserts.lost, epoch)
+    if not state.lost:
+        return
+    for name in policy.references:
+        stamp, value = state.asserts.values.get(name, (0, None))
+        if value is not None and _BELOW not in (local_id := text_of(value)):
+            pinned = named_below(local_id, first_life(state.asserts.lost))
+            state.asserts.values[name] = stamp, encoded_text(pinned)
+
+
+def named_below(local_id: str, below: int | None) -> str:
+    """A local id in a reference that means the latest life below a number; see `meant`."""
+    return local_id if below is None else f"{local_id}{_BELOW}{below}"
+
+
+def meant(local_id: str) -> tuple[str, int | None]:
+    """(local id, below which number the life is that is meant; None: the latest) of a reference."""
+    plain, _, below = local_id.partition(_BELOW)
+    return plain, int(below) if below else None
