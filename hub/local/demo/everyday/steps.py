@@ -18,7 +18,11 @@ TURNS: tuple[Turn, ...] = (
     ),
     Turn("consent", "Consent withdrawn takes a record away, and given again brings it.", consent_withdrawn),
     Turn("mad-script", "A mad script is taken back; what people did meanwhile stands.", mad_script),
-    Turn("restored", "A database is restored from yesterday: what was edited since comes back.", restored),
+    Turn(
+        "restored",
+        "A database is restored from yesterday: what was edited and entered since comes back.",
+        restored,
+    ),
     Turn("registered-twice", "One person twice on an agency's books stays one person.", registered_twice),
     Turn("merge-and-split", "Two people taken for one are parted exactly.", sisters),
     Turn("leaving", "An agency leaves: told nothing more, its word withdrawn, nobody else moved.", leaves),
