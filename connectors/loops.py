@@ -74,6 +74,8 @@ class SourceSide:
     def open(self) -> None:
         self._producer = Producer(self._kafka)
         self._source.connect()
+        # It may be in another epoch by now.
+        self._joined = False
         if self._source.look_back(self._sent()):
             self._metrics.restored.inc()
 

@@ -16,7 +16,7 @@ from connectors.sql.database_check import require_fit
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.rows import DELETE, INSERT, TRUNCATE, UPDATE, Captured, Shadow
 from connectors.sql.work import Progress, Work
-from hub.core.epochs import FIRST
+from hub.core.epochs import FIRST, first_life
 from hub.crash import crash_point
 from hub.errors import Retriable
 
@@ -53,7 +53,7 @@ class SqlSource:
         self.printers = row_print.printers(mapping.records)
         self._report = report
         self.number = FIRST
-        self._first_life = self._set_back_ms = 0
+        self._set_back_ms = 0
         # Up to where the queue was sent, as this connector knows itself; the epoch beneath which the database
         # was found set back.
         self._sent = self._beneath = 0
@@ -82,7 +82,7 @@ class SqlSource:
     def _begin_epoch(self) -> None:
         self.number, progress = store.state(self.db)
         self._sent = store.tried(self.db)
-        self._first_life, self._set_back_ms = store.lives(self.db)
+        self._set_back_ms = store.set_back_ms(self.db)
         self._snapshots = snapshot.pending(self.mapping, progress)
 
     def _adopt(self) -> None:
@@ -179,7 +179,7 @@ class SqlSource:
     def _queue(self, limit: int) -> list[Captured]:
         params = {"floor": self._floor, "limit": limit}
         rows = store.captured(self.db.query(store.READ_QUEUE, params))
-        if store.renew_lives(self.db, rows, self._first_life):
+        if store.renew_lives(self.db, rows, first_life(self.number)):
             rows = store.captured(self.db.query(store.READ_QUEUE, params))
         return rows
 

@@ -10,7 +10,6 @@ from typing import Any
 from connectors.sql.database import Database, Locked
 from connectors.sql.rows import INSERT, LINK, Captured, EntityRow, Shadow
 from connectors.sql.tables import CAPTURE_CAP, ENTITY, SHADOW, STATE
-from hub.core.epochs import first_life
 from hub.errors import ConfigurationError
 
 READ_QUEUE = """
@@ -144,7 +143,7 @@ def prepare(db: Database, agency: str) -> None:
     """
     db.create_bookkeeping()
     first = {"one": 1, "epoch": 1, "read_seq": 0, "cap": CAPTURE_CAP, "snapshot": {}, "sent_seq": 0}
-    first |= {"restored_ms": 0, "set_back_epoch": 0, "first_life": 0}
+    first |= {"restored_ms": 0, "set_back_epoch": 0}
     with db.transaction():
         db.upsert(STATE, [first], keep=True)
         db.execute("UPDATE {state} SET agency = :agency WHERE agency IS NULL", {"agency": agency})
@@ -194,23 +193,20 @@ def new_epoch(db: Database, epoch: int | None = None, restored_ms: int | None = 
     """
     with db.transaction():
         number = state(db)[0] + 1 if epoch is None else epoch
-        params = {"snapshot": "{}", "epoch": number, "first": first_life(number), "restored_ms": restored_ms}
+        params = {"snapshot": "{}", "epoch": number, "restored_ms": restored_ms}
         db.execute(_NEW_EPOCH, params | {"set_back": 0 if restored_ms is None else number})
 
 
 _NEW_EPOCH = """
-UPDATE {state} SET epoch = :epoch, snapshot = :snapshot, first_life = :first, set_back_epoch = :set_back,
+UPDATE {state} SET epoch = :epoch, snapshot = :snapshot, set_back_epoch = :set_back,
                    restored_ms = coalesce(:restored_ms, restored_ms)
 """
-_LIVES = """
-SELECT coalesce(first_life, 0), CASE WHEN set_back_epoch = epoch THEN restored_ms ELSE 0 END FROM {state}
-"""
+_SET_BACK = "SELECT CASE WHEN set_back_epoch = epoch THEN restored_ms ELSE 0 END FROM {state}"
 
 
-def lives(db: Database) -> tuple[int, int]:
-    """(the number from which lives that begin in this epoch are counted, when it was found set back or 0)."""
-    first, set_back_ms = db.query(_LIVES)[0]
-    return int(first), int(set_back_ms)
+def set_back_ms(db: Database) -> int:
+    """When the database was found set back, if this epoch began by that; else 0."""
+    return int(db.query(_SET_BACK)[0][0])
 
 
 def renew_lives(db: Database, rows: Collection[Captured], first: int) -> bool:

@@ -103,8 +103,8 @@ STATE = Bookkeeping(
     "state",
     {"one": "int", "epoch": "bigint", "read_seq": "bigint", "cap": "bigint", "snapshot": "json"}
     | {"sent_seq": "bigint", "restored_ms": "bigint", "agency": "text"}
-    # The epoch that began because the database was found set back; from where this one's lives are counted.
-    | {"set_back_epoch": "bigint", "first_life": "bigint"},
+    # Which epoch began because the database was found set back.
+    | {"set_back_epoch": "bigint"},
     key=("one",),
 )
 DIRTY = Bookkeeping(

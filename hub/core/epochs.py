@@ -7,6 +7,7 @@ it; one that is missing when an epoch has said everything is lost, and stays so 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from hub.core.policy import TypePolicy
@@ -24,6 +25,7 @@ LOST = "lost"
 _LIVES_BITS = 16
 # Parts a reference from the number below which the life is that it means: no local id is typed with it.
 _BELOW = "\x1f"
+_NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
 
 
 def first_life(epoch: int) -> int:
@@ -63,7 +65,10 @@ def miss(policy: TypePolicy, state: RecordState, epoch: int) -> None:
         return
     for name in policy.references:
         stamp, value = state.asserts.values.get(name, (0, None))
-        if value is not None and _BELOW not in (local_id := text_of(value)):
+        if value is None:
+            continue
+        local_id, below = meant(text_of(value))
+        if below is None:
             pinned = named_below(local_id, first_life(state.asserts.lost))
             state.asserts.values[name] = stamp, encoded_text(pinned)
 
@@ -75,5 +80,8 @@ def named_below(local_id: str, below: int | None) -> str:
 
 def meant(local_id: str) -> tuple[str, int | None]:
     """(local id, below which number the life is that is meant; None: the latest) of a reference."""
-    plain, _, below = local_id.partition(_BELOW)
-    return plain, int(below) if below else None
+    plain, pinned, below = local_id.rpartition(_BELOW)
+    if not pinned or not _NUMBER.fullmatch(below):
+        # Whatever an agency has in its local ids.
+        return local_id, None
+    return plain, int(below)

@@ -366,6 +366,18 @@ def test_a_restored_database_is_noticed_at_the_start(hub: Hub, people: PersonTab
     until(lambda: len(hub.changes()) > sent, "the next edit")
     assert len(hub.changes()) == sent + 1
     assert f'jisr_connector_restored_total{{agency="{hub.agency}"}} 0.0' in hub.metrics()
+    until(lambda: {(1, False), (2, True)} <= epochs(hub), "where each epoch was said whole")
+    # One that somebody begins beneath a running connector is said whole, too.
+    assert hub.command("resnapshot", "--yes").returncode == 0
+    until(lambda: (3, False) in epochs(hub), "where the next epoch was said whole")
+    assert sum(":3-" in c["event_id"] for c in hub.changes()) == 2
+
+
+def epochs(hub: Hub) -> set[tuple[int, bool]]:
+    """Of which epochs the connector has told that all is said, and whether each began by a restore."""
+    told = hub.decoded(topics.receipts(hub.agency))
+    own = [r for r in told if r["topic"] == topics.changes(hub.agency, "person")]
+    return {(r["epoch"], r["set_back_ms"] > 0) for r in own}
 
 
 def silently(people: PersonTable, statement: str) -> None:

@@ -181,3 +181,8 @@ def test_texts_are_encoded_as_avro_has_them(text: str) -> None:
     assert text_of(encoded_text(text)) == text
     assert meant(named_below(text, 131_072)) == (text, 131_072)
     assert meant(text) == (text, None)
+
+
+@pytest.mark.parametrize("local_id", ["a\x1f", "a\x1fb", "a\x1f-1", "a\x1f9999999999", "a\x1f٣"])
+def test_a_local_id_that_looks_like_a_pinned_one_is_a_local_id(local_id: str) -> None:
+    assert meant(local_id) == (local_id, None)
