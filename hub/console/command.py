@@ -24,7 +24,7 @@ from hub.console.visit import Console
 from hub.errors import ConfigurationError
 from hub.ops.log_reader import KeptReaders, LogReader
 from hub.ops.parts import Parts
-from hub.serving import serve
+from hub.serving import proxies_of, serve
 from hub.settings import load_settings, read_secret
 
 # A form that is being sent may come through.
@@ -46,6 +46,14 @@ _GRACE_S = 3
     envvar="JISR_CONSOLE_PUBLIC_URL",
     metavar="URL",
     help="How browsers reach it, if not at --host: https://… of the proxy with TLS in front of it.",
+)
+@click.option(
+    "--trusted-proxies",
+    default="",
+    envvar="JISR_CONSOLE_TRUSTED_PROXIES",
+    metavar="ADDRESSES",
+    help="Addresses or networks, separated by commas, of the proxies in front of it: their X-Forwarded-For "
+    "tells who calls. Without it nobody's does.",
 )
 @click.option(
     "--secret-file",
@@ -88,6 +96,7 @@ def console(
     host: str,
     port: int,
     public_url: str | None,
+    trusted_proxies: str,
     secret_file: Path | None,
     local_code_file: Path | None,
     **oidc: Any,
@@ -95,6 +104,7 @@ def console(
     """Serve the console until SIGTERM or SIGINT, or do what the command says."""
     if ctx.invoked_subcommand is not None:
         return
+    proxies = proxies_of(trusted_proxies, "JISR_CONSOLE_TRUSTED_PROXIES")
     secret = read_secret(secret_file, "JISR_CONSOLE_SECRET_FILE") if secret_file else secrets.token_bytes(32)
     login: ProviderLogin | LocalLogin
     if oidc["oidc_issuer"] is not None:
@@ -111,7 +121,15 @@ def console(
         if isinstance(login, LocalLogin) and local_code_file is None:
             click.echo(f"code of the local login: {login.code}")
         stopping = app.state.streams.end
-        serve(app, host, port, grace_s=_GRACE_S, server_header=False, stopping=stopping)
+        serve(
+            app,
+            host,
+            port,
+            grace_s=_GRACE_S,
+            server_header=False,
+            stopping=stopping,
+            trusted_proxies=proxies,
+        )
 
 
 console.add_command(sessions)

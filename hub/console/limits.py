@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from starlette.requests import Request
+
 # So many keys are remembered at most; the one unheard of for longest is forgotten first.
 _KEYS = 10_000
+
+
+def caller(request: Request) -> str:
+    """Where a request comes from, as attempts are counted: an address, of IPv6 its /64, since whoever has one
+    address of that has them all. Behind a proxy that is not trusted it is the proxy's."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
 class RateLimit:

@@ -27,7 +27,7 @@ from starlette.responses import RedirectResponse, Response
 from hub.console.access import Permission, Role, User
 from hub.console.faults import Fault
 from hub.console.languages import marked
-from hub.console.limits import RateLimit
+from hub.console.limits import RateLimit, caller
 from hub.console.loopback import is_loopback
 from hub.console.routing import Guarded, Section
 from hub.console.visit import Visit, own_path
@@ -101,8 +101,7 @@ class ProviderLogin:
 
     def begin(self, visit: Visit) -> Response:
         """Send the person to the provider, and keep for the answer what it must bring back."""
-        client = visit.request.client
-        visit.limited(self._begun, client.host if client else "")
+        visit.limited(self._begun, caller(visit.request))
         with _client() as http:
             found = self._discovered(http)
         attempt = {

@@ -8,6 +8,7 @@ from hub.console import sessions
 from hub.console.access import User
 from hub.console.faults import Fault
 from hub.console.languages import marked
+from hub.console.limits import caller
 from hub.console.visit import Console
 
 API = "/api/v1"
@@ -51,8 +52,7 @@ def _program(console: Console, request: Request, token: str) -> User:
     user = console.doors.program(token)
     agencies = console.parts.agreements
     if user is None or (user.agency is not None and user.agency not in agencies):
-        client = request.client.host if request.client else ""
-        wait_s = console.token_misses.take(client)
+        wait_s = console.token_misses.take(caller(request))
         raise Fault(*_TOO_MANY, wait_s) if wait_s else Fault(*_NOT_VALID)
     wait_s = console.token_uses.take(user.account)
     if wait_s:

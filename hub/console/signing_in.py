@@ -14,6 +14,7 @@ from starlette.responses import Response
 from hub.console.access import Permission, Role, User
 from hub.console.faults import Fault
 from hub.console.languages import COOKIE, marked
+from hub.console.limits import caller
 from hub.console.loopback import is_loopback
 from hub.console.routing import Guarded, Section
 from hub.console.visit import Visit, own_path
@@ -60,8 +61,7 @@ class LocalLogin:
 
     def let_in(self, visit: Visit) -> Response:
         """Sign in as whom the form says, if its code is right."""
-        client = visit.request.client
-        visit.limited(visit.console.sign_in_tries, client.host if client else "")
+        visit.limited(visit.console.sign_in_tries, caller(visit.request))
         target = own_path(visit.form.get("next", "/"))
         if not hmac.compare_digest(visit.form.get("code", "").strip().encode(), self.code.encode()):
             return self._form(visit, target, marked("The code is not right. The console printed it."))
