@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from starlette.responses import Response
@@ -16,14 +17,15 @@ from starlette.responses import Response
 from hub.console.access import Permission
 from hub.console.asking import number
 from hub.console.dead_letter_words import words
-from hub.console.dead_letters import FILTERS, wanted_of
+from hub.console.dead_letters import ASKS, FILTERS, asked_filter, wanted_of
 from hub.console.faults import Fault
 from hub.console.languages import marked
-from hub.console.routing import Guarded, Section
+from hub.console.routing import API, Guarded, Section
 from hub.console.visit import MAX_STATED, MIN_STATED, Visit
 from hub.errors import JisrError
 from hub.ops.dead_letters import DeadLetters
 from hub.ops.effects import DEAD
+from hub.ops.parts import Parts
 from hub.ops.redrive import Redrive, Redriven
 from hub.store.dead_letters import OPEN, Wanted
 
@@ -34,11 +36,40 @@ PREVIEWED = 50
 _SHOWN_DEAD = 50
 
 
+_NONE = (409, marked("No dead letter that this could be done with is chosen by that any more."))
+_OTHERS = marked("Meanwhile others than you were shown are chosen. Look again, then confirm.")
+_WHY = marked("Say in a few words why.")
+
+
 class Deed(StrEnum):
     """What is done with dead letters."""
 
     REDRIVE = "redrive"
     DISCARD = "discard"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Numbers of dead letters, and how many `more` the filter shows than are done at once. `seal`: tells
+    whether a filter still means them; `foreseen`: outcome → how many of the first 50, each by itself."""
+
+    letters: tuple[int, ...]
+    more: int
+    seal: str
+    foreseen: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How many were taken in again or discarded, and how many `more` the filter showed. Of what was taken in
+    again: outcome → how many, and the first that are `still` dead, with the reason. `broken_off`: the rest of
+    the choice is as it was; try again."""
+
+    number: int
+    more: int
+    outcomes: dict[str, int] = field(default_factory=dict)
+    still: tuple[Redriven, ...] = ()
+    broken_off: bool = False
 
 
 def redrive(visit: Visit) -> Response:
@@ -52,29 +83,35 @@ def discard(visit: Visit) -> Response:
 
 
 def _decide(visit: Visit, deed: Deed) -> Response:
-    chosen, more = _chosen(visit)
+    chosen, more = _chosen(visit.parts, visit.form)
     if not chosen:
-        raise Fault(409, marked("No dead letter that this could be done with is chosen by that any more."))
+        raise Fault(*_NONE)
     if "seal" not in visit.form:
         return _ask(visit, deed, chosen, more)
     if visit.form["seal"] != seal(chosen):
-        problem = marked("Meanwhile others than you were shown are chosen. Look again, then confirm.")
-        return _ask(visit, deed, chosen, more, problem, status=409)
+        return _ask(visit, deed, chosen, more, _OTHERS, status=409)
     why = " ".join(visit.form.get("why", "").split())[:MAX_STATED]
     if len(why) < MIN_STATED:
-        return _ask(visit, deed, chosen, more, marked("Say in a few words why."), status=400)
-    return (
-        _redriven(visit, chosen, more, why) if deed is Deed.REDRIVE else _discarded(visit, chosen, more, why)
+        return _ask(visit, deed, chosen, more, _WHY, status=400)
+    done = _done(visit, deed, chosen, more, why)
+    # What was done before it broke off is done, and must be told.
+    problem = marked("It broke off. What is listed here is done; try the rest again in a moment.")
+    return visit.page(
+        "dead_letters_done.html",
+        deed=deed,
+        done=done,
+        problem=problem if done.broken_off else "",
+        **words(),
     )
 
 
-def _chosen(visit: Visit) -> tuple[list[int], int]:
-    """The numbers that the form means, `AT_ONCE` at most, and how many there are beyond them."""
-    letters = DeadLetters(visit.parts)
-    if "letter" in visit.form:
-        one = number(visit.form["letter"] or None)
+def _chosen(parts: Parts, given: Mapping[str, str]) -> tuple[list[int], int]:
+    """The numbers that are meant, `AT_ONCE` at most, and how many there are beyond them."""
+    letters = DeadLetters(parts)
+    if "letter" in given:
+        one = number(given["letter"] or None)
         return letters.numbers(Wanted(ids=(one or 0,))), 0
-    wanted, superseded_only = wanted_of(visit.form)
+    wanted, superseded_only = wanted_of(given)
     if wanted.state != OPEN:
         raise Fault(400, marked("All at once is for open dead letters alone."))
     found = letters.numbers(wanted, superseded_only=superseded_only)
@@ -86,12 +123,14 @@ def seal(chosen: Sequence[int]) -> str:
     return hashlib.sha256(repr(list(chosen)).encode()).hexdigest()[:32]
 
 
+def _foreseen(visit: Visit, chosen: Sequence[int]) -> Counter[str]:
+    found = Redrive(visit.parts).preview(chosen[:PREVIEWED], visit.veil)
+    return Counter(one.outcome for one in found)
+
+
 def _ask(
     visit: Visit, deed: Deed, chosen: Sequence[int], more: int, problem: str = "", status: int = 200
 ) -> Response:
-    foreseen: Counter[str] = Counter()
-    if deed is Deed.REDRIVE:
-        foreseen.update(one.outcome for one in Redrive(visit.parts).preview(chosen[:PREVIEWED], visit.veil))
     kept = {name: visit.form[name] for name in ("letter", *FILTERS) if visit.form.get(name)}
     return visit.page(
         "dead_letters_decide.html",
@@ -99,7 +138,7 @@ def _ask(
         deed=deed,
         chosen=chosen,
         more=more,
-        foreseen=foreseen,
+        foreseen=_foreseen(visit, chosen) if deed is Deed.REDRIVE else Counter(),
         kept=kept,
         seal=seal(chosen),
         given_why=visit.form.get("why", ""),
@@ -108,9 +147,12 @@ def _ask(
     )
 
 
-def _redriven(visit: Visit, chosen: Sequence[int], more: int, why: str) -> Response:
+def _done(visit: Visit, deed: Deed, chosen: Sequence[int], more: int, why: str) -> Done:
+    if deed is Deed.DISCARD:
+        discarded = DeadLetters(visit.parts).discard(chosen, visit.somebody.person, why)
+        return Done(len(discarded), more)
     done: list[Redriven] = []
-    problem = ""
+    broken_off = False
     try:
         # One at a time: intake is not made for several threads.
         with visit.console.deciding:
@@ -119,46 +161,87 @@ def _redriven(visit: Visit, chosen: Sequence[int], more: int, why: str) -> Respo
     except JisrError:
         if not done:
             raise
-        # What was done before is done, and must be told.
-        problem = marked("It broke off. What is listed here is done; try the rest again in a moment.")
-    dead = [one for one in done if one.outcome == DEAD]
-    return _done(
-        visit, Deed.REDRIVE, len(done), more, problem=problem, still=dead[:_SHOWN_DEAD],
-        outcomes=Counter(one.outcome for one in done),
-    )  # fmt: skip
+        broken_off = True
+    dead = tuple(one for one in done if one.outcome == DEAD)
+    outcomes = Counter(one.outcome for one in done)
+    return Done(len(done), more, dict(outcomes), dead[:_SHOWN_DEAD], broken_off=broken_off)
 
 
-def _discarded(visit: Visit, chosen: Sequence[int], more: int, why: str) -> Response:
-    done = DeadLetters(visit.parts).discard(chosen, visit.somebody.person, why)
-    return _done(visit, Deed.DISCARD, len(done), more, problem="", still=[], outcomes=Counter())
+# For programs: the same two steps, as an address that only looks and one that does.
 
 
-def _done(
-    visit: Visit,
-    deed: Deed,
-    count: int,
-    more: int,
-    *,
-    problem: str,
-    still: Sequence[Redriven],
-    outcomes: Counter[str],
-) -> Response:
-    return visit.page(
-        "dead_letters_done.html",
-        deed=deed,
-        count=count,
-        more=more,
-        problem=problem,
-        still=still,
-        outcomes_found=outcomes,
-        **words(),
-    )
+def choose(visit: Visit) -> Response:
+    """Whom a choice means, and what would become of them."""
+    given = asked_filter(visit)
+    if letter := visit.asked("letter"):
+        given = {"letter": letter}
+    chosen, more = _chosen(visit.parts, given)
+    return visit.json(Choice(tuple(chosen), more, seal(chosen), dict(_foreseen(visit, chosen))))
 
+
+def redrive_for_programs(visit: Visit) -> Response:
+    return _decided(visit, Deed.REDRIVE)
+
+
+def discard_for_programs(visit: Visit) -> Response:
+    return _decided(visit, Deed.DISCARD)
+
+
+def _decided(visit: Visit, deed: Deed) -> Response:
+    """Done at once: a number says whom it means, and with a filter the choice's seal does."""
+    chosen, more = _chosen(visit.parts, visit.form)
+    if not chosen:
+        raise Fault(*_NONE)
+    if "letter" not in visit.form and "seal" not in visit.form:
+        raise Fault(400, marked("Ask for the choice first, and send its `seal` with the same filter."))
+    if visit.form.get("seal", seal(chosen)) != seal(chosen):
+        raise Fault(409, _OTHERS)
+    return visit.json(_done(visit, deed, chosen, more, visit.stated("why", _WHY)))
+
+
+_CHOOSES = (
+    ("letter", "One dead letter by its number; else all open ones that the filter shows:"),
+    *((name, about) for name, about in ASKS if name in FILTERS and name != "state"),
+)
+_FIELDS = (
+    *_CHOOSES,
+    (
+        "seal",
+        "That of the choice, which is needed with a filter: if it means others by now, nothing is done.",
+    ),
+    ("why", "Why, in a few words; kept in the audit trail."),
+)
 
 SECTION = Section(
     (
         Guarded("/dead-letters/redrive", redrive, Permission.REDRIVE, method="POST"),
         # Not the operator's alone to say that what an agency sent will never count.
         Guarded("/dead-letters/discard", discard, Permission.DECIDE, method="POST"),
+        Guarded(
+            f"{API}/dead-letters/choice",
+            choose,
+            Permission.SEE_DEAD_LETTERS,
+            returns=Choice,
+            about="Which dead letters a decision would be on, and what taking them in again would come to.",
+            asks=_CHOOSES,
+        ),
+        Guarded(
+            f"{API}/dead-letters/redrive",
+            redrive_for_programs,
+            Permission.REDRIVE,
+            method="POST",
+            returns=Done,
+            about="Take dead letters in again: one, or all that a filter shows.",
+            asks=_FIELDS,
+        ),
+        Guarded(
+            f"{API}/dead-letters/discard",
+            discard_for_programs,
+            Permission.DECIDE,
+            method="POST",
+            returns=Done,
+            about="Discard dead letters: one, or all that a filter shows. Their bytes are kept.",
+            asks=_FIELDS,
+        ),
     )
 )

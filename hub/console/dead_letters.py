@@ -242,7 +242,7 @@ def read_letter(visit: Visit) -> Response:
     return visit.json(_view(visit, _one(visit), visit.veil))
 
 
-_ASKS = (
+ASKS = (
     ("agency", "Only this agency's."),
     ("record_type", "Only of this record type."),
     ("code", "Only with this reason, such as invalid_value."),
@@ -266,7 +266,7 @@ SECTION = Section(
             Permission.SEE_DEAD_LETTERS,
             returns=LetterList,
             about="Messages that could not be used, counted by reason and one by one.",
-            asks=_ASKS,
+            asks=ASKS,
         ),
         Guarded(
             f"{API}/dead-letters/{{letter:int}}",

@@ -9,8 +9,20 @@ from starlette.responses import Response
 from hub.console.access import Permission
 from hub.console.asking import number
 from hub.console.faults import Fault
+from hub.console.hold_view import (
+    HoldDecided,
+    HoldList,
+    HoldView,
+    MassDecided,
+    MassList,
+    MassView,
+    hold_line,
+    hold_view,
+    mass_line,
+    mass_view,
+)
 from hub.console.languages import marked
-from hub.console.routing import Guarded, Section
+from hub.console.routing import API, Guarded, Section
 from hub.console.visit import Visit
 from hub.ops.audit import Person
 from hub.ops.brakes import Brakes
@@ -31,8 +43,10 @@ STATES = {
     "rejected": marked("Rejected"),
 }
 
-# What a decision calls: number, who, why.
-Decide = Callable[[int, Person, str], object]
+PAGE = 50
+
+# What a decision calls: number, who, why; it returns how much was new.
+Decide = Callable[[int, Person, str], int]
 
 
 def _number(visit: Visit, name: str) -> int:
@@ -60,11 +74,40 @@ def _hold_page(visit: Visit, story: HeldStory, *, revealed: bool) -> Response:
     return visit.page("hold.html", story=story, revealed=revealed, reasons=REASONS, states=STATES)
 
 
+def list_holds(visit: Visit) -> Response:
+    """Held changes for programs, a page at a time."""
+    after, agency, every = number(visit.asked("after")), visit.asked("agency"), _every(visit)
+    found = Holds(visit.parts).list(agency, all_states=every, after=after, limit=PAGE + 1)
+    lines = tuple(hold_line(visit, one) for one in found[:PAGE])
+    return visit.json(HoldList(lines, lines[-1].id if len(found) > PAGE else None))
+
+
+def _every(visit: Visit) -> bool:
+    """Whether those that are decided are asked for, too."""
+    asked = visit.asked("state") or "held"
+    if asked not in ("held", "all"):
+        raise Fault(400, marked("Ask for those that are `held`, or for `all`."))
+    return asked == "all"
+
+
+def read_hold(visit: Visit) -> Response:
+    return visit.json(hold_view(visit, _hold(visit, visit.veil)))
+
+
 def decide_hold(visit: Visit) -> Response:
     """Release or reject one held change, as the form says."""
-    holds = Holds(visit.parts)
-    _decide(visit, _number(visit, "hold"), {"release": holds.release, "reject": holds.reject})
+    _decide_hold(visit)
     return visit.go(f"/holds/{visit.path('hold')}")
+
+
+def decide_hold_for_programs(visit: Visit) -> Response:
+    new = _decide_hold(visit)
+    return visit.json(HoldDecided(_hold(visit, visit.veil).hold.state, bool(new)))
+
+
+def _decide_hold(visit: Visit) -> int:
+    holds = Holds(visit.parts)
+    return _decide(visit, _number(visit, "hold"), {"release": holds.release, "reject": holds.reject})
 
 
 def show_mass(visit: Visit) -> Response:
@@ -74,21 +117,43 @@ def show_mass(visit: Visit) -> Response:
     return visit.page("mass.html", story=story, examples=examples, reasons=REASONS, states=STATES)
 
 
+def list_masses(visit: Visit) -> Response:
+    """Masses for programs: there are few."""
+    found = Brakes(visit.parts).list(visit.asked("agency"), all_states=_every(visit))
+    return visit.json(MassList(tuple(mass_line(one) for one in found)))
+
+
+def read_mass(visit: Visit) -> Response:
+    return visit.json(mass_view(visit, Brakes(visit.parts).show(_number(visit, "mass"))))
+
+
 def decide_mass(visit: Visit) -> Response:
     """Release or reject a mass, as the form says. Blocks until all of it is carried out."""
-    brakes = Brakes(visit.parts)
-    _decide(visit, _number(visit, "mass"), {"release": brakes.release, "reject": brakes.reject})
+    _decide_mass(visit)
     return visit.go(f"/masses/{visit.path('mass')}")
 
 
-def _decide(visit: Visit, number: int, ways: dict[str, Decide]) -> None:
+def decide_mass_for_programs(visit: Visit) -> Response:
+    return visit.json(MassDecided(_decide_mass(visit)))
+
+
+def _decide_mass(visit: Visit) -> int:
+    brakes = Brakes(visit.parts)
+    return _decide(visit, _number(visit, "mass"), {"release": brakes.release, "reject": brakes.reject})
+
+
+def _decide(visit: Visit, number: int, ways: dict[str, Decide]) -> int:
     decide = ways.get(visit.form.get("decision", ""))
     if decide is None:
         raise Fault(400, marked("Say whether it is to be released or rejected."))
     why = visit.stated("why", marked("Say in a few words why you decide so."))
     # One at a time: intake, which applies what is released, is not made for several threads.
     with visit.console.deciding:
-        decide(number, visit.somebody.person, why)
+        return decide(number, visit.somebody.person, why)
+
+
+_ASKS = (("agency", "Only this agency's."), ("state", "held (as if not given) or all."))
+_FIELDS = (("decision", "`release` or `reject`."), ("why", "Why, in a few words; kept with the decision."))
 
 
 SECTION = Section(
@@ -98,5 +163,53 @@ SECTION = Section(
         Guarded("/holds/{hold:int}/decision", decide_hold, Permission.DECIDE, method="POST"),
         Guarded("/masses/{mass:int}", show_mass, Permission.SEE_HOLDS),
         Guarded("/masses/{mass:int}/decision", decide_mass, Permission.DECIDE, method="POST"),
+        Guarded(
+            f"{API}/holds",
+            list_holds,
+            Permission.SEE_HOLDS,
+            returns=HoldList,
+            about="Changes that wait for a person's word, one by one, the oldest first.",
+            asks=(*_ASKS, ("after", "Only holds behind this number: `next` of the page before.")),
+        ),
+        Guarded(
+            f"{API}/holds/{{hold:int}}",
+            read_hold,
+            Permission.SEE_HOLDS,
+            returns=HoldView,
+            about="One held change: what would be said, what the record says, what stands; values covered.",
+        ),
+        Guarded(
+            f"{API}/holds/{{hold:int}}/decision",
+            decide_hold_for_programs,
+            Permission.DECIDE,
+            method="POST",
+            returns=HoldDecided,
+            about="Release a held change, which applies it, or reject it.",
+            asks=_FIELDS,
+        ),
+        Guarded(
+            f"{API}/masses",
+            list_masses,
+            Permission.SEE_HOLDS,
+            returns=MassList,
+            about="Masses of changes that brakes hold.",
+            asks=_ASKS,
+        ),
+        Guarded(
+            f"{API}/masses/{{mass:int}}",
+            read_mass,
+            Permission.SEE_HOLDS,
+            returns=MassView,
+            about="One mass, and what it would do.",
+        ),
+        Guarded(
+            f"{API}/masses/{{mass:int}}/decision",
+            decide_mass_for_programs,
+            Permission.DECIDE,
+            method="POST",
+            returns=MassDecided,
+            about="Release a mass, or reject it; answered once all of it is carried out.",
+            asks=_FIELDS,
+        ),
     )
 )

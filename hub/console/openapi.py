@@ -97,6 +97,8 @@ _QUESTIONS = {
     ("since", "dead-letters"): _DAY,
     ("until", "dead-letters"): _DAY,
     ("after", "dead-letters"): _NUMBER,
+    ("letter", "dead-letters"): _NUMBER,
+    ("after", "holds"): _NUMBER,
     ("before", "audit"): _NUMBER,
     ("partition", "topics"): _NUMBER,
     ("offset", "topics"): _NUMBER,

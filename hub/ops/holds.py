@@ -59,11 +59,16 @@ class Holds:
         self._clock = clock
 
     def list(
-        self, agency: str | None = None, *, all_states: bool = False, limit: int = 1_000
+        self,
+        agency: str | None = None,
+        *,
+        all_states: bool = False,
+        after: int | None = None,
+        limit: int = 1_000,
     ) -> list[HeldChange]:
-        """Holds that wait, or all, oldest first."""
+        """Holds that wait, or all, oldest first, beginning behind the number `after`."""
         with self._parts.looking() as tx:
-            return holds(tx, waiting=not all_states, agency=agency, limit=limit)
+            return holds(tx, waiting=not all_states, agency=agency, after=after, limit=limit)
 
     def show(self, hold_id: int, veil: Veil) -> HeldStory:
         """One hold with its values; raises `NotFound`."""

@@ -27,6 +27,7 @@ _HOLD_CONDITIONS = {
     "id": "id = :id",
     "waiting": "state = 'held'",
     "agency": "agency = :agency",
+    "after": "id > :after",
     "records": "record = ANY(:records)",
 }
 
@@ -162,15 +163,17 @@ def holds(
     hold_id: int | None = None,
     waiting: bool = False,
     agency: str | None = None,
+    after: int | None = None,
     records: Collection[bytes] | None = None,
     limit: int = 1_000,
 ) -> list[HeldChange]:
-    """Holds by id, oldest first; each condition that is None lets all pass, as does `waiting` if it is not
-    wanted."""
+    """Holds by id, oldest first, `after`: those behind this one; each condition that is None lets all pass,
+    as does `waiting` if it is not wanted."""
     where = {
         "id": hold_id,
         "waiting": waiting or None,
         "agency": agency,
+        "after": after,
         "records": None if records is None else sorted(records),
         "limit": limit,
     }

@@ -271,6 +271,35 @@ def test_a_form_without_its_token_decides_nothing(hub: OpsHub, enter: Enter) -> 
     assert state(hub, number) == ("open", None)
 
 
+def test_a_program_chooses_and_decides_by_the_seal_of_its_choice(hub: OpsHub, enter: Enter) -> None:
+    numbers = [refused_phone(hub, str(n))[1] for n in range(2)]
+    spared = arrive(hub, hub.key("ads", "x"), b"\0junk")
+    operator, steward = enter("operator"), enter("steward")
+    asked = operator.get(f"/api/v1{LIST}/choice?code=invalid_value").json()
+    assert (asked["letters"], asked["more"], asked["foreseen"]) == (numbers, 0, {"dead": 2})
+    path = f"/api/v1{LIST}/redrive"
+    form = {"code": "invalid_value", "seal": asked["seal"], "why": WHY}
+    assert operator.client.post(path, data=form).status_code == 403, "a session's cookie alone"
+    assert operator.post(path, page=LIST, code="invalid_value", why=WHY).status_code == 400
+    assert operator.post(path, page=LIST, **form | {"why": "no"}).status_code == 400
+    assert steward.post(path, page="/", **form).status_code == 403
+    done = operator.post(path, page=LIST, **form)
+    assert (done.json()["number"], done.json()["outcomes"]) == (2, {"dead": 2})
+    assert [one["number"] for one in done.json()["still"]] == numbers
+    assert BAD not in done.text
+    numbers.append(refused_phone(hub, "9")[1])
+    path = f"/api/v1{LIST}/discard"
+    assert operator.post(path, page="/", **form).status_code == 403
+    assert steward.post(path, page=LIST, **form).status_code == 409, "it means another one, too"
+    assert {state(hub, number)[0] for number in numbers} == {"open"}
+    form["seal"] = steward.get(f"/api/v1{LIST}/choice?code=invalid_value").json()["seal"]
+    assert steward.post(path, page=LIST, **form).json()["number"] == 3
+    assert steward.post(path, page=LIST, letter=str(spared), why=WHY).json()["number"] == 1
+    assert steward.get(f"/api/v1{LIST}/choice?letter={spared}").json()["foreseen"] == {"dead": 1}
+    assert {state(hub, number)[0] for number in (*numbers, spared)} == {"discarded"}
+    assert steward.post(path, page=LIST, code="invalid_value", seal="x", why=WHY).status_code == 409
+
+
 @pytest.mark.parametrize(
     ("fields", "status"),
     [

@@ -11,15 +11,16 @@ import pytest
 from console_hub import DEEDS, LOCAL_ID, OLD_PHONE, PHONE, console_hub
 from ops_hub import OpsHub
 from starlette.requests import Request
-from support.console import Visitor
+from support.console import Visitor, visiting
 
 from hub.console import overview, streams
 from hub.console.access import Role, User
 from hub.console.application import build_console
+from hub.console.entrances import Entrances
 from hub.console.visit import Console, Visit
 from hub.lanes.messages import hub_name
 from hub.local.stack import Stack
-from hub.ops.audit import Audit
+from hub.ops.audit import Audit, Person
 from hub.ops.brakes import Brakes
 from hub.ops.holds import Holds
 from hub.ops.veil import Veil
@@ -81,6 +82,35 @@ def test_the_same_is_there_for_programs(hub: OpsHub, enter: Enter) -> None:
         ("refused", "agency", 1),
         ("held", "steward", 2),
     ]
+
+
+def test_what_is_held_is_there_for_programs(hub: OpsHub, enter: Enter) -> None:
+    visitor = enter("auditor")
+    held = Holds(hub.parts).list()
+    seen = visitor.get("/api/v1/holds").json()
+    assert [one["id"] for one in seen["holds"]] == [one.id for one in held]
+    assert seen["next"] is None
+    first = seen["holds"][0]
+    assert (first["agency"], first["reason"], first["fields"]) == (hub.name("ads"), "stale_form", ["phone"])
+    after = visitor.get(f"/api/v1/holds?after={held[0].id}&state=all").json()["holds"]
+    assert [one["id"] for one in after] == [held[1].id]
+    assert visitor.get(f"/api/v1/holds?agency={hub.name('health')}").json()["holds"] == []
+    for wrong in ("state=lost", "after=x"):
+        assert visitor.get(f"/api/v1/holds?{wrong}").status_code == 400
+    one = visitor.get(f"/api/v1/holds/{held[0].id}")
+    [phone] = one.json()["fields"]
+    assert (phone["name"], phone["golden_by"]) == ("phone", hub.name("entraide"))
+    assert visitor.get("/api/v1/holds/424242").status_code == 404
+    brake = mass_of(hub)
+    [mass] = visitor.get("/api/v1/masses").json()["masses"]
+    assert (mass["id"], mass["reason"], mass["waiting"]) == (brake.id, "mass_delete", brake.undone)
+    told = visitor.get(f"/api/v1/masses/{brake.id}")
+    assert told.json()["mass"] == mass
+    assert told.json()["sampled"] == brake.held
+    for secret in (LOCAL_ID, PHONE, OLD_PHONE, "ZAOUIA"):
+        assert secret not in one.text + told.text + repr(seen)
+    for path in ("holds", f"holds/{held[0].id}", "masses", f"masses/{brake.id}"):
+        assert enter("agency", "ads").get(f"/api/v1/{path}").status_code == 403
 
 
 def test_an_agency_sees_no_other(hub: OpsHub, enter: Enter) -> None:
@@ -297,3 +327,24 @@ def test_something_new_is_told_to_those_who_watch(
     assert anyio.run(watch) == [], "a session that was called back is told nothing more"
     assert one != other
     assert re.fullmatch(r"event: seen\ndata: [0-9a-f]{16}\n\n", one)
+
+
+def test_a_program_decides_in_its_own_name(hub: OpsHub, console: Console, enter: Enter) -> None:
+    number, brake = hold_of(hub), Brakes(hub.parts).list(all_states=True)[0]
+    path = f"/api/v1/holds/{number}/decision"
+    word = {"decision": "reject", "why": "the form was old"}
+    assert enter("steward").client.post(path, data=word).status_code == 403, "a session's cookie alone"
+    assert enter("operator").post(path, page="/", **word).status_code == 403
+    by, asked_for = Person("Samira", "samira@desk"), "asked for by the stewards"
+    _, secret = Entrances(hub.parts).make("night desk", Role.STEWARD, None, 1, by, asked_for)
+    with visiting(console) as program:
+        program.client.headers["Authorization"] = f"Bearer {secret}"
+        assert program.client.post(path, data={"decision": "reject"}).status_code == 400
+        assert program.client.post(path, data=word).json() == {"state": "rejected", "new": True}
+        assert program.client.post(path, data=word).json() == {"state": "rejected", "new": False}
+        path = f"/api/v1/masses/{brake.id}/decision"
+        assert program.client.post(path, data=word).status_code == 200
+        assert program.client.post(path, data=word).json() == {"changes": 0}, "it is carried out already"
+        assert program.client.post(path, data={**word, "decision": "release"}).status_code == 409
+    kept = Audit(hub.parts).search(Search(action="reject"), 10)[-1].entry
+    assert (kept.who, kept.subject, kept.purpose) == ("night desk", f"hold {number}", word["why"])
