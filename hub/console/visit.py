@@ -28,7 +28,7 @@ from hub.ops.audit import Audit
 from hub.ops.log_reader import KeptReaders
 from hub.ops.parts import Parts
 from hub.ops.phrases import Phrase
-from hub.ops.veil import COVER, Veil
+from hub.ops.veil import Veil, covered_id
 
 if TYPE_CHECKING:
     from hub.console.doors import Doors
@@ -175,9 +175,9 @@ class Visit:
         return Veil()
 
     def local_id(self, agency: str, local_id: str) -> str:
-        """A local id, covered for all but the agency whose it is: it may be anything, even a national id."""
+        """A local id, covered for all but the agency whose it is."""
         own = self.user is not None and self.user.agency == agency
-        return local_id if own else f"{local_id[:1]}{COVER}"
+        return local_id if own else covered_id(local_id)
 
     def entity(self, entity: bytes) -> str:
         """An entity by its hub id; for an agency by its own name of it, as in its inbox: it never learns the

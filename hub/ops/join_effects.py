@@ -20,7 +20,7 @@ from hub.lanes.references import references_of
 from hub.ops.join_counts import EMPTIED, FILLED, REPLACED, Example, TypeCounts
 from hub.ops.parts import Parts
 from hub.ops.rulings import AGREES, WINS, Said, outcome
-from hub.ops.veil import COVER, Veil
+from hub.ops.veil import COVER, Veil, covered_id
 from hub.store.transaction import Transaction
 
 # Rules beside those of `hub.ops.rulings`: nobody had spoken; others' records have become one, or are so no
@@ -172,7 +172,7 @@ def unresolved(
 
 def masked(local_id: str, veil: Veil) -> str:
     """A local id as an operator may see it: it names a person at the agency."""
-    return local_id if veil.reveal or not local_id else f"{local_id[:1]}{COVER} ({len(local_id)})"
+    return local_id if veil.reveal or not local_id else covered_id(local_id)
 
 
 def golden_text(parts: Parts, record_type: str, name: str, won: Winner | None, veil: Veil) -> str:

@@ -10,7 +10,7 @@ from support.contracts import CATALOGUE
 
 from hub.contracts.records import FieldSpec
 from hub.contracts.values import encode, encode_string
-from hub.ops.veil import COVER, EMPTY, Veil
+from hub.ops.veil import COVER, EMPTY, Veil, covered_id
 
 PERSON = CATALOGUE.records["person"].by_name
 
@@ -27,6 +27,18 @@ def test_what_is_nobodys_secret_is_shown() -> None:
 def test_of_a_persons_text_the_first_letter_and_the_length_are_left() -> None:
     assert seen(PERSON["cin"], "SH123456") == f"S{COVER} (8)"
     assert seen(PERSON["family_name_ar"], "العلوي") == f"ا{COVER} (6)"
+
+
+@pytest.mark.parametrize("value", ["A", "Al"])
+def test_of_what_is_very_short_nothing_is_left(value: str) -> None:
+    assert seen(PERSON["family_name_fr"], value) == COVER
+
+
+@pytest.mark.parametrize(
+    ("local_id", "shown"), [("8", COVER), ("12345", COVER), ("AB1234", f"A{COVER}"), ("", COVER)]
+)
+def test_a_short_local_id_shows_nothing_not_even_its_length(local_id: str, shown: str) -> None:
+    assert covered_id(local_id) == shown
 
 
 @pytest.mark.parametrize(
