@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from hub.console.access import Permission
 from hub.console.asking import day, end_of_day
+from hub.console.audit_words import detail_in_words, subject_as_kept, subject_in_words
 from hub.console.faults import Fault
 from hub.console.languages import marked
 from hub.console.routing import API, Guarded, Section
@@ -36,6 +37,7 @@ ACTIONS = {
     "end-sessions": marked("ended a session"),
     "make-token": marked("made a token"),
     "revoke-token": marked("revoked a token"),
+    "gap_skipped": marked("had a lane go on behind a gap"),
 }
 
 
@@ -102,13 +104,16 @@ def search(visit: Visit) -> Response:
 
 def _page(visit: Visit) -> Response:
     def given(name: str) -> str | None:
-        return visit.form.get(name, "").strip()[:200] or None
+        found = visit.form.get(name, "").strip()[:200]
+        return (subject_as_kept(visit, found) if name == "subject" else found) or None
 
     return visit.page(
         "audit.html",
         seen=_read(visit, given),
         given=visit.form,
         actions=ACTIONS,
+        subject=lambda one: subject_in_words(visit, one.subject),
+        detail=lambda one: detail_in_words(visit, one.action, one.record_type, one.detail),
         agencies=list(visit.parts.agreements),
     )
 
