@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hub.console.attention import Mover
+from hub.console.holds import REASONS as HELD_FOR
 from hub.console.languages import marked
 from hub.console.overview import MOVER_WORDS
+from hub.console.visit import Visit
 from hub.core.answers import NO_AUTHORITY, NOT_PERMITTED, OLDER, OUTRANKED
 from hub.ops.effects import APPLIED, DEAD, HELD, NOTHING, SUPERSEDED, FieldEffect
 from hub.ops.rulings import AGREES, ENDED, WINS
@@ -155,6 +157,16 @@ def effect(one: FieldEffect) -> str:
     if one.outcome == WINS:
         return _WOULD_WIN if one.changes else _THERE
     return _EFFECTS.get(one.outcome, _WEAKER)
+
+
+def held_in_words(visit: Visit, record_type: str, why: str) -> str:
+    """Why a change would be held, as a preview has it: `code: field, field; code: …`."""
+    told = []
+    for part in why.split("; "):
+        code, _, names = part.partition(": ")
+        fields = visit.wording.fields(record_type, filter(None, names.split(", ")))
+        told.append(f"{visit.words(HELD_FOR.get(code, code))}: {fields}")
+    return "; ".join(told)
 
 
 def words() -> dict[str, Any]:

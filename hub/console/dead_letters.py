@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from hub.console.access import Permission
 from hub.console.asking import day, end_of_day, number
 from hub.console.attention import Mover
-from hub.console.dead_letter_words import STATES, reason, words
+from hub.console.dead_letter_words import STATES, held_in_words, reason, words
 from hub.console.faults import Fault
 from hub.console.languages import marked
 from hub.console.routing import API, Guarded, Section
@@ -231,6 +232,7 @@ def _letter_page(visit: Visit, one: Letter, veil: Veil) -> Response:
         "dead_letter.html",
         view=_view(visit, one, veil),
         revealed=veil.reveal,
+        held_why=partial(held_in_words, visit, one.row.record_type),
         hint=visit.wording.hint(spec) if spec else "",
         discardable=one.row.state == OPEN,
         redrivable=one.row.state in (OPEN, DISCARDED),

@@ -97,20 +97,24 @@ def _pattern(template: str) -> re.Pattern[str]:
 _PATTERNS = tuple((template, _pattern(template)) for template in TEMPLATES)
 
 
-def told(visit: Visit, said: str) -> Told:
-    """What a reader of messages said, in the language of whoever reads it here."""
+def told(visit: Visit, said: str, record_type: str = "") -> Told:
+    """What a reader of messages said, in the language of whoever reads it here; `record_type`: whose the
+    fields are that it names, if that is known."""
     said = said[:_CUT]
     for template, pattern in _PATTERNS:
         found = pattern.fullmatch(said)
         if found:
-            if visit.words(template) == template:
+            places = found.groupdict()
+            if visit.words(template) == template and not (record_type and "field" in places):
                 return Told(said, known=True)
-            values = {place: _value(visit, place, value) for place, value in found.groupdict().items()}
+            values = {place: _value(visit, place, value, record_type) for place, value in places.items()}
             return Told(visit.words(template) % values, known=True)
     return Told(said, known=False)
 
 
-def _value(visit: Visit, place: str, value: str) -> str:
+def _value(visit: Visit, place: str, value: str, record_type: str) -> str:
     if place == "why":
-        return told(visit, value).text
+        return told(visit, value, record_type).text
+    if place == "field":
+        value = visit.wording.field(record_type, value)
     return visit.wording.form(value) if place == "form" else f"\u2068{value}\u2069"

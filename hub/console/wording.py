@@ -18,6 +18,7 @@ from hub.ops.parts import MOROCCO
 from hub.store.conditions import COUNTED
 
 _PHONE = re.compile(r"\+\d+")
+_COUNTER = re.compile(r" \+\d+$")
 
 # The release's record types as a heading; another one goes by the name that its schema has (R1).
 RECORD_TYPES = {
@@ -60,6 +61,13 @@ class Wording:
     def moment(self, at: datetime.datetime) -> str:
         """A moment as people in Morocco read it."""
         return format_datetime(at.astimezone(MOROCCO), "medium", locale=self._language.locale)
+
+    def stamp(self, told: str) -> str:
+        """A stamp that `hub.ops.parts.stamp_time` told, without its counter; anything else as it stands."""
+        try:
+            return self.moment(datetime.datetime.fromisoformat(_COUNTER.sub("", told)))
+        except ValueError:
+            return told
 
     def unix(self, seconds: float) -> str:
         """A moment in Unix seconds."""

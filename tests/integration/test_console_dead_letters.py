@@ -127,6 +127,7 @@ def test_a_letter_is_shown_beside_its_error_and_without_values(hub: OpsHub, ente
         assert "Agency's move" in page
         assert "would stay dead" in page
         assert "record.phone" in page
+        assert "field phone" not in page, "by its name in the contract's words"
         assert "^^ byte" in page
         for answer in (page, visitor.get(f"/api/v1{LIST}/{number}").text, visitor.get(LIST).text):
             assert BAD not in answer
@@ -180,6 +181,7 @@ def test_a_preview_says_what_would_change_and_what_is_superseded(
         after = visitor.get(f"{LIST}/{number}").text
         assert "the record has said otherwise since" in after
         assert "It can be discarded" in after
+        assert not re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", after), "a date as the reader writes it"
         assert "Steward's move" in after
 
 

@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from hub.console.dead_letter_words import held_in_words
+from hub.console.holds import REASONS as HOLD_REASONS
 from hub.console.languages import load_languages
 from hub.console.reading_words import told
 from hub.console.wording import Wording
 from hub.contracts.records import Catalogue
+from hub.core import stamps
+from hub.ops.parts import stamp_time
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = load_languages()
@@ -84,6 +88,38 @@ def test_values_stay_and_forms_are_the_contracts_own() -> None:
     phone = CATALOGUE.records["person"].by_name["phone"]
     assert "\u2066+212\u2069" in visit("ar").wording.hint(phone), "the plus stands before the number"
     assert "17" in told(visit("ar"), "17 bytes follow the record").text
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_a_field_goes_by_the_contracts_words_where_its_record_type_is_known(language: str) -> None:
+    reader = visit(language)
+    name = reader.wording.field("person", "phone")
+    assert name != "phone"
+    found = told(reader, "field phone: a date expected, not x", "person")
+    assert found.known
+    assert f"\u2068{name}\u2069" in found.text
+    assert "phone" not in found.text.replace(name, "")
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_why_a_preview_would_be_held_is_told_in_words(language: str) -> None:
+    reader = visit(language)
+    found = held_in_words(reader, "person", "stale_form: phone, email; identifier_changed: cin")
+    for name in ("phone", "email", "cin"):
+        assert reader.wording.field("person", name) in found
+    for code in ("stale_form", "identifier_changed"):
+        assert reader.words(HOLD_REASONS[code]) in found
+        assert code not in found
+
+
+def test_a_stamp_is_told_as_a_date_of_the_readers_language() -> None:
+    stamp = stamps.capture(1_767_225_600_000, 0)
+    told_plainly, counted = stamp_time(stamp), stamp_time(stamp + 3)
+    assert counted == f"{told_plainly} +3"
+    for language in ("ar", "fr", "en"):
+        wording = visit(language).wording
+        assert wording.stamp(told_plainly) == wording.stamp(counted) == wording.unix(1_767_225_600)
+    assert visit("fr").wording.stamp("undated") == "undated"
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])
