@@ -24,7 +24,7 @@ SOURCE = DataSourceRef(type_val="prometheus", uid="prometheus")
 # Whole rows of 24 columns.
 _HEIGHTS = {"stat": 4, "bars": 7, "lines": 8, "states": 6}
 _AGENCY_LABEL = {"en": "Agency", "fr": "Organisme", "ar": "المؤسسة"}
-_GREEN, _ORANGE, _RED = "green", "orange", "red"
+_GREEN, _ORANGE, _RED, _BLUE = "green", "orange", "red", "blue"
 Made = stat.Panel | bargauge.Panel | timeseries.Panel | statetimeline.Panel
 
 
@@ -72,8 +72,8 @@ def _panel(panel: Panel, spoken: int) -> Made:
         target = prometheus.Dataquery().ref_id(chr(ord("A") + number)).expr(query.expr)
         target.legend_format(query.legend or "__auto")
         made.with_target(target.instant() if panel.kind in ("stat", "bars") else target.range())
-    if panel.warn is not None and panel.bad is not None:
-        made.thresholds(_thresholds(panel.warn, panel.bad))
+    if steps := _steps(panel):
+        made.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
     return made
 
 
@@ -85,14 +85,21 @@ def _kind(panel: Panel) -> Made:
     return statetimeline.Panel() if panel.kind == "states" else timeseries.Panel()
 
 
-def _thresholds(warn: float, bad: float) -> dashboard.ThresholdsConfig:
-    """Green, orange from `warn` on, red from `bad` on; the other way round where lower is worse."""
-    if bad < warn:
-        steps = [(None, _RED), (bad, _ORANGE), (warn, _GREEN)]
-    else:
-        steps = [(None, _GREEN), (warn, _ORANGE), (bad, _RED)]
-    made = [Threshold(value=value, color=color) for value, color in steps]
-    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
+def _steps(panel: Panel) -> list[Threshold]:
+    """Green, orange from `warn` on, red from `bad` on, or the other way round where lower is worse; blue from
+    `paused` on. None where no colour is asked for."""
+    warn, bad = panel.warn, panel.bad
+    steps: list[tuple[float | None, str]] = []
+    if warn is not None and bad is not None:
+        worse = bad < warn
+        steps = (
+            [(None, _RED), (bad, _ORANGE), (warn, _GREEN)]
+            if worse
+            else [(None, _GREEN), (warn, _ORANGE), (bad, _RED)]
+        )
+    if panel.paused is not None:
+        steps = [*(steps or [(None, _GREEN)]), (panel.paused, _BLUE)]
+    return [Threshold(value=value, color=color) for value, color in steps]
 
 
 if __name__ == "__main__":

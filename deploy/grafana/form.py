@@ -19,7 +19,8 @@ class Query(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One panel. `warn` and `bad`: from where its colour changes; lower is worse where bad < warn."""
+    """One panel. `warn` and `bad`: from where its colour changes; lower is worse where bad < warn. `paused`:
+    from where it is neither good nor bad."""
 
     kind: Kind
     title: Words
@@ -29,6 +30,7 @@ class Panel(NamedTuple):
     width: int = 8
     warn: float | None = None
     bad: float | None = None
+    paused: float | None = None
 
 
 class Board(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,43 @@ def test_what_is_provisioned_is_there() -> None:
         assert {panel["datasource"]["uid"] for panel in board["panels"]} == {uid}
         assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     assert len(uids) == len(set(uids)) == 15
+
+
+# Agency → (its series: [age, source up, sink up, source paused], the state that is shown).
+SIDES = {
+    "well": ((1, 1, 1, 0), 0),
+    "late": ((9, 1, 1, 0), 1),
+    "half": ((9, 1, 0, 0), 2),
+    "away": ((1, None, None, None), 2),
+    "paused": ((900, 0, 1, 1_700_000_000), 3),
+    "both": ((900, 0, None, 1_700_000_000), 3),
+    "more": ((900, 0, 0, 1_700_000_000), 2),
+}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (package prometheus)")
+def test_a_paused_agency_is_not_broken_unless_its_other_side_is(tmp_path: Path) -> None:
+    (query,) = (q for _, panel in PANELS if panel.title[0] == "Agencies" for q in panel.queries)
+    series = []
+    for agency, ((age, source, sink, paused), _) in SIDES.items():
+        side = f'agency="{agency}",side'
+        told = {
+            f'jisr:convergence_age:seconds{{agency="{agency}"}}': age,
+            f'jisr_connector_up{{{side}="source"}}': source,
+            f'jisr_connector_up{{{side}="sink"}}': sink,
+            f'jisr_connector_up{{{side}="sweep"}}': 0,
+            # What stands by counts not.
+            f'jisr_connector_up{{{side}="source",instance="other"}}': None if source is None else 0,
+            f'jisr_connector_paused_timestamp_seconds{{{side}="source"}}': paused,
+            f'jisr_connector_paused_timestamp_seconds{{{side}="sink"}}': None if paused is None else 0,
+        }
+        series += [
+            {"series": name, "values": str(value)} for name, value in told.items() if value is not None
+        ]
+    wanted = [{"labels": f'{{agency="{agency}"}}', "value": state} for agency, (_, state) in SIDES.items()]
+    test = {"expr": query.expr, "eval_time": "0m", "exp_samples": wanted}
+    content = {"rule_files": [], "tests": [{"input_series": series, "promql_expr_test": [test]}]}
+    path = tmp_path / "states.yml"
+    path.write_text(json.dumps(content))
+    done = subprocess.run(["promtool", "test", "rules", path], text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from form import AGE, Board, Panel, Query
 
-# Of each side the connector at work counts, not one that stands by.
-_UP = 'min by (agency) (max by (agency, side) (jisr_connector_up{side!="sweep"}))'
-# 0: converged, 1: late, 2: broken. An agency whose connector is not scraped at all is broken, too.
-_STATE = f"clamp_max(({AGE} > bool 5) + on (agency) 2 * (1 - {_UP}), 2) or on (agency) ({AGE} * 0 + 2)"
+# Of each side the connector at work counts, not one that stands by; a side that somebody paused is not away.
+_PAUSED = "max by (agency, side) (jisr_connector_paused_timestamp_seconds) > 0"
+_UP = f'min by (agency) (max by (agency, side) (jisr_connector_up{{side!="sweep"}}) unless ({_PAUSED}))'
+# 0: converged, 1: late, 2: broken, 3: paused. As the alerts have it, a pause excuses what is late and its own
+# side, not the other. An agency whose connector is not scraped at all is broken, too.
+_STATE = (
+    f"({_UP} == 0) + 2 or on (agency) max by (agency) ({_PAUSED}) * 0 + 3 "
+    f"or on (agency) (({AGE} > bool 5) and on (agency) {_UP}) or on (agency) ({AGE} * 0 + 2)"
+)
 
 
 def _sum(expr: str) -> str:
@@ -19,9 +24,9 @@ OVERVIEW = Board(
     "jisr-overview",
     ("Jisr: overview", "Jisr : vue d'ensemble", "جسر: نظرة عامة"),
     (
-        "Every agency at a glance: converged, late, broken.",
-        "Chaque organisme d'un coup d'œil : à jour, en retard, en panne.",
-        "كل مؤسسة في لمحة: متطابقة، متأخرة، معطلة.",
+        "Every agency at a glance: converged, late, broken, paused.",
+        "Chaque organisme d'un coup d'œil : à jour, en retard, en panne, en pause.",
+        "كل مؤسسة في لمحة: متطابقة، متأخرة، معطلة، موقوفة مؤقتا.",
     ),
     (
         Panel(
@@ -33,7 +38,7 @@ OVERVIEW = Board(
                 "مؤسسات وصلها كل شيء وسُمع كل ما قالته.",
             ),
             (Query(f"count(({_STATE}) == 0) or vector(0)"),),
-            width=4,
+            width=3,
         ),
         Panel(
             "stat",
@@ -44,7 +49,7 @@ OVERVIEW = Board(
                 "مؤسسات ينتظر فيها شيء منذ أكثر من 5 ثوان.",
             ),
             (Query(f"count(({_STATE}) == 1) or vector(0)"),),
-            width=4,
+            width=3,
             warn=1,
             bad=1_000,
         ),
@@ -57,9 +62,21 @@ OVERVIEW = Board(
                 "مؤسسات غاب موصلها أو قاعدة بياناتها.",
             ),
             (Query(f"count(({_STATE}) == 2) or vector(0)"),),
-            width=4,
+            width=3,
             warn=1,
             bad=1,
+        ),
+        Panel(
+            "stat",
+            ("Paused", "En pause", "موقوفة مؤقتا"),
+            (
+                "Agencies whose connector somebody paused: `jisr status` says who and why.",
+                "Organismes dont quelqu'un a mis le connecteur en pause : `jisr status`.",
+                "مؤسسات أوقف أحدهم موصلها مؤقتا: `jisr status`.",
+            ),
+            (Query(f"count(({_STATE}) == 3) or vector(0)"),),
+            width=3,
+            paused=1,
         ),
         Panel(
             "stat",
@@ -102,14 +119,15 @@ OVERVIEW = Board(
             "states",
             ("Agencies", "Organismes", "المؤسسات"),
             (
-                "0 converged, 1 late, 2 broken, over time.",
-                "0 à jour, 1 en retard, 2 en panne, dans le temps.",
-                "0 متطابقة، 1 متأخرة، 2 معطلة، عبر الزمن.",
+                "0 converged, 1 late, 2 broken, 3 paused, over time.",
+                "0 à jour, 1 en retard, 2 en panne, 3 en pause, dans le temps.",
+                "0 متطابقة، 1 متأخرة، 2 معطلة، 3 موقوفة مؤقتا، عبر الزمن.",
             ),
             (Query(_STATE, "{{agency}}"),),
             width=24,
             warn=1,
             bad=2,
+            paused=3,
         ),
         Panel(
             "bars",
