@@ -23,6 +23,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 Kind = Literal["counter", "gauge", "histogram"]
+Across = Literal["sum", "greatest", "least"]
 COUNTER: Kind = "counter"
 GAUGE: Kind = "gauge"
 HISTOGRAM: Kind = "histogram"
@@ -41,7 +42,8 @@ class Measure(NamedTuple):
     """One metric: how it is made, what it means, and what to do when it looks wrong.
 
     `labels` take values from lists only: agencies and record types of the agreements, codes of ours. `given`:
-    it is not counted here; its values are given by a collector of its own.
+    it is not counted here; its values are given by a collector of its own. `gauge_across`: of a gauge, which
+    value counts where several processes tell one; a sum of ages, moments or states would mean nothing.
     """
 
     name: str
@@ -52,6 +54,12 @@ class Measure(NamedTuple):
     remedy: str
     buckets: tuple[float, ...] = ()
     given: bool = False
+    gauge_across: Across = "greatest"
+
+    @property
+    def across(self) -> Across:
+        """How the values of several processes are put together, for the same labels."""
+        return self.gauge_across if self.kind == GAUGE else "sum"
 
 
 class Measures:

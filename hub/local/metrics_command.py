@@ -13,12 +13,12 @@ from hub.ops.commands import as_json
 from hub.ops.metrics import COUNTED, GIVEN
 from hub.registry.metrics import SPECIFICATION as REGISTRY
 
-# Heading → table, and how values of several processes are put together.
+# Heading → table, and what is to be known of all of it.
 PARTS: Mapping[str, tuple[tuple[Measure, ...], str]] = {
-    "Hub workers: what each counts": (COUNTED, "Each worker counts its own work: add up over workers."),
+    "Hub workers: what each counts": (COUNTED, "Each worker tells of its own work."),
     "Hub workers: what is gathered": (
         GIVEN,
-        "Gathered from offsets and the store by every worker alike: take the greatest over workers.",
+        "Gathered from offsets and the store by every worker alike.",
     ),
     "Connectors": (CONNECTOR, "Every sample also has the label `agency`."),
     "Registry": (REGISTRY, ""),
@@ -33,6 +33,9 @@ by `jisr metrics --markdown`; a test holds both together. `jisr metrics lag` sho
 Labels are bounded: agencies and record types come from the agreements, codes from lists of ours, and what is
 not in a list is `other`. Besides these, every process tells `process_cpu_seconds_total`,
 `process_resident_memory_bytes` and the like, as prometheus-client names them.
+
+*Across* says how values of several processes with the same labels are put together: `sum` (of counters, rates
+of them), `greatest` or `least`.
 """
 
 
@@ -47,11 +50,11 @@ def _lines() -> Iterator[str]:
         yield f"## {heading}\n"
         if note:
             yield f"{note}\n"
-        yield "| metric | type | labels | unit | meaning | when it looks wrong |"
-        yield "|---|---|---|---|---|---|"
+        yield "| metric | type | across | labels | unit | meaning | when it looks wrong |"
+        yield "|---|---|---|---|---|---|---|"
         for one in table:
             labels = ", ".join(one.labels)
-            cells = (f"`{one.name}`", one.kind, labels, one.unit, one.meaning, one.remedy)
+            cells = (f"`{one.name}`", one.kind, one.across, labels, one.unit, one.meaning, one.remedy)
             yield f"| {' | '.join(cells)} |"
         yield ""
 
@@ -75,5 +78,5 @@ def metrics(part_of_a_name: str, markdown: bool, as_json: bool) -> None:
 
 
 def _as_dict(one: Measure) -> dict[str, object]:
-    kept = ("name", "kind", "labels", "unit", "meaning", "remedy")
+    kept = ("name", "kind", "across", "labels", "unit", "meaning", "remedy")
     return {name: getattr(one, name) for name in kept}

@@ -1,7 +1,8 @@
 """Metrics as a specification: everything that a hub worker tells, in one table.
 
-What is `given` comes from the store, Kafka and the agreements ([`hub.ops.gauges`]), the same at every worker:
-take the greatest over workers. The rest each worker counts for itself ([`hub.ops.counting`]): add up.
+What is `given` comes from the store, Kafka and the agreements ([`hub.ops.gauges`]), the same at every worker.
+The rest each worker tells of its own work ([`hub.ops.counting`]). How the values of several are put together,
+each measure says (`across`).
 """
 
 from __future__ import annotations
@@ -156,6 +157,7 @@ GIVEN: tuple[Measure, ...] = (
         "0 or 1",
         "Whether a lane of this worker works (1), or waits for something that is away (0).",
         "0: `/readyz` and the worker's log say what is away. It tries again by itself.",
+        gauge_across="least",
     ),
     _given(
         "jisr_lane_idle_seconds",

@@ -336,3 +336,13 @@ def test_processes_that_share_files_add_up(tmp_path: Path, monkeypatch: pytest.M
     assert found["jisr_changes_total{agency=ads,record_type=person}"] == 5
     assert found["jisr_change_delay_seconds_count{agency=ads}"] == 5
     assert found["jisr_change_delay_seconds_bucket{agency=ads,le=2.0}"] == 2
+
+
+def test_moments_ages_and_states_are_never_added_up() -> None:
+    measures = {one.name: one for table, _ in PARTS.values() for one in table}
+    across = {name: one.across for name, one in measures.items()}
+    assert across["jisr_clock_skew_seconds"] == across["jisr_delivered_timestamp_seconds"] == "greatest"
+    assert across["jisr_lane_ready"] == "least"
+    assert {one.across for one in measures.values() if one.kind in (COUNTER, HISTOGRAM)} == {"sum"}
+    assert "sum" not in {one.across for one in measures.values() if one.kind not in (COUNTER, HISTOGRAM)}
+    assert "| `jisr_lane_ready` | gauge | least |" in (ROOT / "docs/metrics.md").read_text()
