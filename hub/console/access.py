@@ -29,6 +29,7 @@ class Permission(StrEnum):
     SEE_HOLDS = "see-holds"
     SEE_RECORDS = "see-records"
     SEE_DEAD_LETTERS = "see-dead-letters"
+    SEE_OWN_DEAD_LETTERS = "see-own-dead-letters"
     SEE_CONTRACTS = "see-contracts"
     SEE_AUDIT = "see-audit"
     REVEAL = "reveal"
@@ -48,6 +49,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.SEE_HOLDS,
         Permission.SEE_RECORDS,
         Permission.SEE_DEAD_LETTERS,
+        Permission.SEE_OWN_DEAD_LETTERS,
         Permission.REDRIVE,
         Permission.STEER,
         Permission.END_SESSIONS,
@@ -57,11 +59,13 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.SEE_HOLDS,
         Permission.SEE_RECORDS,
         Permission.SEE_DEAD_LETTERS,
+        Permission.SEE_OWN_DEAD_LETTERS,
         Permission.REVEAL,
         Permission.DECIDE,
         Permission.END_SESSIONS,
     },
-    Role.AGENCY: _EVERY_ROLE,
+    # It wrote them itself.
+    Role.AGENCY: _EVERY_ROLE | {Permission.SEE_OWN_DEAD_LETTERS},
     Role.AUDITOR: _EVERY_ROLE | {Permission.SEE_HOLDS, Permission.SEE_RECORDS, Permission.SEE_AUDIT},
 }
 

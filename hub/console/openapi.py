@@ -99,6 +99,7 @@ _QUESTIONS = {
     ("after", "dead-letters"): _NUMBER,
     ("letter", "dead-letters"): _NUMBER,
     ("after", "holds"): _NUMBER,
+    ("after", "agencies"): _NUMBER,
     ("before", "audit"): _NUMBER,
     ("partition", "topics"): _NUMBER,
     ("offset", "topics"): _NUMBER,

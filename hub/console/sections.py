@@ -10,6 +10,7 @@ from hub.console import (
     holds,
     openapi,
     overview,
+    own_dead_letters,
     record_search,
     reviews,
     schemas,
@@ -23,6 +24,7 @@ from hub.console.routing import Section
 SECTIONS: tuple[Section, ...] = (
     overview.SECTION,
     agency.SECTION,
+    own_dead_letters.SECTION,
     steering.SECTION,
     holds.SECTION,
     record_search.SECTION,

@@ -185,6 +185,25 @@ def test_a_preview_says_what_would_change_and_what_is_superseded(
         assert "Steward's move" in after
 
 
+def test_an_agency_sees_its_own_and_decides_nothing(hub: OpsHub, enter: Enter) -> None:
+    _, number = refused_phone(hub, "778899")
+    path = f"/agencies/{hub.name('ads')}/dead-letters"
+    own = enter("agency", "ads", language="fr")
+    assert f'href="{path}"' in own.get(path.removesuffix("/dead-letters")).text
+    page, told = own.get(path).text, own.get(f"/api/v1{path}")
+    [seen] = told.json()["letters"]
+    assert (seen["id"], seen["code"], seen["local_id"]) == (number, "invalid_value", "778899")
+    assert f"{seen['topic']}[0]@{seen['offset']}" in page
+    assert "Une valeur n" in page
+    assert BAD not in page + told.text
+    assert "discard" not in page
+    assert own.get(f"{LIST}/{number}").status_code == 403
+    other = enter("agency", "health")
+    assert other.get(path).status_code == other.get(f"/api/v1{path}").status_code == 404
+    assert "778899" not in enter("operator").get(path).text
+    assert enter("auditor").get(path).status_code == 403
+
+
 # Deciding
 
 
