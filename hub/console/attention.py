@@ -26,6 +26,7 @@ class Kind(StrEnum):
 
     MISSING_TOPICS = "missing_topics"
     INTAKE_LATE = "intake_late"
+    TOPIC_DIFFERS = "topic_differs"
     MASS_HELD = "mass_held"
     DEAD = "dead"
     REFUSED = "refused"
@@ -42,6 +43,7 @@ class Kind(StrEnum):
 MOVERS = {
     Kind.MISSING_TOPICS: Mover.OPERATOR,
     Kind.INTAKE_LATE: Mover.OPERATOR,
+    Kind.TOPIC_DIFFERS: Mover.OPERATOR,
     Kind.MASS_HELD: Mover.STEWARD,
     Kind.DEAD: Mover.AGENCY,
     Kind.REFUSED: Mover.AGENCY,
@@ -86,6 +88,11 @@ def _of_the_hub(snapshot: Snapshot) -> Iterator[Matter]:
     status = snapshot.status
     yield from _some(Kind.MISSING_TOPICS, len(status.missing_topics))
     yield from _some(Kind.REVIEWS, status.open_reviews)
+    for topic, keys in status.differing.items():
+        # Of an agency, or the hub's own; `hub.links` is of all record types.
+        side = topic.split(".")
+        agency, kind = side[0] if side[0] in status.agencies else None, side[1] if len(side) > 2 else None
+        yield from _some(Kind.TOPIC_DIFFERS, keys, agency, kind)
     for agency in status.agencies:
         sides = [one for one in status.connectors.sides if one.agency == agency]
         yield from _some(Kind.SILENT, sum(one.fell_silent for one in sides), agency)

@@ -52,6 +52,7 @@ class LiveStatus:
         self._looker = ThreadPoolExecutor(1, "look")
         self._under_way: Future[Snapshot] | None = None
         self._log: LogReader | None = None
+        self._reader: StatusReader | None = None
         self._last: tuple[float, Snapshot] | None = None
         self._away: tuple[float, str] | None = None
         self._fresh_s = FRESH_S
@@ -104,10 +105,11 @@ class LiveStatus:
         return found
 
     def _look(self) -> Snapshot:
-        if self._log is None:
+        if self._reader is None:
             # Not at the start: the console is there to say so while Kafka is away.
             self._log = self._open_log()
-        return Snapshot(StatusReader(self._parts, self._log).status(), tuple(self._brakes.list()))
+            self._reader = StatusReader(self._parts, self._log)
+        return Snapshot(self._reader.status_since(), tuple(self._brakes.list()))
 
     def close(self) -> None:
         self._looker.shutdown()

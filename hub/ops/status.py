@@ -7,6 +7,7 @@ whether it is at work or paused is what it told last.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -19,10 +20,14 @@ from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts, today
 from hub.ops.steering import Connectors, Steering
 from hub.store.brakes import brakes
+from hub.store.topic_sweeps import last_sweeps
 
 JOINED, JOINING = "joined", "joining"
 
 _WAIT_STEP_S = 0.25
+# Rates are measured against a look that was so long ago, the one before where looks are rarer; never against
+# an older one, from before everybody went home.
+_RATED_OVER_S, _REMEMBERED_S = 5.0, 60.0
 # How often in a row everything must be at rest: a delivery may set off changes of its own.
 _QUIET_LOOKS = 2
 
@@ -73,6 +78,8 @@ class Status:
     missing_topics: tuple[str, ...]
     # Masses that are held, each in a line (R32).
     brakes: tuple[str, ...] = ()
+    # Topics whose last sweep left keys that are not as the store has them, and how many (R26).
+    differing: Mapping[str, int] = field(default_factory=dict)
     # How the agencies' connectors are, and what operators want of them.
     connectors: Connectors = field(default_factory=Connectors)
 
@@ -118,17 +125,32 @@ class StatusReader:
         self._sleep = sleep
         agreements = parts.agreements.values()
         self._sides = [(one.agency, kind) for one in agreements for kind in one.record_types]
+        self._looks: deque[_Progress] = deque()
 
     def status(self, rate_over_s: float | None = None) -> Status:
         """The whole status; `rate_over_s`: measure rates over so many seconds, which are waited for."""
         before = self._progress() if rate_over_s else None
         if rate_over_s:
             self._sleep(rate_over_s)
+        return self._status(self._progress(), before)
+
+    def status_since(self) -> Status:
+        """The whole status, with rates since an earlier call of this, some seconds ago, if there was one."""
         now = self._progress()
+        while self._looks and self._looks[0].at < now.at - _REMEMBERED_S:
+            self._looks.popleft()
+        while len(self._looks) > 1 and self._looks[1].at <= now.at - _RATED_OVER_S:
+            self._looks.popleft()
+        before = self._looks[0] if self._looks else None
+        self._looks.append(now)
+        return self._status(now, before)
+
+    def _status(self, now: _Progress, before: _Progress | None) -> Status:
         with self._parts.looking() as tx:
             numbers = counts.by_side(tx)
             joining = self._parts.joining.agencies(tx)
             masses = brakes(tx)
+            sweeps = last_sweeps(tx)
         appended = self._log.timestamps(
             {place: first for place, (first, _) in [*now.unread.items(), *now.pending.items()]}
         )
@@ -141,6 +163,7 @@ class StatusReader:
             unpublished=now.overall.unpublished,
             missing_topics=now.missing,
             brakes=tuple(map(brake_line, masses)),
+            differing={name: swept.findings for name, swept in sorted(sweeps.items()) if swept.findings},
             connectors=self._steering.connectors(self._parts.agreements),
         )
 

@@ -138,6 +138,25 @@ def test_rates_are_of_offsets_passed_while_one_looks(hub: OpsHub) -> None:
     assert standing(look(hub), hub.name("ads")).acknowledged_per_second is None
 
 
+def test_rates_are_measured_from_look_to_look(hub: OpsHub) -> None:
+    people(hub, 4)
+    with closing(LogReader(hub.parts.settings.kafka)) as log:
+        looking = StatusReader(hub.parts, log)
+        first = standing(looking.status_since(), hub.name("ads"))
+        hub.acknowledge_all("ads")
+        second = standing(looking.status_since(), hub.name("ads"))
+    assert (first.changes_per_second, first.acknowledged_per_second) == (None, None)
+    assert second.acknowledged_per_second is not None
+    assert second.acknowledged_per_second > 0
+    assert second.changes_per_second == 0.0
+
+
+def test_topics_that_a_sweep_found_different_are_told(hub: OpsHub) -> None:
+    topic = f"{hub.name('ads')}.person.inbox"
+    hub.rows("INSERT INTO topic_sweep VALUES (%s, 1, 9, 3), ('hub.links', 1, 9, 0) RETURNING 1", topic)
+    assert look(hub).differing == {topic: 3}
+
+
 def test_records_whose_reference_leads_nowhere_wait(hub: OpsHub) -> None:
     first, second = hub.key("ads", "i1", "enrolment"), hub.key("ads", "i2", "enrolment")
     hub.take(

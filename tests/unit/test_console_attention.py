@@ -10,7 +10,7 @@ import pytest
 from hub.console.access import Role, User
 from hub.console.attention import LATE_S, MOVERS, Kind, Matter, Mover, matters
 from hub.console.live import Snapshot
-from hub.console.overview import KIND_STEPS, KIND_WORDS, MOVER_WORDS, overview
+from hub.console.overview import KIND_STEPS, KIND_WORDS, MOVER_WORDS, FlowState, overview
 from hub.ops.status import Standing, Status
 from hub.ops.steering import Connectors, SideState
 from hub.store.brakes import Brake
@@ -108,6 +108,50 @@ def test_an_agency_is_shown_its_own_matters_alone() -> None:
     assert own.at_rest, "what others still wait for is not its own"
     assert len(overview(found, STEWARD).matters) == 4
     assert not overview(found, STEWARD).at_rest
+
+
+def test_a_topic_that_differs_is_named_with_whose_it_is() -> None:
+    status = {"ads.person.inbox": 4, "hub.person.golden": 2, "hub.links": 1}
+    found = matters(snapshot(Standing("ads", "person"), differing=status))
+    assert [(one.count, one.agency, one.record_type) for one in found] == [
+        (4, "ads", "person"), (2, None, "person"), (1, None, None)
+    ]  # fmt: skip
+    assert {(one.kind, one.mover) for one in found} == {(Kind.TOPIC_DIFFERS, Mover.OPERATOR)}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "state"),
+    [
+        ({}, FlowState.AT_REST),
+        ({"changes_per_second": 0.0, "acknowledged_per_second": 0.0}, FlowState.AT_REST),
+        ({"changes_per_second": 0.2}, FlowState.MOVING),
+        ({"pending": 1, "delivery_lag_seconds": 2.0}, FlowState.MOVING),
+        ({"unread": 1, "intake_lag_seconds": LATE_S + 1}, FlowState.LATE),
+    ],
+)
+def test_how_an_agency_s_flows_are(numbers: dict[str, float], state: FlowState) -> None:
+    moving = Standing("ads", "person", **numbers)  # type: ignore[arg-type]
+    (flow,) = overview(snapshot(moving, Standing("ads", "consent")), STEWARD).flows
+    assert flow.state is state
+    joining = replace(snapshot(moving).status, agencies={"ads": "joining"})
+    (flow,) = overview(Snapshot(joining, ()), STEWARD).flows
+    assert flow.state is (FlowState.LATE if state is FlowState.LATE else FlowState.JOINING)
+    paused = SideState("ads", "sink", "paused", 1, "", "", "paused", None, None, pending=False, silent=False)
+    (flow,) = overview(snapshot(moving, connectors=Connectors((paused,))), STEWARD).flows
+    assert flow.state is FlowState.PAUSED
+
+
+def test_a_flow_adds_up_what_is_measured_and_tells_the_oldest() -> None:
+    person = Standing(
+        "ads", "person", pending=3, unread=1, changes_per_second=2.5, intake_lag_seconds=4.0,
+        acknowledged_per_second=None, delivery_lag_seconds=1.0,
+    )  # fmt: skip
+    consent = replace(person, record_type="consent", changes_per_second=1.0, delivery_lag_seconds=9.0)
+    flows = overview(snapshot(person, consent, Standing("health", "person")), STEWARD).flows
+    assert [one.agency for one in flows] == ["ads", "health"]
+    ads = flows[0]
+    assert (ads.changes_per_second, ads.acknowledged_per_second) == (3.5, None)
+    assert (ads.unread, ads.pending, ads.intake_lag_seconds, ads.delivery_lag_seconds) == (2, 6, 4.0, 9.0)
 
 
 def test_the_digest_changes_with_what_is_to_be_seen_and_not_with_the_clock() -> None:
