@@ -29,6 +29,9 @@ from hub.settings import load_settings, read_secret
 
 # A form that is being sent may come through.
 _GRACE_S = 3
+# To the store, kept open: one is for long with the look that all pages share, and a new one costs a page tens
+# of milliseconds.
+CONNECTIONS = 8
 
 
 @click.group(invoke_without_command=True)
@@ -112,7 +115,7 @@ def console(
     else:
         login = local_login(host, local_code_file)
     with ExitStack() as closer:
-        parts = closer.enter_context(closing(Parts(load_settings())))
+        parts = closer.enter_context(closing(Parts(load_settings(), CONNECTIONS)))
         status = closer.enter_context(closing(LiveStatus(parts)))
         made = make_console(parts, status, login.section(), secure=_by_tls(public_url))
         closer.callback(made.readers.close)

@@ -10,13 +10,15 @@ from hub.console.access import Permission
 from hub.console.audit import Deed, deed
 from hub.console.sentences import spoken
 from hub.console.visit import Visit
-from hub.lanes.messages import hub_id, hub_name
+from hub.lanes.messages import hub_name
 from hub.ops.audit import Audit
 from hub.ops.case import Case, CaseReader, Delivery
 from hub.ops.explain import AgencyStory, ConsentStory, Explanation, FieldStory, Member, Saying
+from hub.ops.finding import Sought, find_entity
 from hub.ops.pathway import Step, pathway
 from hub.ops.related import Related, own_values, related
 from hub.ops.veil import Veil
+from hub.store.transaction import Transaction
 
 _EPOCH = datetime.date(1970, 1, 1)
 # So many looks are shown, the newest first.
@@ -75,7 +77,8 @@ class FileAgency:
 
     `state`: acknowledged, pending, refused, waiting, nothing sent, or unknown; `version`: of the last
     message, null where it was sent longer ago than a page looks; times in Unix milliseconds. `code` and
-    `column`: why its database refuses it.
+    `column`: why its database refuses it. `echoes`: field → when it last repeated what it had been told,
+    which was not taken for its own word; null where that is undated.
     """
 
     agency: str
@@ -90,6 +93,7 @@ class FileAgency:
     acknowledged_ms: int | None
     code: str
     column: str
+    echoes: dict[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -144,12 +148,17 @@ class RecordFile:
 def read_file(visit: Visit, name: str, veil: Veil) -> RecordFile:
     """The file of the entity with this hub id, by `veil`; raises `NotFound`. Blocks."""
     lent = visit.console.readers.borrowed
-    case = CaseReader(visit.parts, veil, notices=False, depth=_DEPTH, log=lent).read(name, None, "person")
+    those: list[Related] = []
+    own: dict[str, str] = {}
+
+    def around(tx: Transaction, sought: Sought) -> None:
+        members = list(tx.members({sought.entity}).records.values())
+        those.extend(related(visit.parts, tx, sought.entity, members, veil))
+        own.update(own_values(visit.parts, members, veil))
+
+    reader = CaseReader(visit.parts, veil, notices=False, depth=_DEPTH, log=lent)
+    case = reader.read_found(lambda tx: find_entity(tx, name), around)
     found = case.explanation
-    entity = hub_id(found.entity)
-    with visit.parts.looking() as tx:
-        those = related(visit.parts, tx, entity, veil)
-        own = own_values(visit.parts, tx, entity, veil)
     shown = _Shown(visit, found, veil)
     return RecordFile(
         entity=found.entity,
@@ -231,6 +240,7 @@ class _Shown:
             acknowledged_ms=delivery.acknowledged_ms,
             code=trouble.code if trouble else "",
             column=trouble.column if trouble else "",
+            echoes=one.echoes_ms,
         )
 
 

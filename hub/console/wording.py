@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
+from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.lists import format_list
 from babel.numbers import format_decimal
@@ -47,7 +49,7 @@ class Wording:
         self._agreements = agreements
 
     def number(self, value: float) -> str:
-        return format_decimal(value, locale=self._language.locale)
+        return _decimal(value, self._language.locale)
 
     def counted(self, number: int, largest: int | None = None) -> str:
         """A number that was counted to one more than `COUNTED` at most: then there may be any more.
@@ -124,3 +126,9 @@ class Wording:
             if spec and code in spec.codes:
                 return spec.codes[code].get(self._language.code, code)
         return code
+
+
+@lru_cache(maxsize=10_000)
+def _decimal(value: float, locale: Locale) -> str:
+    # A page has hundreds, most of them alike.
+    return str(format_decimal(value, locale=locale))

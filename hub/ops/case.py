@@ -13,13 +13,14 @@ from hub.errors import JisrError
 from hub.lanes.messages import hub_id
 from hub.ops import troubles
 from hub.ops.explain import AgencyStory, Explanation, explain
-from hub.ops.finding import find
+from hub.ops.finding import Sought, find
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
 from hub.ops.traces import NoticeSeen, Older, Sent, Traces
 from hub.ops.troubles import DeadLetterSeen, Undelivered, Watermark
 from hub.ops.veil import Veil
 from hub.store.stewardship import HeldChange, Pair, holds, reviews
+from hub.store.transaction import Transaction
 
 _NOTICES = 5
 
@@ -90,8 +91,14 @@ class CaseReader:
 
     def read(self, name: str, agency: str | None, record_type: str) -> Case:
         """The case of whom `name` means (`hub.ops.finding.find`); raises `NotFound`."""
+        return self.read_found(lambda tx: find(self._parts, tx, name, agency, record_type))
+
+    def read_found(
+        self, seek: Callable[[Transaction], Sought], also: Callable[[Transaction, Sought], None] | None = None
+    ) -> Case:
+        """The case of whom `seek` finds; `also` reads more of them at the same moment of the store."""
         self._problems = []
-        stored = self._stored(name, agency, record_type)
+        stored = self._stored(seek, also)
         nothing: tuple[dict[str, Delivery], list[NoticeSeen]] = ({}, [])
         deliveries, notices = self._try(lambda: self._logged(stored), nothing)
         unknown = Delivery(None, "unknown", None, None)
@@ -107,10 +114,14 @@ class CaseReader:
             problems=tuple(self._problems),
         )
 
-    def _stored(self, name: str, agency: str | None, record_type: str) -> _Stored:
+    def _stored(
+        self, seek: Callable[[Transaction], Sought], also: Callable[[Transaction, Sought], None] | None
+    ) -> _Stored:
         with self._parts.looking() as tx:
-            sought = find(self._parts, tx, name, agency, record_type)
+            sought = seek(tx)
             found = explain(self._parts, tx, sought, self._veil)
+            if also is not None:
+                also(tx, sought)
             members = [hub_id(member.record) for member in found.members]
             keys = [
                 RecordKey(one.agency, found.record_type, one.local_id, one.incarnation)
@@ -132,8 +143,10 @@ class CaseReader:
         deliveries, notices = {}, []
         with self._log() as log:
             traces = Traces(log, self._parts.registry)
+            called = {one.agency: one.name for one in explanation.agencies}
+            last = traces.last_sent(called, explanation.record_type, self._depth)
             for one in explanation.agencies:
-                sent = traces.last_sent(one.agency, explanation.record_type, one.name, self._depth)
+                sent = last.get(one.agency)
                 if isinstance(sent, Older):
                     deliveries[one.agency] = _long_ago(stored, one, sent)
                 else:

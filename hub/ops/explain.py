@@ -92,7 +92,8 @@ class AgencyStory:
 
     `name`: what the agency calls the entity. `told`: whether it was told what it may hold now. `addressed`:
     whether it was ever told anything. `echoes`:
-    field → when it last repeated what it had been told, which was not taken for its own word.
+    field → when it last repeated what it had been told, which was not taken for its own word; `echoes_ms`:
+    the same in Unix milliseconds, None where it is undated.
     """
 
     agency: str
@@ -104,6 +105,7 @@ class AgencyStory:
     told: Phrase
     addressed: bool
     echoes: dict[str, str]
+    echoes_ms: dict[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,7 @@ def _mention(said: Said, there: bool, strongest: bool, present: bool, element: s
 def _agency(parts: Parts, situation: Situation, settled: Settled, entity: Entity, agency: str) -> AgencyStory:
     found = ground(situation, settled, agency)
     held, content = entity.held.get(agency), found.content
+    echoes = sorted((held.echoes.dropped if held and held.echoes else {}).items())
     if content is None:
         told = Phrase("told (%(word)s)", word=held.operation) if held else Phrase("never told anything")
     elif held is not None and held.digest == content.digest():
@@ -314,8 +317,6 @@ def _agency(parts: Parts, situation: Situation, settled: Settled, entity: Entity
         why_not=found.why_not,
         told=told,
         addressed=held is not None,
-        echoes={
-            field: stamp_time(stamp)
-            for field, stamp in sorted((held.echoes.dropped if held and held.echoes else {}).items())
-        },
+        echoes={field: stamp_time(stamp) for field, stamp in echoes},
+        echoes_ms={field: stamp_ms(stamp) for field, stamp in echoes},
     )

@@ -148,6 +148,20 @@ class LogReader:
             end, window = start, min(window * 4, _LARGEST_WINDOW)
         return found[:count]
 
+    def last_of(self, keys: Mapping[Place, bytes], depth: int) -> tuple[dict[Place, Found], dict[Place, int]]:
+        """The last message with its key among the last `depth` of each partition, all read at once; and for
+        partitions without one, before which offset they have others.
+        """
+        firsts, ends = self.beginnings(keys), self.ends(keys)
+        starts = {place: max(firsts[place], ends[place] - depth) for place in keys}
+        wanted = {place: start for place, start in starts.items() if start < ends[place]}
+        found: dict[Place, Found] = {}
+        for one in self._to_the_end(wanted, ends):
+            if one.key == keys[one.topic, one.partition]:
+                found[one.topic, one.partition] = one
+        older = {p: start for p, start in starts.items() if p not in found and start > firsts[p]}
+        return found, older
+
     def whole(self, *topics: str) -> Iterator[Found]:
         """Every message that topics hold now; those of one partition in their order."""
         places, _ = self.places(topics)

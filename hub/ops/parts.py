@@ -51,7 +51,8 @@ Begin = Callable[[], AbstractContextManager[Transaction]]
 class Parts:
     """The release's contracts and agreements, the store and the registry. Close it when done."""
 
-    def __init__(self, settings: HubSettings) -> None:
+    def __init__(self, settings: HubSettings, connections: int = 1) -> None:
+        """`connections`: to the store, kept open; where more are needed at once, each is made anew."""
         self.settings = settings
         self.catalogue = Catalogue.load(settings.schemas / "records")
         self.events = EventSchemas(settings.schemas / "events")
@@ -65,7 +66,7 @@ class Parts:
             partitions=self.catalogue.partitions,
             types=self.types,
         )
-        self.store = HubStore(settings.store_url, pool_size=1)
+        self.store = HubStore(settings.store_url, pool_size=connections)
 
     @cached_property
     def ids(self) -> Ids:

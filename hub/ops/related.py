@@ -33,15 +33,15 @@ class Related:
     values: dict[str, str]
 
 
-def related(parts: Parts, tx: Transaction, entity: bytes, veil: Veil) -> list[Related]:
+def related(
+    parts: Parts, tx: Transaction, entity: bytes, members: Sequence[RecordState], veil: Veil
+) -> list[Related]:
     """What the entity refers to, then up to `LIMIT` that refer to it; `tx` sees one moment."""
-    members = list(tx.members({entity}).records.values())
     return [*_towards(parts, tx, members, veil), *_from_others(parts, tx, entity, members, veil)]
 
 
-def own_values(parts: Parts, tx: Transaction, entity: bytes, veil: Veil) -> dict[str, str]:
-    """The entity's own dates and codes, veiled."""
-    members = list(tx.members({entity}).records.values())
+def own_values(parts: Parts, members: Sequence[RecordState], veil: Veil) -> dict[str, str]:
+    """The dates and codes of an entity with these members, veiled."""
     record_type = members[0].key.record_type
     golden = golden_record(parts.types[record_type], members)
     return _values(parts.catalogue.records[record_type], golden, veil)

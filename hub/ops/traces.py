@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from hub.contracts.partitioner import partition_of
 from hub.contracts.registry_client import RegistryClient
 from hub.contracts.wire import read, unframe
 from hub.errors import Retriable, SkipRecord
-from hub.ops.log_reader import Found, LogReader
+from hub.ops.log_reader import Found, LogReader, Place
 
 # How far back notices are looked for: they are one topic per agency, without an index.
 NOTICE_DEPTH = 100_000
@@ -67,20 +68,30 @@ class Traces:
         self._schemas: dict[int, Any] = {}
 
     def last_sent(
-        self, agency: str, record_type: str, name: str, depth: int | None = None
-    ) -> Sent | Older | None:
-        """The newest message to `agency` about the entity that it calls `name`; `depth`: how many messages
-        back it is looked for, since that takes as long as reading them."""
-        topic = topics.inbox(agency, record_type)
-        places, _ = self._log.places([topic])
-        if not places:
-            return None
-        place = (topic, partition_of(name.encode(), len(places)))
-        found = self._log.newest(place, {name.encode()}, depth=depth)
-        if found:
-            return self._sent(found[0])
-        before = 0 if depth is None else self._log.ends([place])[place] - depth
-        return Older(*place, before) if before > self._log.beginnings([place])[place] else None
+        self, names: Mapping[str, str], record_type: str, depth: int | None = None
+    ) -> dict[str, Sent | Older]:
+        """The newest message to each agency about the entity that it calls by its name here, if there is one.
+
+        `depth`: how many messages back it is looked for, since that takes as long as reading them.
+        """
+        inboxes = {agency: topics.inbox(agency, record_type) for agency in names}
+        places, _ = self._log.places(inboxes.values())
+        partitions = Counter(topic for topic, _ in places)
+        keys = {
+            (topic, partition_of(names[agency].encode(), partitions[topic])): names[agency].encode()
+            for agency, topic in inboxes.items()
+            if partitions[topic]
+        }
+        older: dict[Place, int] = {}
+        if depth is None:
+            newest = [one for place, key in keys.items() for one in self._log.newest(place, {key})]
+            last = {(one.topic, one.partition): one for one in newest}
+        else:
+            last, older = self._log.last_of(keys, depth)
+        found: dict[str, Sent | Older] = {
+            topics.split(one.topic)[0]: self._sent(one) for one in last.values()
+        }
+        return found | {topics.split(place[0])[0]: Older(*place, before) for place, before in older.items()}
 
     def notices(self, agency: str, names: Collection[str], count: int) -> list[NoticeSeen]:
         """The newest notices to `agency` about entities that it calls by one of `names`."""

@@ -108,8 +108,12 @@ def dead_letters(parts: Parts, tx: Transaction, keys: Collection[RecordKey]) -> 
     for record_type in {key.record_type for key in keys}:
         reader = ChangeReader(parts.catalogue.records[record_type], parts.events)
         local_ids = {(key.agency, key.local_id) for key in keys}
+        # A message that speaks of one of them has its local id in it, letter by letter; most have not.
+        spelled = [key.local_id.encode() for key in keys]
         agencies = {key.agency for key in keys}
         for row in newest_open(tx, agencies, record_type, DEAD_LETTERS_OPENED):
+            if row.value is None or not any(one in row.value for one in spelled):
+                continue
             agency, _ = topics.split(row.topic)
             local_id = _local_id(parts, reader, row.value)
             if (agency, local_id) in local_ids:
@@ -130,10 +134,10 @@ def dead_letters(parts: Parts, tx: Transaction, keys: Collection[RecordKey]) -> 
     return found
 
 
-def _local_id(parts: Parts, reader: ChangeReader, value: bytes | None) -> str:
+def _local_id(parts: Parts, reader: ChangeReader, value: bytes) -> str:
     """Whom an unusable message speaks of, or nothing where even that cannot be read."""
     try:
-        schema_id, body = unframe(None if value is None else bytes(value))
+        schema_id, body = unframe(value)
         return reader.read(schema_id, body, parts.registry.schema_by_id).local_id
     except SkipRecord:
         return ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from console_people import BORN, CIN, NAME_AR, PHONE, entity, one_person
 from ops_hub import OpsHub, ops_hub
-from support.changes import said
+from support.changes import _START_MS, said
 from support.console import Visitor
 
 from hub.console import record_file
@@ -124,6 +126,27 @@ def test_a_file_is_shown_with_its_values_covered(enter: Enter, file: str, role: 
     assert "Acknowledged" in page
     assert "in force" in page
     assert "they are shown with them" in page, "the pathway is personal"
+
+
+def test_what_was_taken_for_an_echo_is_told_on_the_file(hub: OpsHub, enter: Enter, file: str) -> None:
+    """Health saves whole records; its agreement has the hub filter what it only repeats."""
+    visitor = enter("operator")
+    assert "Taken for echoes" not in visitor.get(file).text
+    now = (time.time() * 1000 - _START_MS) / 60_000
+    entraide, health = hub.key("entraide", "echo-1"), hub.key("health", "echo-2")
+    who: dict[str, Any] = {"cin": "EC1", "birth_date": BORN}
+    hub.take(said(entraide, now - 60, "insert", **who, phone=PHONE), said(health, now - 50, "insert", **who))
+    hub.take(said(health, now + 1, phone=PHONE))
+    path = f"/records/{entity(hub, entraide)}"
+    page = visitor.get(path).text
+    echoes = page.partition('id="echoes"')[2].partition("</section>")[0]
+    assert "Telephone" in echoes
+    assert "Last repeated" in echoes
+    assert PHONE not in page
+    agencies = {one["agency"]: one["echoes"] for one in visitor.get(f"/api/v1{path}").json()["agencies"]}
+    assert set(agencies[hub.name("health")]) == {"phone"}
+    assert agencies[hub.name("health")]["phone"] // 60_000 == int(_START_MS / 60_000 + now + 1)
+    assert agencies[hub.name("ads")] == {}
 
 
 def test_values_are_shown_to_a_steward_who_says_why_and_that_is_kept(
