@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "agreement": "hub.ops.agreement_commands:agreement",
     "undo": "hub.ops.undo_command:undo",
     "rebuild": "hub.ops.rebuild_command:rebuild",
+    "names": "hub.ops.naming_command:names",
     "sweep": "hub.local.sweep_command:sweep",
     "metrics": "hub.local.metrics_command:metrics",
     "audit": "hub.ops.audit_commands:audit",
@@ -66,6 +67,7 @@ _LOOKING = frozenset(
         "agreement",
         "console",
         "rebuild",
+        "names",
     }
 )
 

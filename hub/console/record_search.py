@@ -1,4 +1,4 @@
-"""Finding a person or thing, by an agency's local id, by hub id or by an identifier; and its file.
+"""Finding a person or thing, by an agency's local id, by hub id, identifier or name; and its file.
 
 What somebody types names a person, so it travels in a form and stands in no address; a search by anything
 but a hub id is kept in the audit trail.
@@ -6,6 +6,8 @@ but a hub id is kept in the audit trail.
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +32,10 @@ from hub.ops.finding import (
     find_entity,
     identifying_fields,
 )
+from hub.ops.naming import SHOWN, TooVague, find_by_name
 from hub.ops.pathway import Stage
+
+_YEAR = re.compile("[0-9]{4}")
 
 STAGES = {
     Stage.RECEIVED: marked("Received"),
@@ -66,12 +71,36 @@ class Found:
     entities: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class FoundByName:
+    """One of those whose name is like the one typed. `names`: field → value, covered; `spelled`: as typed, in
+    either script, else alike in sound."""
+
+    entity: str
+    record_type: str
+    names: dict[str, str]
+    agencies: tuple[str, ...]
+    live: bool
+    spelled: bool
+
+
+@dataclass(frozen=True)
+class Named:
+    """The best of those found. `more`: there are others; `partial`: not all names can be found yet."""
+
+    found: tuple[FoundByName, ...]
+    more: bool
+    partial: bool
+
+
 def show(visit: Visit) -> Response:
     return _form_page(visit, None)
 
 
 def search(visit: Visit) -> Response:
-    """To the one file that is meant, or a page that says what was found."""
+    """To the one file that is meant, or a page that says what was found; by name always that."""
+    if visit.form.get("name"):
+        return _form_page(visit, None, _by_name(visit))
     found = _search(visit)
     if len(found.entities) == 1:
         return visit.go(f"/records/{found.entities[0]}")
@@ -82,11 +111,18 @@ def search_for_programs(visit: Visit) -> Response:
     return visit.json(_search(visit))
 
 
-def _form_page(visit: Visit, found: Found | None) -> Response:
+def search_name_for_programs(visit: Visit) -> Response:
+    return visit.json(_by_name(visit))
+
+
+def _form_page(visit: Visit, found: Found | None, named: Named | None = None) -> Response:
+    nobody = (found is not None and not found.entities) or (named is not None and not named.found)
     return visit.page(
         "record_search.html",
-        404 if found is not None and not found.entities else 200,
+        404 if nobody else 200,
         found=found,
+        named=named,
+        shown=SHOWN,
         given=visit.form,
         agencies=list(visit.parts.agreements),
         record_types=list(visit.parts.catalogue.records),
@@ -112,7 +148,7 @@ def _search(visit: Visit) -> Found:
     if form.get("value"):
         kind, _, name = form.get("field", "").partition(".")
         return _kept(visit, _by_identifier(visit, kind, name, form["value"]), name)
-    raise Fault(400, marked("Type what to look for in one of the three forms."))
+    raise Fault(400, marked("Type what to look for in one of the forms."))
 
 
 def _by_hub_id(visit: Visit, name: str) -> Found:
@@ -146,6 +182,37 @@ def _by_identifier(visit: Visit, record_type: str, name: str, value: str) -> Fou
             400, marked("No identifier of this kind is written so. Compare it with the document.")
         ) from None
     return Found(record_type, tuple(map(hub_name, found)))
+
+
+def _by_name(visit: Visit) -> Named:
+    """Who has a name like `name`, born on or in `born`; kept like any other search."""
+    # Counted first: whoever tries names one after another is stopped whether they find somebody or not.
+    visit.limited(visit.console.reveals, f"find {visit.somebody.account}")
+    born = _born(visit.form.get("born", "").strip())
+    try:
+        with visit.parts.looking() as tx:
+            namesakes = find_by_name(visit.parts, tx, visit.form.get("name", "")[:200], born, visit.veil)
+    except TooVague:
+        raise Fault(
+            400, marked("Type a given name and a family name, or one of them and when the person was born.")
+        ) from None
+    found = tuple(
+        FoundByName(hub_name(one.entity), one.record_type, one.names, one.agencies, one.live, one.spelled)
+        for one in namesakes.found
+    )
+    subjects = [subject_of(one.record_type, one.entity) for one in found]
+    Audit(visit.parts).find(visit.somebody.person, subjects, "person", "name")
+    return Named(found, namesakes.more, namesakes.partial)
+
+
+def _born(typed: str) -> datetime.date | int | None:
+    """A day, or a year where only that is known; None where nothing was typed."""
+    if not typed:
+        return None
+    try:
+        return int(typed) if _YEAR.fullmatch(typed) else datetime.date.fromisoformat(typed)
+    except ValueError:
+        raise Fault(400, marked("Write when the person was born as 1987-05-23, or only the year.")) from None
 
 
 def _kept(visit: Visit, found: Found, by: str) -> Found:
@@ -192,6 +259,10 @@ def _file_page(visit: Visit, file: RecordFile) -> Response:
     )
 
 
+_NAME_FIELDS = (
+    ("name", "Given and family name, in either script and order, however they are spelled."),
+    ("born", "The day as 1987-05-23, or the year. Without it two words of the name are needed."),
+)
 _SEARCH_FIELDS = (
     ("hub_id", "A hub id. Or give the next three."),
     ("agency", "Whose local id it is."),
@@ -217,6 +288,15 @@ SECTION = Section(
             returns=Found,
             about="Whom a hub id, an agency's local id or an identifier means. Kept in the audit trail.",
             asks=_SEARCH_FIELDS,
+        ),
+        Guarded(
+            f"{API}/names",
+            search_name_for_programs,
+            Permission.SEE_RECORDS,
+            method="POST",
+            returns=Named,
+            about="Who has a name like this one, values covered. Kept in the audit trail.",
+            asks=_NAME_FIELDS,
         ),
         Guarded(
             f"{API}/records/{{entity}}",

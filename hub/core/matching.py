@@ -246,8 +246,12 @@ _ARABIC = str.maketrans(
 
 @lru_cache(maxsize=50_000)
 def _folded(encoded: bytes) -> str:
-    """A name without case, accents, vowel marks and variant letters; `encoded` is an Avro string."""
-    text = unicodedata.normalize("NFKD", text_of(encoded).translate(_ARABIC))
+    return folded(text_of(encoded))
+
+
+def folded(name: str) -> str:
+    """A name without case, accents, vowel marks and variant letters; what is no letter is a space."""
+    text = unicodedata.normalize("NFKD", name.translate(_ARABIC))
     letters = (
         character if character.isalpha() else " "
         for character in text

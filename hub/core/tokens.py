@@ -43,11 +43,17 @@ class Ids:
             raise ValueError(f"the hub's secret has {len(secret)} bytes; at least {ID_BYTES} needed")
         self._secret = secret
         self._record_key = derive(secret, "record")
+        self._name_key = derive(secret, "name")
         self._pairwise: dict[str, Pairwise] = {}
 
     def record(self, agency: str, record_type: str, local_id: str, incarnation: int) -> bytes:
         """16 bytes that name a local record's incarnation; an entity has its founding record's (R16)."""
         return _digest(self._record_key, agency, record_type, local_id, str(incarnation))
+
+    def name_key(self, text: str) -> int:
+        """64 bits for what somebody is looked for by: without the secret nobody can try names out."""
+        hashed = hashlib.blake2b(text.encode(), key=self._name_key, digest_size=8).digest()
+        return int.from_bytes(hashed, "big", signed=True)
 
     def pairwise(self, agency: str) -> Pairwise:
         """How `agency` names entities."""

@@ -184,6 +184,7 @@ class CorrectingIntake(StewardsIntake):
         settled = self._settle(tx, world, told.keys(), {}, frozenset(told), restated, alone=True)
         created = self._new(touched.values())
         tx.save_records(world, touched)
+        self._naming.save(tx, world, touched)
         tx.save_entities(one.entity for one in settled)
         self._save_references(tx, world, touched)
         self._dependents(tx, done, world, settled, frozenset(), created)

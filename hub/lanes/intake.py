@@ -201,6 +201,7 @@ class Intake(Settling):
         moved = {move.record for move in linked.moves}
         touched = absorbed.touched | moved | passed_on
         tx.save_records(world, touched)
+        self._naming.save(tx, world, absorbed.evidence, new=absorbed.created)
         tx.save_entities((*(one.entity for one in settled), *(world.entities[one] for one in later)))
         self._save_references(tx, world, absorbed.touched | passed_on)
         self._save_findings(tx, world, absorbed.holds, linked.reviews, settled)

@@ -24,6 +24,7 @@ from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.consents import CONSENT, PERSON, consent_of
 from hub.lanes.converged import Converged
+from hub.lanes.naming import Naming
 from hub.lanes.references import references_in, references_of
 from hub.store.errors import LockSetGrew
 from hub.store.transaction import Transaction
@@ -61,6 +62,7 @@ class Settling:
         self._types = types
         self._terms = terms
         self._ids = ids
+        self._naming = Naming(catalogue, types, ids)
         self._begin = begin
         self._today = today
         self._epoch = epoch

@@ -31,6 +31,7 @@ from hub.lanes.intake import Intake
 from hub.lanes.joining import Joining
 from hub.lanes.joins import JoinBrakes
 from hub.lanes.messages import Encoder
+from hub.lanes.naming import Naming
 from hub.lanes.reading import Reading
 from hub.settings import HubSettings
 from hub.store.engine import HubStore
@@ -72,6 +73,11 @@ class Parts:
     def ids(self) -> Ids:
         """The hub's ids; raises `ConfigurationError` if its secret is away."""
         return Ids(self.settings.secret())
+
+    @cached_property
+    def naming(self) -> Naming:
+        """By which keys records are found by name; raises as `ids` does."""
+        return Naming(self.catalogue, self.types, self.ids)
 
     @cached_property
     def registry(self) -> RegistryClient:

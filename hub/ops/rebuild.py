@@ -18,6 +18,7 @@ from sqlalchemy import text
 from hub.contracts import topics
 from hub.core.assertions import RecordState
 from hub.core.crosswalk import EPOCH_BITS
+from hub.core.sounding import SCHEME
 from hub.errors import Fatal
 from hub.ops.behind import adopt_key
 from hub.ops.kept import ForeignKey, KeptTopics
@@ -26,7 +27,7 @@ from hub.ops.parts import Parts
 from hub.ops.reconstruction import Reconstruction
 from hub.ops.situation import LEVEL, OLDER, RECORDS, Situation, Surroundings
 from hub.store import rebuilding
-from hub.store.facts import EPOCH, REBUILDING, drop_fact, epoch, put_fact
+from hub.store.facts import EPOCH, NAMES, REBUILDING, drop_fact, epoch, put_fact
 from hub.store.migrate import migrate
 from hub.store.positions import load_positions
 from hub.store.rebuilding import Link, Told
@@ -204,6 +205,7 @@ class Rebuild:
             for agency in found.joined:
                 put_fact(tx, f"joined:{agency}", "rebuild")
             put_fact(tx, EPOCH, str(to))
+            put_fact(tx, NAMES, str(SCHEME))
             rebuilding.save_waiting(tx)
             told = rebuilding.count_told(tx)
         reviewed = Reconstruction(self._parts, self._report).run()

@@ -77,6 +77,7 @@ class Reconstruction:
                 tx.claim_identities(claims_of(types[record_type], states))
                 rows = [(one.id, name, to) for one in states for name, to in references_of(one, types)]
                 tx.save_references(rows)
+            self._parts.naming.save(tx, world, world.records, new=world.records)
             tx.save_disputes(
                 [
                     (state.id, name, state.key)

@@ -6,7 +6,7 @@ transaction, so whatever intake learns to save and this file does not know fails
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,6 +43,9 @@ class Onlooker(Looking):
     def save_records(self, world: World, ids: Iterable[bytes]) -> None:
         del ids  # the whole world is looked at
         self.worlds.append(world)
+
+    def save_names(self, keys: Mapping[bytes, Collection[int]]) -> None:
+        pass
 
     def save_entities(self, entities: Iterable[Entity]) -> None:
         pass

@@ -1,4 +1,5 @@
-"""The store's own facts, kept in `setting`: its epoch, the key of its ids, whether it is being rebuilt."""
+"""The store's own facts, kept in `setting`: its epoch, the key of its ids, whether it is being rebuilt, and
+whether names are found."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ EPOCH = "epoch"
 KEY = "key"
 # There while a rebuild is under way, and after one that broke off.
 REBUILDING = "rebuilding"
+# By which scheme every record has its keys for names; none while there are records without.
+NAMES = "names"
 
 _FACT = text("SELECT value FROM setting WHERE name = :name")
 _PUT = text("""

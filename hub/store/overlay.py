@@ -199,6 +199,9 @@ class OverlayTransaction(Looking):
         for one in sorted(ids):
             self._over.put_record(row_of_record(world.records[one], world.entity_of[one]))
 
+    def save_names(self, keys: Mapping[bytes, Collection[int]]) -> None:
+        del keys  # nobody is looked for by name in a plan
+
     def save_entities(self, entities: Iterable[Entity]) -> None:
         for one in entities:
             self._over.put(self._over.entities, one.id, entity_of_row(row_of_entity(one)))

@@ -17,7 +17,7 @@ from hub.core.crosswalk import Entity, Held
 from hub.store.transaction import Transaction
 
 # Built from the topics, or counted from what is.
-DERIVED = ("record", "entity", "identity", "reference", "holding", "due", "farewell")
+DERIVED = ("record", "entity", "identity", "record_name", "reference", "holding", "due", "farewell")
 
 _STAGES = {
     "rebuild_link": "record bytea PRIMARY KEY, record_type text, entity bytea, version int8",

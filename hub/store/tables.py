@@ -81,6 +81,21 @@ identity = Table(
     comment="who shares a strong identifier or a natural key; its row is the lock on that value",
 )
 
+record_name = Table(
+    "record_name",
+    metadata,
+    Column("record", LargeBinary, primary_key=True),
+    Column("keys", ARRAY(BigInteger), nullable=False),
+    Index(
+        "ix_record_name_keys",
+        "keys",
+        postgresql_using="gin",
+        # In KiB: what waits to be sorted in, and is looked through by every search meanwhile.
+        postgresql_with={"gin_pending_list_limit": 1024},
+    ),
+    comment="under which keyed hashes a record is found by name: what it asserts, kept with it",
+)
+
 reference = Table(
     "reference",
     metadata,

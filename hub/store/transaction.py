@@ -58,6 +58,17 @@ _COUNT_HOLDINGS = text("""
     ON CONFLICT (agency, record_type, slot) DO UPDATE SET entities = holding.entities + excluded.entities
 """)
 
+# In the order of the records, as all who write here take them.
+_SAVE_NAMES = text("""
+    INSERT INTO record_name AS n (record, keys)
+    SELECT v.record, array_agg(v.key ORDER BY v.key)
+    FROM unnest(CAST(:records AS bytea[]), CAST(:keys AS bigint[])) AS v(record, key)
+    GROUP BY v.record ORDER BY v.record
+    ON CONFLICT (record) DO UPDATE SET keys = excluded.keys WHERE n.keys <> excluded.keys
+""")
+
+_FORGET_NAMES = text("DELETE FROM record_name WHERE record = ANY(CAST(:records AS bytea[]))")
+
 _SAVE_REFERENCES = text("""
     INSERT INTO reference (record, field, agency, record_type, local_id)
     SELECT * FROM unnest(CAST(:record AS bytea[]), CAST(:field AS text[]), CAST(:agency AS text[]),
@@ -129,6 +140,15 @@ class Transaction(Loading):
         entity_of = world.entity_of
         rows = [row_of_record(world.records[record], entity_of[record]) for record in sorted(ids)]
         _STAGED_RECORDS.save(self.connection, rows)
+
+    def save_names(self, keys: Mapping[bytes, Collection[int]]) -> None:
+        """Keep under which keys each of these records is found by name: no others, and none where empty."""
+        pairs = [(record, key) for record, those in sorted(keys.items()) for key in sorted(those)]
+        if pairs:
+            named = {"records": [record for record, _ in pairs], "keys": [key for _, key in pairs]}
+            self.connection.execute(_SAVE_NAMES, named)
+        if nameless := sorted(record for record, those in keys.items() if not those):
+            self.connection.execute(_FORGET_NAMES, {"records": nameless})
 
     def save_entities(self, entities: Iterable[Entity]) -> None:
         those = list(entities)

@@ -144,6 +144,10 @@ def state(hub: OpsHub) -> dict[str, Any]:
         "records": sorted(
             tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in hub.rows(STATES)
         ),
+        "names": sorted(
+            (bytes(row.record), row.keys) for row in hub.rows("SELECT record, keys FROM record_name")
+        ),
+        "names found": hub.rows("SELECT value FROM setting WHERE name = 'names'"),
         "held": {e.id: {a: h.operation for a, h in e.held.items()} for e in world.entities.values()},
         "consents": {e.id: (e.consents, e.about) for e in world.entities.values()},
         "references": sorted(hub.rows("SELECT record, field, agency, record_type, local_id FROM reference")),

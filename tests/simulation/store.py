@@ -257,6 +257,9 @@ class MemoryTransaction(Transaction):
             row = (one, *s.key, entity, s.born, s.seen, s.ended, s.linked, pack(s.asserts))
             self.session.put("record", one, row)
 
+    def save_names(self, keys: Mapping[bytes, Collection[int]]) -> None:
+        del keys  # nobody is looked for by name in a simulation
+
     def save_entities(self, entities: Iterable[Entity]) -> None:
         for e in sorted(entities, key=lambda entity: entity.id):
             row = (e.id, e.record_type, e.version, e.golden, _ENCODE(e.held), _ENCODE(e.consents), e.about)
