@@ -101,7 +101,9 @@ class LiveStatus:
         with self._lock:
             self._under_way = None
             self._last = self._clock(), found
-            self._fresh_s = max(FRESH_S, _RARELY * (self._last[0] - begun))
+            # Rates need a second look: whoever begins to watch does not wait long for it.
+            rated = not any(one.changes_per_second is None for one in found.status.standings)
+            self._fresh_s = max(FRESH_S, _RARELY * (self._last[0] - begun) if rated else 0.0)
         return found
 
     def _look(self) -> Snapshot:

@@ -27,7 +27,7 @@ JOINED, JOINING = "joined", "joining"
 _WAIT_STEP_S = 0.25
 # Rates are measured against a look that was so long ago, the one before where looks are rarer; never against
 # an older one, from before everybody went home.
-_RATED_OVER_S, _REMEMBERED_S = 5.0, 60.0
+_RATED_OVER_S, _REMEMBERED_S = 5.0, 180.0
 # How often in a row everything must be at rest: a delivery may set off changes of its own.
 _QUIET_LOOKS = 2
 

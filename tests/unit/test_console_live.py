@@ -13,7 +13,7 @@ from hub.console.live import AWAY_S, FRESH_S, STALE_S, LiveStatus, Snapshot
 from hub.errors import Retriable
 from hub.ops.log_reader import LogReader
 from hub.ops.parts import Parts
-from hub.ops.status import Status
+from hub.ops.status import Standing, Status
 
 
 @pytest.fixture
@@ -43,11 +43,13 @@ class Looking(LiveStatus):
 
     looks = 0
     takes_s = 0.0
+    standing: Standing | None = None
 
     def _look(self) -> Snapshot:
         self.looks += 1
         self._clock.now += self.takes_s  # type: ignore[attr-defined]
-        return Snapshot(Status(float(self.looks), (), {}, 0, 0, 0, ()), ())
+        standings = (self.standing,) if self.standing else ()
+        return Snapshot(Status(float(self.looks), standings, {}, 0, 0, 0, ()), ())
 
 
 @pytest.mark.usefixtures("patient")
@@ -70,6 +72,22 @@ def test_what_takes_long_is_done_less_often(parts: Parts) -> None:
     live.snapshot()
     assert live.looks == 1, "a tenth of the time at most"
     clock.now += 2.0
+    live.snapshot()
+    assert live.looks == 2
+
+
+@pytest.mark.usefixtures("patient")
+def test_who_begins_to_watch_soon_sees_rates(parts: Parts) -> None:
+    """However long looks take: the first has none, and the second is not put off."""
+    clock = Clock()
+    live = Looking(parts, clock=clock)
+    live.takes_s, live.standing = 3.0, Standing("ads", "person")
+    live.snapshot()
+    live.standing = Standing("ads", "person", changes_per_second=0.0)
+    clock.now += FRESH_S + 0.1
+    live.snapshot()
+    assert live.looks == 2
+    clock.now += FRESH_S + 0.1
     live.snapshot()
     assert live.looks == 2
 
