@@ -223,7 +223,7 @@ def renew_lives(db: Database, rows: Collection[Captured], first: int) -> bool:
         return False
     with db.transaction():
         for (record, life), ids in sorted(begun.items(), key=lambda item: item[0]):
-            save_shadows(db, [Shadow(record, one, incarnation=life) for one in sorted(ids)], keep=True)
+            db.upsert(SHADOW, [Shadow(record, one, incarnation=life) for one in sorted(ids)], keep=True)
             params = {"record": record, "ids": list(ids), "life": life, "first": first, "by": first - life}
             for statement in _RENEW:
                 db.execute(statement, params)

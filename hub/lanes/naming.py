@@ -13,10 +13,11 @@ from functools import lru_cache
 
 from hub.contracts.records import Catalogue, FieldSpec
 from hub.contracts.values import decode
-from hub.core.assertions import RecordState, text_of
+from hub.core.assertions import RecordState
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
 from hub.core.sounding import alternatives, sounds
+from hub.core.texts import text_of
 from hub.core.tokens import Ids
 from hub.store.transaction import Transaction
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from hub.core.assertions import RecordState, text_of
+from hub.core.assertions import RecordState
 from hub.core.crosswalk import World
 from hub.core.matching import folded
 from hub.core.merge import golden_record
 from hub.core.sounding import SCHEME
+from hub.core.texts import text_of
 from hub.errors import Fatal
 from hub.lanes.naming import Naming
 from hub.ops.parts import Parts
