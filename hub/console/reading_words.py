@@ -51,6 +51,7 @@ TEMPLATES = (
     # What the message says of itself.
     marked("the mask names %(name)s, no field of %(other)s"),
     marked("entity is not an id that this agency was given"),
+    marked("the agreement of %(agency)s had ended when this was sent"),
     marked("incarnation: 0 or more expected"),
     marked("epoch: 0 or more expected"),
     marked("stamp: Unix milliseconds * 65536 + counter expected"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from contextlib import closing
+from typing import NamedTuple
 
 import click
 
@@ -85,32 +86,40 @@ def _wish(deed: str, agency: str, sides: Collection[Target], who: str, why: str,
         click.echo(f"{deed} {' and '.join(sides) or 'connector'} of {agency}: the connector is told")
         deadline = time.monotonic() + wait_s
         while open_points := _open_points(steering.connectors([agency]), deed, sides):
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or not any(one.pending for one in open_points):
                 break
             time.sleep(_STEP_S)
     for one in open_points:
-        click.echo(one)
+        click.echo(one.text)
     if not open_points:
         click.echo("the connector has confirmed")
     elif wait_s:
         raise SystemExit(1)
 
 
-def _open_points(found: Connectors, deed: str, sides: Collection[Target]) -> list[str]:
-    """What is not as it was wished."""
+class _Open(NamedTuple):
+    """What is not as it was wished. `pending`: the connector has yet to answer."""
+
+    text: str
+    pending: bool
+
+
+def _open_points(found: Connectors, deed: str, sides: Collection[Target]) -> list[_Open]:
     if deed != RESTART:
         return [
-            f"{one.side}: not confirmed yet; the wish keeps until the connector reads it"
+            _Open(f"{one.side}: not confirmed yet; the wish keeps until the connector reads it", True)
             for one in found.sides
             if one.side in sides and one.pending
         ]
     points = []
     for one in found.restarts:
         if one.pending:
-            points.append("not confirmed yet; the wish keeps until the connector reads it, or is started")
+            text = "not confirmed yet; the wish keeps until the connector reads it, or is started"
+            points.append(_Open(text, True))
         elif one.problem:
-            points.append(
+            text = (
                 f"it goes on as it was ({one.problem}): its mapping file is wrong, "
                 "`jisr connector check` there says where"
             )
+            points.append(_Open(text, False))
     return points

@@ -52,12 +52,17 @@ class Multitude:
         self.first, self.second = publishing[:2]
         self._encoders: dict[tuple[str, str], Callable[[Any], bytes | None]] = {}
         self.records: list[bytes] = []
+        self.called: list[tuple[str, datetime.date]] = []
 
     def local_id(self, number: int) -> str:
         return f"DOSSIER-{number:07}"
 
     def cin(self, number: int) -> str:
         return f"SH{number:06}"
+
+    def name(self, number: int) -> tuple[str, datetime.date]:
+        """As the first agency writes it in Latin letters, and the birth date."""
+        return self.called[number]
 
     def fill(self) -> None:
         """Fill the tables, which must be empty, and have the server learn what is in them. Blocks."""
@@ -85,7 +90,9 @@ class Multitude:
         self.records = [
             ids.record(self.first, "person", self.local_id(number), 0) for number in range(self._entities)
         ]
-        _copy(cursor, "record", _RECORD, self._person_records())
+        names: list[Row] = []
+        _copy(cursor, "record", _RECORD, self._person_records(names))
+        _copy(cursor, "record_name", "record, keys", names)
         held = self._held()
         _copy(cursor, "entity", _ENTITY, (self._entity(one, "person", held) for one in self.records))
         _copy(
@@ -107,7 +114,9 @@ class Multitude:
         """The record of the same person at the other agency."""
         return self._parts.ids.record(self.second, "person", self.local_id(number), 0)
 
-    def _person_records(self) -> Iterator[Row]:
+    def _person_records(self, names: list[Row]) -> Iterator[Row]:
+        """The rows; `names` gets under which keys each is found."""
+        keys = cache(self._keys)
         rng, families = self._rng, family_names()
         for number, record in enumerate(self.records):
             sex = rng.choice(("female", "male"))
@@ -118,10 +127,19 @@ class Multitude:
             here = {**said, **_named(family, given), "commune": rng.choice(_COMMUNES), "phone": phone}
             there = {**said, "family_name_fr": family.misspelt_french(rng), "given_name_fr": given.french}
             stamp = stamps.at(_BEGUN_MS + number * _STEP_MS)
+            self.called.append((f"{given.french} {family.french}", born))
+            dated = (self._parts.naming.born(born), self._parts.naming.born_in(born.year))
+            latin = (there["given_name_fr"], there["family_name_fr"])
+            names.append((record, [*keys(*_named(family, given).values()), *dated]))
+            names.append((self._elsewhere(number), [*keys(*latin), *dated]))
             yield self._record(record, self.first, "person", number, record, stamp, here)
             yield self._record(
                 self._elsewhere(number), self.second, "person", number, record, stamp + 1, there
             )
+
+    def _keys(self, *names: str) -> tuple[int, ...]:
+        """As a record with these names has them (`Naming.keys`, by the same functions)."""
+        return tuple({key for name in names for key in self._parts.naming.named(name)})
 
     def _enrolments(self, cursor: psycopg.Cursor[Any]) -> None:
         """Of every other person, at the same centre."""
