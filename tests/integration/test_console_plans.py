@@ -25,8 +25,8 @@ ENTITIES = 25_000
 # More than any page shows or opens, less than a fifth of the smallest table that is large.
 BOUND = 5_000
 LARGE = {
-    "audit", "dead_letter", "dispute", "entity", "hold", "identity", "record", "reference", "review",
-    "undelivered",
+    "audit", "dead_letter", "dispute", "entity", "hold", "identity", "record", "record_name", "reference",
+    "review", "undelivered",
 }  # fmt: skip
 
 Enter = Callable[..., Visitor]
@@ -143,6 +143,8 @@ def test_no_search_reads_a_table_whole(hub: OpsHub, people: Multitude, enter: En
         {"agency": people.first, "record_type": "person", "local_id": people.local_id(4711)},
         {"field": "person.cin", "value": people.cin(4712)},
         {"hub_id": hub_name(people.records[4713])},
+        {"name": people.name(4714)[0], "born": ""},
+        {"name": people.name(4715)[0].split()[0], "born": str(people.name(4715)[1].year)},
     ):
         heard = asked(hub, lambda fields=fields: steward.post("/records", "/records", **fields))  # type: ignore[misc]
         found = list(excesses(hub, heard))
