@@ -21,14 +21,23 @@ from hub.core.projection import UPSERT, Consent
 EPOCH_BITS = 40
 
 
-class Held(NamedTuple):
+class Held(msgspec.Struct, array_like=True, frozen=True):
     """What an agency was last told of an entity, and with which version. `echoes`: what it was told of each
-    field and when, where its agreement has the hub filter echoes."""
+    field and when, where its agreement has the hub filter echoes. `marks`: of the fields it was told of
+    (`hub.core.disclosure`), empty where nobody kept them.
+
+    Kept as an array, of which an older release reads what it knows."""
 
     digest: bytes
     operation: str
     version: int = 0
     echoes: Echoes | None = None
+    marks: bytes = b""
+
+    @property
+    def holding(self) -> bytes | None:
+        """The marks of what the agency holds; None: nothing."""
+        return self.marks if self.operation == UPSERT else None
 
 
 class Entity(msgspec.Struct, kw_only=True):

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import msgspec
+
 from hub.core.answers import Answer, answer, disputed_fields, unaware
 from hub.core.assertions import Change, RecordState
 from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
+from hub.core.disclosure import marks_of
 from hub.core.echoes import note_told
 from hub.core.merge import Golden, Winner, golden_record, is_live
 from hub.core.policy import TypePolicy
@@ -59,7 +62,8 @@ class Delivery(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """One entity as it now stands, with what must be published of it."""
+    """One entity as it now stands, with what must be published of it. `held`: what agencies had been told
+    of it before."""
 
     entity: Entity
     golden: Golden
@@ -68,6 +72,7 @@ class Settled(NamedTuple):
     live: bool
     merged_into: bytes | None
     deliveries: tuple[Delivery, ...]
+    held: Mapping[str, Held]
     answers: tuple[Answer, ...]
     golden_changed: bool
     holders_changed: bool
@@ -182,12 +187,12 @@ def _settle_one(
     told = {
         agency: content
         for agency, content in contents.items()
-        if agency in answered or entity.held.get(agency, (b"",))[0] != digests[agency]
+        if agency in answered or (held := entity.held.get(agency)) is None or held.digest != digests[agency]
     }
     if golden_changed or told or concerned:
         entity.version = max(entity.version, rules.epoch << EPOCH_BITS) + 1
     entity.golden = digest
-    before = _holders(entity)
+    before, held_before = _holders(entity), dict(entity.held)
     if restated is not None:
         told |= {agency: contents[agency] for agency in restated if agency in contents}
         # Forgotten since, with a tombstone: what came to the inbox after that must not be its last word.
@@ -204,6 +209,7 @@ def _settle_one(
         live=live,
         merged_into=moved,
         deliveries=_deliveries(entity, told, golden, _seen(members)),
+        held=held_before,
         answers=answers,
         golden_changed=golden_changed or restated is not None,
         holders_changed=before != _holders(entity),
@@ -227,9 +233,9 @@ def _hold(
     elif told or (held is not None and echoes is None):
         echoes = note_told(echoes, agency, content, golden, fields, rules.now_ms)
     if told:
-        entity.held[agency] = Held(told, content.operation, entity.version, echoes)
+        entity.held[agency] = Held(told, content.operation, entity.version, echoes, marks_of(content.fields))
     elif held is not None and echoes is not held.echoes:
-        entity.held[agency] = held._replace(echoes=echoes)
+        entity.held[agency] = msgspec.structs.replace(held, echoes=echoes)
 
 
 def _golden_digest(

@@ -198,6 +198,7 @@ class Intake(Settling):
         dirty -= later
         again = _told_anew(world, absorbed.restored)
         settled = self._settle(tx, world, dirty, edits, merged | again.keys(), again, alone)
+        self._disclosing.count_taken_back(tx, self.day, settled)
         moved = {move.record for move in linked.moves}
         touched = absorbed.touched | moved | passed_on
         tx.save_records(world, touched)

@@ -27,6 +27,7 @@ from hub.lanes.publication import (
 )
 from hub.lanes.reading import DeadLetter, Message, Read, Reading
 from hub.lanes.restores import Restores
+from hub.store.disclosures import end_reprojections
 from hub.store.history import forget
 from hub.store.loading import Advance
 from hub.store.positions import (
@@ -42,7 +43,9 @@ from hub.store.transaction import Transaction
 _ORPHAN_AGE_S = 15.0
 _SWEEP_S = 5.0
 _JOINING_S = 0.5
-_DUE_BATCH = 1_000
+# How much of what is due is settled at once: at most so many entities, and about as many as take so long, in
+# seconds, since a live change that arrives meanwhile waits for them.
+_DUE_BATCH, _DUE_LEAST, _DUE_AIM_S = 1_000, 20, 0.2
 # Inside a transaction: shorter than the store lets one be idle.
 _BURY_TIMEOUT_S = 10.0
 
@@ -85,6 +88,7 @@ class IntakeLane(Lane):
         self._swept = 0.0
         self._looked = 0.0
         self._due = True
+        self._due_limit = _DUE_LEAST
         # Whether another worker held all that was due: a moment later it will not.
         self._in_vain = False
 
@@ -224,6 +228,7 @@ class IntakeLane(Lane):
         with self._store.begin() as tx:
             admitted = self._joining.admit(tx)
             forget(tx, self._history_days)
+            end_reprojections(tx.connection)
             changed = []
             if self._terms_day != self._intake.day:
                 changed = self._joining.apply_terms(tx, self._intake.day)
@@ -285,14 +290,16 @@ class IntakeLane(Lane):
     async def _settle_due(self) -> None:
         """Settle one batch of what is due: between live batches, so that it never holds them up."""
         if self._due:
-            done, out = await self.in_thread(self._settle_due_batch)
+            started, limit = time.perf_counter(), self._due_limit
+            done, out = await self.in_thread(self._settle_due_batch, limit)
             await self._published_at_last(out)
-            self._due = done.due_taken == _DUE_BATCH or done.due_now > 0 or done.due_busy > 0
+            self._due_limit = due_limit(limit, done.due_taken, time.perf_counter() - started)
+            self._due = done.due_taken == limit or done.due_now > 0 or done.due_busy > 0
             self._in_vain = done.due_taken == 0
         self.poll_ms = 0 if self._due and not self._in_vain else POLL_MS
 
-    def _settle_due_batch(self) -> tuple[Converged, Outbound]:
-        return self._commit(lambda finish: self._intake.settle_due(_DUE_BATCH, finish))
+    def _settle_due_batch(self, limit: int) -> tuple[Converged, Outbound]:
+        return self._commit(lambda finish: self._intake.settle_due(limit, finish))
 
     async def _published_at_last(self, out: Outbound) -> None:
         await self.persist(lambda: self._publish(out))
@@ -309,6 +316,15 @@ class IntakeLane(Lane):
             crash_point("leftover.published")
             self._published += rows
             await self.in_thread(self._drop_published)
+
+
+def due_limit(before: int, taken: int, took_s: float) -> int:
+    """How many due entities to settle at once next: as many as take `_DUE_AIM_S`, after `taken` of them, of
+    `before` that were allowed, took so long. Grows to twice as many at most."""
+    if not taken:
+        return before
+    affordable = int(_DUE_AIM_S * taken / max(took_s, 1e-6))
+    return max(_DUE_LEAST, min(affordable, 2 * before, _DUE_BATCH))
 
 
 def dead_row(dead: DeadLetter) -> dict[str, object]:

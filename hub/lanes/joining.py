@@ -20,7 +20,9 @@ from hub.contracts import topics
 from hub.contracts.agreements import Agreement
 from hub.core.policy import TypePolicy
 from hub.core.projection import Terms, grants_in_force
+from hub.lanes.agreed import agreed, differences
 from hub.lanes.intake import LANE
+from hub.store.disclosures import AGREEMENT, JOINING, begin_reprojection
 from hub.store.transaction import Transaction
 
 _SETTINGS = text("SELECT name, value FROM setting")
@@ -107,14 +109,20 @@ class Joining:
         for agency in ready:
             tx.connection.execute(_PUT, {"name": f"joined:{agency}", "value": "snapshot"})
         agreements = [self._agreements[agency] for agency in ready]
-        self._make_due(tx, {name for one in agreements for name in (*one.receives, *one.publishes)})
+        for record_type in self._make_due(
+            tx, {name for one in agreements for name in (*one.receives, *one.publishes)}
+        ):
+            begin_reprojection(tx.connection, record_type, JOINING, ready)
         return ready
 
-    def _make_due(self, tx: Transaction, types: Collection[str]) -> None:
-        if types:
-            ordered = [name for name in self._order if name in types]
-            rest = sorted(set(types).difference(ordered))
-            tx.connection.execute(_ALL_DUE, {"types": [*ordered, *rest]})
+    def _make_due(self, tx: Transaction, types: Collection[str]) -> list[str]:
+        """Make all entities of these record types due; the types, in the order in which they will be."""
+        if not types:
+            return []
+        known = [name for name in self._order if name in types]
+        ordered = [*known, *sorted(set(types).difference(known))]
+        tx.connection.execute(_ALL_DUE, {"types": ordered})
+        return ordered
 
     def _taken_in(self, tx: Transaction, agency: str) -> bool:
         said = self._agreements[agency].publishes
@@ -161,9 +169,16 @@ class Joining:
             before = applied.get(f"terms:{record_type}")
             if before == digest:
                 continue
+            was, now = (
+                applied.get(f"agreed:{record_type}"),
+                agreed(self._terms.get(record_type, ()), day),
+            )
             tx.connection.execute(_PUT, {"name": f"terms:{record_type}", "value": digest})
+            tx.connection.execute(_PUT, {"name": f"agreed:{record_type}", "value": now})
             if before is not None:
                 self._make_due(tx, [record_type])
+                words = None if was is None else differences(was, now)
+                begin_reprojection(tx.connection, record_type, AGREEMENT, agreed=words)
                 changed.append(record_type)
         return changed
 

@@ -24,8 +24,10 @@ from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.consents import CONSENT, PERSON, consent_of
 from hub.lanes.converged import Converged
+from hub.lanes.disclosing import Disclosing, Why
 from hub.lanes.naming import Naming
 from hub.lanes.references import references_in, references_of
+from hub.store.disclosures import BY_AGREEMENT, BY_CONSENT, BY_REFERENCE, open_reprojections
 from hub.store.errors import LockSetGrew
 from hub.store.transaction import Transaction
 
@@ -63,6 +65,7 @@ class Settling:
         self._terms = terms
         self._ids = ids
         self._naming = Naming(catalogue, types, ids)
+        self._disclosing = Disclosing(catalogue)
         self._begin = begin
         self._today = today
         self._epoch = epoch
@@ -92,8 +95,9 @@ class Settling:
             tx.lock_references(alone=alone)
             due = tx.take_due(self.day, limit)
             free, busy = tx.lock_free(due)
-            late = self._settle_again(tx, done, free, {}, alone, patient=False) | busy
-            tx.save_due(dict.fromkeys(late, 0))
+            why = _why(due, open_reprojections(tx.connection)) if due else None
+            late = self._settle_again(tx, done, free, {}, alone, patient=False, why=why) | busy
+            tx.save_due({entity: due[entity] for entity in late})
             done.due_taken, done.due_busy = len(due) - len(late), len(late)
 
         return self._attempt(work, finish)
@@ -191,8 +195,12 @@ class Settling:
         alone: bool,
         *,
         patient: bool,
+        why: Why | None = None,
     ) -> set[bytes]:
-        """Settle entities as they stand; those for which it would have to wait are left, unless `patient`."""
+        """Settle entities as they stand; those for which it would have to wait are left, unless `patient`.
+
+        `why`: for what reason they are, where that is counted (R17).
+        """
         if not entities:
             return set()
         world = tx.lock_entities(entities)
@@ -204,6 +212,8 @@ class Settling:
         world.records |= founders.records
         world.entity_of |= founders.entity_of
         settled = self._settle(tx, world, present, {}, frozenset(), restated, alone)
+        if why is not None:
+            self._disclosing.count(tx, self.day, settled, why)
         tx.save_entities(one.entity for one in settled)
         tx.save_due({one.entity.id: one.due_day for one in settled if one.due_day is not None})
         consenting = {entity for entity in present if world.entities[entity].consents}
@@ -268,6 +278,7 @@ class Settling:
             one.entity.about = person
         tx.save_entities(one.entity for one, _, _ in moves)
         again = self._settle(tx, world, world.entities.keys(), {}, frozenset(), {}, alone=True)
+        self._disclosing.count(tx, self.day, again, lambda _: (BY_CONSENT, 0))
         tx.save_entities(one.entity for one in again)
         tx.save_due({one.entity.id: one.due_day for one in again if one.due_day is not None})
         self._dependents(tx, done, world, again, self._whose_papers(world.entities))
@@ -310,3 +321,17 @@ class Settling:
                 for name, reference in references_of(world.records[record], self._types)
             ]
         )
+
+
+def _why(due: Mapping[bytes, int], reprojections: Mapping[str, int]) -> Why:
+    """Why entities are settled that were due: their day has come, or everything of their type is settled
+    again, or something that they refer to has changed."""
+
+    def why(one: Settled) -> tuple[str, int]:
+        if due[one.entity.id]:
+            return BY_CONSENT, 0
+        if (own := reprojections.get(one.entity.record_type)) is not None:
+            return BY_AGREEMENT, own
+        return BY_REFERENCE, max(reprojections.values(), default=0)
+
+    return why

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from hub.contracts.agreements import Agreement, Grant, load_agreements
 from hub.errors import Fatal
+from hub.ops import disclosure_view, disclosures
 from hub.ops.commands import as_json, opened
 from hub.ops.forecast import Forecast, forecast
+from hub.ops.log_reader import PEEK_BYTES, LogReader
+from hub.ops.moments import Moment
+from hub.ops.status import StatusReader
 
 
 @click.group()
@@ -59,6 +65,32 @@ def preview(folder: Path, limit: int | None, as_json: bool) -> None:
         click.echo(json.dumps({"agreements": worded, **_forecast_json(found)}, ensure_ascii=False))
     else:
         click.echo("\n".join(_preview_lines(worded, found, limit)))
+
+
+@agreement.command()
+@click.argument("agency", required=False)
+@click.option(
+    "--since",
+    type=Moment(),
+    default="30d",
+    show_default=True,
+    metavar="TIME",
+    help="From then on: a day, a time, or 2h, 3d ago.",
+)
+@as_json
+def report(agency: str | None, since: datetime.datetime, as_json: bool) -> None:
+    """Show what agencies (or AGENCY) were really told and had taken back, and why, in numbers of entities.
+
+    By agreements that changed, agencies that joined, consents, and what else became of records; and what the
+    agencies' sides have yet to acknowledge.
+    """
+    with opened() as parts, closing(LogReader(parts.settings.kafka, PEEK_BYTES)) as log:
+        found = disclosures.report(parts, since, agency)
+        left = disclosures.outstanding(StatusReader(parts, log).status().standings, agency)
+    if as_json:
+        click.echo(json.dumps(disclosure_view.as_json(found, left), ensure_ascii=False))
+    else:
+        click.echo("\n".join(disclosure_view.lines(found, left)))
 
 
 def _agreement_lines(one: Agreement) -> Iterator[str]:

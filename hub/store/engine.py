@@ -53,7 +53,7 @@ class HubStore:
             with self.engine.begin() as connection:
                 tx = Transaction(connection)
                 yield tx
-                tx.save_holdings()
+                tx.save_counts()
         except DBAPIError as error:
             raise _explained(error.orig, lost=error.connection_invalidated) from error
         except psycopg.Error as error:

@@ -160,7 +160,7 @@ _DECISIONS = text("""
 _TAKE_DUE = text("""
     DELETE FROM due WHERE id IN (
         SELECT id FROM due WHERE day <= :day ORDER BY day, id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    RETURNING entity
+    RETURNING entity, day
 """)
 
 _VERSIONS = text("SELECT id, version FROM entity WHERE id = ANY(CAST(:ids AS bytea[]))")
@@ -335,10 +335,13 @@ class Loading:
         rows = self.rows(_DECISIONS, {"ids": sorted(records)})
         return [Decision(bytes(a), bytes(b), same, stamp) for a, b, same, stamp in rows]
 
-    def take_due(self, day: int, limit: int) -> set[bytes]:
-        """Take up to `limit` entities whose day has come; they are back if this rolls back."""
-        rows = self.rows(_TAKE_DUE, {"day": day, "limit": limit})
-        return {bytes(entity) for (entity,) in rows}
+    def take_due(self, day: int, limit: int) -> dict[bytes, int]:
+        """Take up to `limit` entities whose day has come, each with its earliest; they are back if this
+        rolls back."""
+        taken: dict[bytes, int] = {}
+        for entity, when in self.rows(_TAKE_DUE, {"day": day, "limit": limit}):
+            taken[bytes(entity)] = min(when, taken.get(bytes(entity), when))
+        return taken
 
     def versions(self, entities: Collection[bytes]) -> dict[bytes, int]:
         rows = self.rows(_VERSIONS, {"ids": sorted(entities)}) if entities else ()

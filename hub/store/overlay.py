@@ -186,12 +186,12 @@ class OverlayTransaction(Looking):
             records |= self._over.referring.get(one, frozenset())
         return set(self.records(records).entity_of.values())
 
-    def take_due(self, day: int, limit: int) -> set[bytes]:
+    def take_due(self, day: int, limit: int) -> dict[bytes, int]:
         """Those that this plan made due, in the order in which it did; the others are the workers'."""
-        taken = [entity for entity, when in self._over.due.items() if when <= day][:limit]
-        for entity in taken:
+        taken = [(entity, when) for entity, when in self._over.due.items() if when <= day][:limit]
+        for entity, _ in taken:
             self._over.put(self._over.due, entity, None)
-        return set(taken)
+        return dict(taken)
 
     # Saving
 
@@ -206,7 +206,7 @@ class OverlayTransaction(Looking):
         for one in entities:
             self._over.put(self._over.entities, one.id, entity_of_row(row_of_entity(one)))
 
-    def save_holdings(self) -> None:
+    def save_counts(self) -> None:
         pass
 
     def save_references(self, rows: Sequence[tuple[bytes, str, Reference]]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from hub.core.assertions import RecordKey, RecordState, pack
 from hub.core.crosswalk import Entity, Held
+from hub.store.disclosures import REBUILT, begin_reprojection
 from hub.store.transaction import Transaction
 
 # Built from the topics, or counted from what is.
@@ -260,6 +261,8 @@ def sharers(tx: Transaction, after: bytes, limit: int) -> list[tuple[bytes, str,
 def make_all_due(tx: Transaction, types: Sequence[str]) -> None:
     """Have every entity settled; `types`: record types, each after those that it refers to."""
     tx.connection.execute(_ALL_DUE, {"types": list(types)})
+    for record_type in types:
+        begin_reprojection(tx.connection, record_type, REBUILT)
 
 
 def _columns(names: Iterable[str], rows: Sequence[Sequence[object]]) -> dict[str, list[object]]:

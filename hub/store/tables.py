@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -401,6 +402,38 @@ farewell = Table(
     Column("kafka_offset", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     comment="retractions on their way: a tombstone follows once the agency has acknowledged them (R29)",
+)
+
+reprojection = Table(
+    "reprojection",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("record_type", Text, nullable=False),
+    Column("why", Text, nullable=False, comment="agreement, joining or rebuilt"),
+    Column("agencies", ARRAY(Text), nullable=False, comment="who joined"),
+    Column("agreed", Text, comment="JSON: what differs in what was agreed on"),
+    Column("entities", BigInteger, nullable=False),
+    Column("last_due", BigInteger, nullable=False, comment="up to which row of due it waits"),
+    Column("rounds", SmallInteger, nullable=False, server_default="0"),
+    _now("began_at"),
+    Column("ended_at", DateTime(timezone=True)),
+    Index("ix_reprojection_open", "record_type", postgresql_where=text("ended_at IS NULL")),
+    comment="record types that are, or were, settled again as a whole (R17)",
+)
+
+disclosure = Table(
+    "disclosure",
+    metadata,
+    Column("reprojection", BigInteger, primary_key=True, comment="0: outside of any"),
+    Column("day", Integer, primary_key=True, comment="days since 1970-01-01"),
+    Column("cause", Text, primary_key=True),
+    Column("agency", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True, comment="spreads the writers; sum over it"),
+    Column("told", BigInteger, nullable=False),
+    Column("taken_back", BigInteger, nullable=False),
+    comment="of how many entities each agency was told what, or had it taken back, and why (R17)",
 )
 
 topic_sweep = Table(

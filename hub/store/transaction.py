@@ -13,6 +13,7 @@ from hub.core.crosswalk import Entity, World
 from hub.core.matching import Review
 from hub.core.settle import Reference
 from hub.core.step import Hold
+from hub.store.disclosures import Disclosed, count_disclosures
 from hub.store.loading import Loading
 from hub.store.rows import ENCODE, columns_of, holders, row_of_entity, row_of_record
 from hub.store.staging import Staging
@@ -133,6 +134,8 @@ class Transaction(Loading):
         super().__init__(connection)
         # By how many more (or fewer) of the locked entities each agency holds now.
         self._holdings: Counter[tuple[str, str]] = Counter()
+        self._told: Counter[Disclosed] = Counter()
+        self._taken_back: Counter[Disclosed] = Counter()
 
     # Saving
 
@@ -164,11 +167,22 @@ class Transaction(Loading):
                     self._holdings[agency, entity.record_type] += 1 if agency in now else -1
                 self._holders[entity.id] = now
 
-    def save_holdings(self) -> None:
-        """Count how many entities each agency holds; the last statement before the commit.
+    def count_disclosed(self, told: Counter[Disclosed], taken_back: Counter[Disclosed]) -> None:
+        """Have these counted at the end, by how many entities (R17)."""
+        self._told += told
+        self._taken_back += taken_back
+
+    def save_counts(self) -> None:
+        """Count how many entities each agency holds, was told of and had taken back: the last statements
+        before the commit.
 
         These rows are locked after all others, so that whoever waits for them keeps nobody else waiting.
         """
+        if both := self._told | self._taken_back:
+            count_disclosures(
+                self.connection, {what: (self._told[what], self._taken_back[what]) for what in both}
+            )
+            self._told, self._taken_back = Counter(), Counter()
         counts = sorted((place, count) for place, count in self._holdings.items() if count)
         self._holdings.clear()
         if counts:

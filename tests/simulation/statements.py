@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hub.lanes import joining
-from hub.store import history, positions
+from hub.store import disclosures, history, positions
 from simulation.tables import Session
 
 Parameters = Mapping[str, Any]
@@ -170,4 +170,7 @@ ANSWERS: dict[Any, Callable[[Session, Parameters], Answer | None]] = {
     joining._SNAPSHOT: _snapshot,
     joining._ALL_DUE: _all_due,
     history._FORGET: _nothing,
+    disclosures._BEGIN: _nothing,
+    disclosures._END: _nothing,
+    disclosures._OPEN: _nothing,
 }

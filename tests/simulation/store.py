@@ -82,7 +82,7 @@ class MemoryTransaction(Transaction):
         # Which classes of locks were taken so far; identities and entities by record type (R25).
         self._taken: set[tuple[str, str]] = set()
 
-    def save_holdings(self) -> None:
+    def save_counts(self) -> None:
         pass
 
     def save_replaced(self, replaced: Mapping[bytes, Sequence[Replaced]]) -> None:
@@ -219,12 +219,13 @@ class MemoryTransaction(Transaction):
     def decisions(self, records: Collection[bytes]) -> list[Decision]:
         return [Decision(*row) for _, row in self.session.rows("decision") if {row[0], row[1]} & set(records)]
 
-    def take_due(self, day: int, limit: int) -> set[bytes]:
+    def take_due(self, day: int, limit: int) -> dict[bytes, int]:
         due = sorted((row[0], number, row[1]) for number, row in self.session.rows("due") if row[0] <= day)
         free = [row for row in due if not self.session.is_locked("due", row[1])][:limit]
         for _, number, _ in free:
             self.session.delete("due", number)
-        return {entity for _, _, entity in free}
+        # The earliest last, so that it stays.
+        return {entity: when for when, _, entity in reversed(free)}
 
     def _in_order(self, kind: str, later: set[str]) -> None:
         wrong = sorted({taken for taken, _ in self._taken} & later)

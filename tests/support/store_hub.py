@@ -181,7 +181,8 @@ def empty(store: HubStore) -> None:
         tx.connection.execute(
             text(
                 "TRUNCATE record, entity, identity, reference, position, publication, due, dead_letter, hold,"
-                " review, decision, dispute, holding, audit, brake, brake_count, braked, history"
+                " review, decision, dispute, holding, audit, brake, brake_count, braked, history,"
+                " reprojection, disclosure"
             )
         )
 
