@@ -8,11 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from braked_worker import Worker
-from ops_hub import OpsHub, ops_hub
+from ops_hub import PURPOSE, OpsHub, ops_hub
 from support.changes import said
 
+from hub.core.disclosure import UNKNOWN, WHOLE
 from hub.local.stack import Stack
 from hub.ops.audit import Audit, Person
+from hub.ops.parts import MOROCCO
+from hub.store.disclosures import (
+    AGREEMENT,
+    BY_AGREEMENT,
+    BY_RECORD,
+    Disclosed,
+    begin_reprojection,
+    count_disclosures,
+    open_reprojections,
+)
 
 BORN = datetime.date(1990, 5, 1)
 PHONE, OLD_PHONE = "+212622222222", "+212611111111"
@@ -33,6 +44,7 @@ def console_hub(stack: Stack, folder: Path) -> Iterator[OpsHub]:
             hub.take(said(entraide, 2, "insert", phone=PHONE, **known))
             hub.take(said(ads, 4, given_name_fr="Zineb", stale={"phone": OLD_PHONE}))
         _delete_a_mass(hub)
+        _narrow_an_agreement(hub)
         hub.publish()
         hub.rows(
             "INSERT INTO undelivered SELECT %s, entity, 'person', 1, 'refused', '23514', 'telephone', 1000"
@@ -43,6 +55,21 @@ def console_hub(stack: Stack, folder: Path) -> Iterator[OpsHub]:
         for number in range(DEEDS):
             Audit(hub.parts).reveal(person, f"hold {number}", "a call of the centre", agency=hub.name("ads"))
         yield hub
+
+
+def _narrow_an_agreement(hub: OpsHub) -> None:
+    """As the workers count it: ads lost telephone numbers, gained a few sexes, and is not done yet."""
+    ads = hub.name("ads")
+    words = {"agency": ads, "purpose": PURPOSE, "consent": False, "create": True}
+    today = (datetime.datetime.now(tz=MOROCCO).date() - datetime.date(1970, 1, 1)).days
+    with hub.parts.store.begin() as tx:
+        agreed = [{**words, "also": ["sex"], "no_longer": ["phone"]}]
+        begin_reprojection(tx.connection, "person", AGREEMENT, agreed=agreed)
+        number = open_reprojections(tx.connection)["person"]
+        where = (number, today, BY_AGREEMENT, ads, "person")
+        counts = {"phone": (0, 12_345), "sex": (7, 0), WHOLE: (2, 1), UNKNOWN: (3, 0)}
+        gone = {Disclosed(0, today, BY_RECORD, ads, "person", WHOLE): (0, 4)}
+        count_disclosures(tx.connection, {Disclosed(*where, name): n for name, n in counts.items()} | gone)
 
 
 def _delete_a_mass(hub: OpsHub) -> None:

@@ -60,6 +60,7 @@ def pages(hub: OpsHub) -> list[tuple[str, str]]:
         ("/sign-in", "steward"),
         ("/", "steward"),
         (f"/agencies/{hub.name('ads')}", "operator"),
+        (f"/agencies/{hub.name('ads')}/disclosures", "operator"),
         (f"/holds/{Holds(hub.parts).list()[0].id}", "steward"),
         (f"/masses/{Brakes(hub.parts).list()[0].id}", "steward"),
         ("/records", "steward"),

@@ -18,6 +18,7 @@ from hub.console.access import Role, User
 from hub.console.application import build_console
 from hub.console.entrances import Entrances
 from hub.console.visit import Console, Visit
+from hub.contracts.notices import label
 from hub.lanes.messages import hub_name
 from hub.local.stack import Stack
 from hub.ops.audit import Audit, Person
@@ -64,6 +65,29 @@ def test_the_overview_says_how_far_everyone_is_and_whose_move_it_is(hub: OpsHub,
     assert refused < held, "the most urgent comes first"
     assert "Agency&#39;s move" in page or "Agency's move" in page
     assert "Steward&#39;s move" in page or "Steward's move" in page
+
+
+def test_an_agency_sees_what_it_was_told_anew_and_what_was_taken_back(hub: OpsHub, enter: Enter) -> None:
+    path = f"/agencies/{hub.name('ads')}/disclosures"
+    own = enter("agency", "ads")
+    assert f'href="{path}"' in own.get(path.removesuffix("/disclosures")).text
+    page = " ".join(own.get(path).text.split())
+    assert "The agreements changed" in page
+    sex, phone = (label(hub.parts.catalogue.records["person"], name, "en") for name in ("sex", "phone"))
+    # Each field in isolation, whichever way it reads.
+    assert re.search(rf"may also hold: \W?{re.escape(sex)}", page)
+    assert re.search(rf"may no longer hold: \W?{re.escape(phone)}", page)
+    assert f"<bdi>{phone}</bdi>: 12,345" in page
+    assert "2 records as a whole" in page
+    assert "1 record as a whole" in page
+    assert "3 records, of which it was not kept what had been told before" in page
+    assert "under way" in page
+    assert "Records were deleted, merged, split or withdrawn" in page
+    arabic = enter("operator", language="ar").get(path).text
+    assert "تغيّرت الاتفاقيات" in arabic
+    (told,) = (one for one in own.get(f"/api/v1{path}").json()["told"] if one["cause"] == "agreement")
+    assert (told["told"], told["taken_back"], told["ended_ms"]) == ({"sex": 7}, {"phone": 12345}, None)
+    assert enter("agency", "health").get(path).status_code in (403, 404)
 
 
 def test_the_same_is_there_for_programs(hub: OpsHub, enter: Enter) -> None:

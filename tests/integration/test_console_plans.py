@@ -119,6 +119,7 @@ def test_no_page_reads_a_table_whole(hub: OpsHub, people: Multitude, enter: Ente
     for path in (
         "/",
         f"/agencies/{people.second}",
+        f"/agencies/{people.second}/disclosures",
         f"/holds/{hold.id}",
         f"/records/{hub_name(people.records[77])}",
         f"/records/{centre}",

@@ -205,6 +205,10 @@ WALKS: Mapping[str, Walk] = {
     "What may an agency hold, and why?": Walk(
         agency("ads"), None, ("What it may hold", "with the person's consent")
     ),
+    "What was taken back when its agreement changed?": Walk(
+        then(agency("ads"), "main a[href$='/disclosures']"),
+        "What was told anew, and what was taken back", ("The agreements changed",), "td li",
+    ),
     "What ends soon?": Walk(agency("ads"), None, ("The agreement is in force until %(day)s.",)),
     "Has the newcomer joined?": Walk(stay, "Overview", ("joining",)),
     "Are the topics as the release has them?": Walk(
