@@ -32,7 +32,7 @@ from hub.ops.finding import (
     find_entity,
     identifying_fields,
 )
-from hub.ops.naming import SHOWN, TooVague, find_by_name
+from hub.ops.naming import SHOWN, Namesakes, TooVague, find_by_name
 from hub.ops.pathway import Stage
 
 _YEAR = re.compile("[0-9]{4}")
@@ -71,28 +71,6 @@ class Found:
     entities: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class FoundByName:
-    """One of those whose name is like the one typed. `names`: field → value, covered; `spelled`: as typed, in
-    either script, else alike in sound."""
-
-    entity: str
-    record_type: str
-    names: dict[str, str]
-    agencies: tuple[str, ...]
-    live: bool
-    spelled: bool
-
-
-@dataclass(frozen=True)
-class Named:
-    """The best of those found. `more`: there are others; `partial`: not all names can be found yet."""
-
-    found: tuple[FoundByName, ...]
-    more: bool
-    partial: bool
-
-
 def show(visit: Visit) -> Response:
     return _form_page(visit, None)
 
@@ -115,7 +93,7 @@ def search_name_for_programs(visit: Visit) -> Response:
     return visit.json(_by_name(visit))
 
 
-def _form_page(visit: Visit, found: Found | None, named: Named | None = None) -> Response:
+def _form_page(visit: Visit, found: Found | None, named: Namesakes | None = None) -> Response:
     nobody = (found is not None and not found.entities) or (named is not None and not named.found)
     return visit.page(
         "record_search.html",
@@ -184,7 +162,7 @@ def _by_identifier(visit: Visit, record_type: str, name: str, value: str) -> Fou
     return Found(record_type, tuple(map(hub_name, found)))
 
 
-def _by_name(visit: Visit) -> Named:
+def _by_name(visit: Visit) -> Namesakes:
     """Who has a name like `name`, born on or in `born`; kept like any other search."""
     # Counted first: whoever tries names one after another is stopped whether they find somebody or not.
     visit.limited(visit.console.reveals, f"find {visit.somebody.account}")
@@ -196,13 +174,9 @@ def _by_name(visit: Visit) -> Named:
         raise Fault(
             400, marked("Type a given name and a family name, or one of them and when the person was born.")
         ) from None
-    found = tuple(
-        FoundByName(hub_name(one.entity), one.record_type, one.names, one.agencies, one.live, one.spelled)
-        for one in namesakes.found
-    )
-    subjects = [subject_of(one.record_type, one.entity) for one in found]
+    subjects = [subject_of(one.record_type, one.entity) for one in namesakes.found]
     Audit(visit.parts).find(visit.somebody.person, subjects, "person", "name")
-    return Named(found, namesakes.more, namesakes.partial)
+    return namesakes
 
 
 def _born(typed: str) -> datetime.date | int | None:
@@ -294,7 +268,7 @@ SECTION = Section(
             search_name_for_programs,
             Permission.SEE_RECORDS,
             method="POST",
-            returns=Named,
+            returns=Namesakes,
             about="Who has a name like this one, values covered. Kept in the audit trail.",
             asks=_NAME_FIELDS,
         ),

@@ -15,6 +15,7 @@ from hub.core.merge import golden_record
 from hub.core.sounding import SCHEME
 from hub.core.texts import text_of
 from hub.errors import Fatal
+from hub.lanes.messages import hub_name
 from hub.lanes.naming import Naming
 from hub.ops.parts import Parts
 from hub.ops.veil import Veil
@@ -42,10 +43,13 @@ class TooVague(Fatal):
 
 @dataclass(frozen=True)
 class Namesake:
-    """An entity with a record of a name like the one that was typed. `names`: what its golden record has, by
-    field, veiled; `spelled`: some record has every word as typed, in either script, else it sounds alike."""
+    """An entity with a record of a name like the one that was typed.
 
-    entity: bytes
+    `entity`: its hub id as text; `names`: what its golden record has, by field, veiled; `spelled`: some
+    record has every word as typed, in either script, else it sounds alike.
+    """
+
+    entity: str
     record_type: str
     names: dict[str, str]
     agencies: tuple[str, ...]
@@ -101,7 +105,7 @@ def _namesake(
     record_type = members[0].key.record_type
     golden = golden_record(parts.types[record_type], members)
     return Namesake(
-        entity,
+        hub_name(entity),
         record_type,
         {
             spec.name: veil.value(spec, won.value)
