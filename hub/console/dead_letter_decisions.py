@@ -83,13 +83,9 @@ def discard(visit: Visit) -> Response:
 
 
 def _decide(visit: Visit, deed: Deed) -> Response:
-    chosen, more = _chosen(visit.parts, visit.form)
-    if not chosen:
-        raise Fault(*_NONE)
-    if "seal" not in visit.form:
-        return _ask(visit, deed, chosen, more)
-    if visit.form["seal"] != seal(chosen):
-        return _ask(visit, deed, chosen, more, _OTHERS, status=409)
+    chosen, more, others = _meant(visit)
+    if others or "seal" not in visit.form:
+        return _ask(visit, deed, chosen, more, others, status=409 if others else 200)
     why = " ".join(visit.form.get("why", "").split())[:MAX_STATED]
     if len(why) < MIN_STATED:
         return _ask(visit, deed, chosen, more, _WHY, status=400)
@@ -103,6 +99,15 @@ def _decide(visit: Visit, deed: Deed) -> Response:
         problem=problem if done.broken_off else "",
         **words(),
     )
+
+
+def _meant(visit: Visit) -> tuple[list[int], int, str]:
+    """Whom the form means, and how many more; and what to say if it bears the seal of others than these."""
+    chosen, more = _chosen(visit.parts, visit.form)
+    if not chosen:
+        raise Fault(*_NONE)
+    others = visit.form.get("seal", seal(chosen)) != seal(chosen)
+    return chosen, more, _OTHERS if others else ""
 
 
 def _chosen(parts: Parts, given: Mapping[str, str]) -> tuple[list[int], int]:
@@ -189,13 +194,11 @@ def discard_for_programs(visit: Visit) -> Response:
 
 def _decided(visit: Visit, deed: Deed) -> Response:
     """Done at once: a number says whom it means, and with a filter the choice's seal does."""
-    chosen, more = _chosen(visit.parts, visit.form)
-    if not chosen:
-        raise Fault(*_NONE)
+    chosen, more, others = _meant(visit)
     if "letter" not in visit.form and "seal" not in visit.form:
         raise Fault(400, marked("Ask for the choice first, and send its `seal` with the same filter."))
-    if visit.form.get("seal", seal(chosen)) != seal(chosen):
-        raise Fault(409, _OTHERS)
+    if others:
+        raise Fault(409, others)
     return visit.json(_done(visit, deed, chosen, more, visit.stated("why", _WHY)))
 
 
