@@ -75,10 +75,11 @@ class Preview:
 
 @dataclass(frozen=True)
 class Redriven:
-    """What became of one dead letter; `why`: its reason, where it is dead again."""
+    """What became of one dead letter, of a `record_type`; `why`: its reason, where it is dead again."""
 
     number: int
     outcome: str
+    record_type: str
     why: str = ""
 
 
@@ -197,7 +198,8 @@ class _Batch:
         self._save(tx, dead, taken)
         reasons = {number: _reason(one) for number, one in dead.items()} | self._refused
         self.outcomes = [
-            Redriven(row.id, taken.get(row.id, DEAD), reasons.get(row.id, "")) for row in self._all
+            Redriven(row.id, taken.get(row.id, DEAD), row.record_type, reasons.get(row.id, ""))
+            for row in self._all
         ]
         details = {one.number: one.outcome for one in self.outcomes}
         note(tx, [deed(self._who, REDRIVE, row, self._why, details[row.id]) for row in self._all])

@@ -234,6 +234,7 @@ def test_what_stays_dead_is_told(hub: OpsHub, enter: Enter) -> None:
     assert '<code dir="ltr">invalid_value</code>' in done.text
     assert 'lang="en">' not in done.text.partition("<main")[2], "it is told in the reader's language"
     assert BAD not in done.text
+    assert "field \u2068Telephone number, in international form" in done.text, "in the contract's words"
     assert state(hub, number) == ("open", "dead")
 
 
@@ -319,6 +320,9 @@ def test_a_program_chooses_and_decides_by_the_seal_of_its_choice(hub: OpsHub, en
     assert steward.get(f"/api/v1{LIST}/choice?letter={spared}").json()["foreseen"] == {"dead": 1}
     assert {state(hub, number)[0] for number in (*numbers, spared)} == {"discarded"}
     assert steward.post(path, page=LIST, code="invalid_value", seal="x", why=WHY).status_code == 409
+    _, number = refused_phone(hub)
+    assert steward.post(path, page=LIST, letter=str(number), seal="x", why=WHY).status_code == 409
+    assert state(hub, number)[0] == "open"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_what_was_mended_takes_effect(hub: OpsHub, wide: OpsHub) -> None:
     assert golden(hub, ads, "phone") == OTHER
     left_to_publish(hub)
 
-    assert redrive(wide, number) == [Redriven(number, APPLIED)]
+    assert redrive(wide, number) == [Redriven(number, APPLIED, "person")]
 
     assert golden(hub, ads, "phone") == BAD
     assert left_to_publish(hub) == {hub.parts.ids.record(*ads)}
@@ -156,7 +156,7 @@ def test_what_was_superseded_changes_nothing_and_says_so(hub: OpsHub, wide: OpsH
     assert effects(foreseen) == {"phone": (SUPERSEDED, False)}
     before = contents(hub)
 
-    assert redrive(wide, number) == [Redriven(number, SUPERSEDED)]
+    assert redrive(wide, number) == [Redriven(number, SUPERSEDED, "person")]
 
     now = contents(hub)
     # What the record says is published again, as it is; no entity is. That it was said is history.
@@ -174,7 +174,7 @@ def test_a_word_that_is_partly_overtaken_takes_effect_in_the_rest(hub: OpsHub, w
     assert number not in superseded(hub)
     (foreseen,) = preview(wide, number)
     assert effects(foreseen) == {"phone": ("wins", True), "given_name_fr": (SUPERSEDED, False)}
-    assert redrive(wide, number) == [Redriven(number, APPLIED)]
+    assert redrive(wide, number) == [Redriven(number, APPLIED, "person")]
     assert (golden(hub, ads, "phone"), golden(hub, ads, "given_name_fr")) == (BAD, "Zahra")
 
 
@@ -183,7 +183,7 @@ def test_what_a_record_said_before_its_end_is_superseded_by_the_end(hub: OpsHub,
     says(hub, ads, 3, "delete")
     assert superseded(hub) == [number]
     assert preview(wide, number)[0].outcome == SUPERSEDED
-    assert redrive(wide, number) == [Redriven(number, SUPERSEDED)]
+    assert redrive(wide, number) == [Redriven(number, SUPERSEDED, "person")]
     assert golden(hub, ads, "phone") is None
 
 
@@ -192,7 +192,7 @@ def test_twice_is_the_same_as_once(hub: OpsHub, wide: OpsHub) -> None:
     redrive(wide, number)
     assert left_to_publish(hub) != set()
     before = contents(hub)
-    assert redrive(wide, number) == [Redriven(number, APPLIED)]
+    assert redrive(wide, number) == [Redriven(number, APPLIED, "person")]
     now = contents(hub)
     assert {name for name in now if now[name] != before[name]} <= {"dead_letter", "audit", "publication"}
     assert left_to_publish(hub) == set()
@@ -213,15 +213,15 @@ def test_a_word_that_a_person_must_look_at_is_held(hub: OpsHub, wide: OpsHub) ->
     number = says(hub, ads, 3, cin="CD99", phone=BAD)
     (foreseen,) = preview(wide, number)
     assert (foreseen.outcome, foreseen.why) == (HELD, "identifier_changed: cin")
-    assert redrive(wide, number) == [Redriven(number, HELD)]
+    assert redrive(wide, number) == [Redriven(number, HELD, "person")]
     (hold,) = Holds(hub.parts).list()
     assert hold.change.key == ads
-    assert redrive(wide, number) == [Redriven(number, HELD)]
+    assert redrive(wide, number) == [Redriven(number, HELD, "person")]
     assert len(Holds(hub.parts).list()) == 1
     # What a person has decided is not asked again.
     Holds(hub.parts).reject(hold.id, "Salma", "a typing error")
     assert preview(wide, number)[0].outcome == SUPERSEDED
-    assert redrive(wide, number) == [Redriven(number, SUPERSEDED)]
+    assert redrive(wide, number) == [Redriven(number, SUPERSEDED, "person")]
     assert golden(hub, ads, "cin") == "AB1"
 
 
@@ -252,7 +252,7 @@ def test_a_life_that_goes_on_is_not_spoken_for_by_the_next(hub: OpsHub, wide: Op
     ads, number = refused_phone(hub)
     says(hub, hub.key("ads", "1", incarnation=1), 3, "insert", phone=GOOD)
     assert superseded(hub) == []
-    assert redrive(wide, number) == [Redriven(number, APPLIED)]
+    assert redrive(wide, number) == [Redriven(number, APPLIED, "person")]
     assert golden(hub, ads, "phone") == BAD
 
 

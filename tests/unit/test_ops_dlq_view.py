@@ -128,9 +128,13 @@ def test_counts_and_outcomes_in_words() -> None:
     assert dlq_view.summary([APPLIED, DEAD, APPLIED]) == "2 applied, 1 dead"
     assert dlq_view.foreseen([SUPERSEDED, APPLIED]) == "1 would be applied, 1 would change nothing"
     assert (
-        dlq_view.redriven_line(Redriven(17, SUPERSEDED)) == "dead letter 17: superseded: it changed nothing"
+        dlq_view.redriven_line(Redriven(17, SUPERSEDED, "person"))
+        == "dead letter 17: superseded: it changed nothing"
     )
-    assert dlq_view.redriven_line(Redriven(17, DEAD, "no_key: x")) == "dead letter 17: still dead: no_key: x"
+    assert (
+        dlq_view.redriven_line(Redriven(17, DEAD, "person", "no_key: x"))
+        == "dead letter 17: still dead: no_key: x"
+    )
     assert (dlq_view.numbers([17]), dlq_view.numbers([1, 2])) == ("dead letter 17", "2 dead letters")
 
 
