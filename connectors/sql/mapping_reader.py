@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from connectors.sql.mapping import (
     DEFAULT_LANGUAGE,
     DEFAULT_TIMEZONE,
@@ -23,6 +20,7 @@ from connectors.sql.mapping import (
     RecordMap,
     TableMap,
 )
+from hub.contracts.documents import read_document
 from hub.contracts.records import LANGUAGES
 from hub.contracts.topics import agency_name
 from hub.errors import ConfigurationError
@@ -58,10 +56,7 @@ def read_mapping(path: Path) -> tuple[Mapping, list[Problem]]:
 
     Raises `ConfigurationError` for a file that is no YAML mapping at all.
     """
-    try:
-        document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, YAMLError) as error:  # ValueError: no UTF-8, or a day like 2030-02-30
-        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
+    document = read_document(path)
     if not isinstance(document, MappingType):
         raise ConfigurationError(f"{path}:1:1: a mapping file has the keys `agency` and `records`")
     reader = _Reader()
@@ -178,7 +173,7 @@ class _Reader:
 
     def field(self, fields: Any, name: Any) -> FieldMap:
         at, node = place(fields, name), fields[name]
-        if isinstance(node, str):
+        if isinstance(node, str) and node:
             return FieldMap(str(name), (node,), at=at)
         if not isinstance(node, MappingType):
             self.complain(fields, name, f"{name}: a column's name, or `column` with options, expected")

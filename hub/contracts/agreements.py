@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from hub.contracts.documents import read_document
 from hub.contracts.records import Catalogue
 from hub.contracts.topics import agency_name
 from hub.errors import ConfigurationError
@@ -81,11 +79,7 @@ def load_agreements(folder: Path, catalogue: Catalogue) -> dict[str, Agreement]:
 
 def load_agreement(path: Path, catalogue: Catalogue) -> Agreement:
     """One agreement; raises `ConfigurationError` with file, line and column."""
-    try:
-        document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, YAMLError) as error:  # ValueError: no UTF-8, or a day like 2030-02-30
-        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from error
-    return _Reader(path, catalogue).agreement(document)
+    return _Reader(path, catalogue).agreement(read_document(path))
 
 
 class _Reader:

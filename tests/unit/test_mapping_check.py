@@ -44,6 +44,7 @@ def test_the_mappings_of_this_release_are_right(file: Path) -> None:
         ("cin: {colum: c}", (8, 17), "unknown key 'colum'; did you mean 'column'?"),
         ("cin: {column: c, upper: maybe}", (8, 28), "upper: true or false expected"),
         ("cin: {columns: [c]}", (8, 17), "columns: a list of two or more column names expected"),
+        ("cin: ''", (8, 11), "cin: a column's name, or `column` with options, expected"),
         ("cin: 5", (8, 11), "cin: a column's name, or `column` with options, expected"),
         ("cin: id", (8, 11), "column 'id' is the key"),
         ("sex: {column: c, codes: {H: mael}}", (8, 36), "sex has no code 'mael'; did you mean 'male'?"),

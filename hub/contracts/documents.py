@@ -1,0 +1,75 @@
+"""Reading the YAML files that people write: agreements and mappings."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
+
+from hub.errors import ConfigurationError
+
+# The largest of ours has a fiftieth. Reading costs some 4 µs for each byte, even of a comment.
+MAX_BYTES = 1_000_000
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_HINTS = (
+    (r"'\t'", "indent with spaces, not with tabs"),
+    ("duplicate key", "keep one of the two"),
+    ("<block end>", "what belongs together begins in the same column"),
+    ("another document", "keep one, without lines of ---"),
+    ("mapping values", "look at the line before, too: a key is followed by a colon and a space"),
+    ("':'", "a key is followed by a colon and a space"),
+    ("end of stream", "what is opened by a quote or a bracket must be closed"),
+)
+
+
+def read_document(path: Path) -> Any:
+    """What a YAML file holds, with the place of each key; None for an empty one.
+
+    Raises `ConfigurationError` with file, line and column for what is no YAML, no UTF-8, or too large.
+    """
+    text = _text(path)
+    try:
+        return YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        said = ", ".join(filter(None, (error.context, error.problem)))
+        hint = next((f"; {hint}" for sign, hint in _HINTS if sign in (error.problem or "")), "")
+        raise ConfigurationError(f"{at}: not readable as YAML: {said}{hint}") from None
+    except ReaderError as error:
+        at = _place(path, text[: error.position])
+        raise ConfigurationError(f"{at}: a control character; remove it") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: nested too deeply: see that each bracket is closed") from None
+    except (YAMLError, ValueError) as error:
+        # A day like 2030-02-30: it comes without a place.
+        raise ConfigurationError(
+            f"{path}: not readable as YAML: {error}; put in quotes what looks like a date and is none"
+        ) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise ConfigurationError(f"{path}: more than {MAX_BYTES:,} bytes; is it another file?")
+    if raw.startswith(_UTF_16):
+        raise ConfigurationError(f"{path}:1:1: written in UTF-16; save it as UTF-8")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = _place(path, raw[: error.start].decode())
+        raise ConfigurationError(f"{at}: not written in UTF-8; save it as UTF-8") from None
+
+
+def _place(path: Path, before: str) -> str:
+    """File, line and column of what follows `before`."""
+    return f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
