@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import base64
+import datetime
 import hashlib
 import hmac
+import json
 import os
 import sys
 import time
@@ -25,12 +27,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 TIMEOUT_S = 30
+
+
+class Wrong(Exception):
+    """Something that whoever calls can mend: the message says what, where and how."""
 
 
 @dataclass
@@ -62,7 +69,7 @@ class Agency:
         kafka = {"bootstrap.servers": bootstrap, **(security or {})}
         self.rows: dict[tuple[str, str], Row] = {}  # (record type, local id)
         self.versions: dict[tuple[str, str], int] = {}  # (record type, entity)
-        registry = SchemaRegistryClient({"url": registry_url})
+        self.registry = registry = SchemaRegistryClient({"url": registry_url})
         # The hub's release registers schemas; an agency only looks them up.
         self.encode = AvroSerializer(
             registry, conf={"auto.register.schemas": False, "use.latest.version": True}
@@ -131,7 +138,25 @@ class Agency:
         payload = self.encode(value, SerializationContext(topic, MessageField.VALUE))
         self.producer.produce(topic, key=key, value=payload, on_delivery=delivered)
         if self.producer.flush(TIMEOUT_S) or failures:
-            raise RuntimeError(f"{topic}: not acknowledged: {failures or 'no answer'}")
+            raise Wrong(f"{topic}: not acknowledged: {', '.join(failures) or 'no answer'}; say it again")
+
+    def values(self, record_type: str, given: Mapping[str, str]) -> dict[str, Any]:
+        """Values from texts, as the registered schema types them; raises `Wrong`."""
+        subject = f"{self.name}.{record_type}.changes-value"
+        try:
+            schema = self.registry.get_latest_version(subject).schema
+        except SchemaRegistryError as error:
+            if error.http_status_code != 404:
+                raise
+            raise Wrong(
+                f"{self.name} has no records of type {record_type!r} to say: see its agreement"
+            ) from None
+        change = {one["name"]: one for one in json.loads(schema.schema_str)["fields"]}
+        types = {one["name"]: present(one["type"]) for one in present(change["record"]["type"])["fields"]}
+        for name in given:
+            if name not in types:
+                raise Wrong(f"{record_type} has no field {name!r}; there are {', '.join(types)}")
+        return {name: parsed(name, types[name], text) for name, text in given.items()}
 
     # In: what this agency may know
 
@@ -145,7 +170,7 @@ class Agency:
             if message is None:
                 continue
             if message.error():
-                raise RuntimeError(str(message.error()))
+                raise Wrong(message.error().str())
             until = time.monotonic() + idle_s
             # A message without value is a tombstone: it only makes room (R29).
             if message.value() is not None:
@@ -212,7 +237,10 @@ class Agency:
         """All that we had before is said: from here on the hub may create records at our side."""
         for record_type in record_types:
             topic = f"{self.name}.{record_type}.changes"
-            for partition in self.consumer.list_topics(topic, TIMEOUT_S).topics[topic].partitions:
+            found = self.consumer.list_topics(topic, TIMEOUT_S).topics[topic]
+            if found.error is not None:
+                raise Wrong(f"{topic}: {found.error.str()}; does the agreement name {record_type!r}?")
+            for partition in found.partitions:
                 place = TopicPartition(topic, partition)
                 _, end = self.consumer.get_watermark_offsets(place, TIMEOUT_S)
                 self._receipt(topic, partition, end)
@@ -235,6 +263,34 @@ def tls_and_user(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def present(union: Any) -> Any:
+    """Of a union with null, the other type."""
+    return next(one for one in union if one != "null") if isinstance(union, list) else union
+
+
+def parsed(name: str, avro: Any, text: str) -> Any:
+    """A field's value from a text, where a comma parts a list and nothing is "known to be empty".
+
+    Raises `Wrong`.
+    """
+    if not text:
+        return None
+    kind = avro if isinstance(avro, str) else avro.get("logicalType", avro["type"])
+    try:
+        if kind == "date":
+            return datetime.date.fromisoformat(text)
+        if kind in ("int", "long"):
+            return int(text)
+        if kind in ("float", "double"):
+            return float(text)
+        if kind == "boolean":
+            return {"true": True, "false": False}[text]
+    except (KeyError, ValueError):
+        form = {"date": "a day like 1990-05-01", "boolean": "true or false"}.get(kind, "a number")
+        raise Wrong(f"{name}: {text!r} is not {form}") from None
+    return text.split(",") if kind == "array" else text
+
+
 def pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -255,17 +311,25 @@ def main(arguments: list[str]) -> None:
     commands.add_parser("read", help="read the inboxes").add_argument("record_type", nargs="+")
     asked = parser.parse_args(arguments)
 
-    key = Path(os.environ["JISR_AGENCY_KEY_FILE"]).read_bytes()
-    agency = Agency(
-        asked.agency,
-        os.environ["JISR_BOOTSTRAP"],
-        os.environ["JISR_REGISTRY_URL"],
-        key,
-        tls_and_user(os.environ),
-    )
+    try:
+        run(asked)
+    except (Wrong, OSError, KafkaException, SchemaRegistryError) as error:
+        sys.exit(f"stock_client: {error}")
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Do what was asked."""
+    try:
+        key = Path(os.environ["JISR_AGENCY_KEY_FILE"]).read_bytes()
+        bootstrap, registry = os.environ["JISR_BOOTSTRAP"], os.environ["JISR_REGISTRY_URL"]
+        security = tls_and_user(os.environ)
+    except KeyError as error:
+        raise Wrong(f"the variable {error.args[0]} is not set") from None
+    agency = Agency(asked.agency, bootstrap, registry, key, security)
     try:
         if asked.command == "say":
-            print(agency.say(asked.record_type, asked.local_id, asked.operation, dict(asked.values)))
+            values = agency.values(asked.record_type, dict(asked.values))
+            print(agency.say(asked.record_type, asked.local_id, asked.operation, values))
         elif asked.command == "join":
             agency.join(asked.record_type)
         else:

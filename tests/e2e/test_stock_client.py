@@ -101,6 +101,44 @@ def test_a_stock_client_says_and_hears_also_when_a_worker_is_killed(
     assert own["entity"] != told["entity"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("say", "persn", "1", "insert"), "ads has no records of type 'persn' to say: see its agreement"),
+        (("say", "person", "1", "insert", "cim=A1"), "person has no field 'cim'; there are cin, massar_code"),
+        (
+            ("say", "person", "1", "insert", "birth_date=1990-13-05"),
+            "birth_date: '1990-13-05' is not a day like 1990-05-01",
+        ),
+        (("say", "centre", "1", "insert", "capacity=x"), "capacity: 'x' is not a number"),
+        (("join", "persn"), "ads.persn.changes: "),
+        (("read", "persn"), "ads.persn.inbox: "),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named(
+    hub: Stack, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    key = tmp_path / "agency.key"
+    key.write_bytes(b"a" * 32)
+    environment = {
+        "JISR_BOOTSTRAP": hub.endpoints.bootstrap,
+        "JISR_REGISTRY_URL": hub.endpoints.registry,
+        "JISR_AGENCY_KEY_FILE": str(key),
+    }
+    script = PROJECT / "docs" / "examples" / "stock_client.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "ads", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "stock_client: " in done.stderr
+    assert said in done.stderr
+
+
 def whole(agency: Any, projection: dict[str, Any], **edited: Any) -> None:
     """Save a whole record as it was read, with an edit: a client that keeps no note of what it was told."""
     ((_, local_id),) = (place for place, row in agency.rows.items() if row.entity == projection["entity"])
