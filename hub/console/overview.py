@@ -18,7 +18,7 @@ from hub.console.live import Snapshot
 from hub.console.routing import API, Guarded, Section
 from hub.console.visit import Visit
 from hub.ops.status import Standing
-from hub.ops.steering import Connectors
+from hub.ops.steering import Connectors, SideState
 
 KIND_WORDS = {
     Kind.MISSING_TOPICS: marked("Kafka topics are missing"),
@@ -63,6 +63,7 @@ class FlowState(StrEnum):
     """How one agency's flows are, the most telling first."""
 
     PAUSED = "paused"
+    SILENT = "silent"
     LATE = "late"
     JOINING = "joining"
     MOVING = "moving"
@@ -71,6 +72,7 @@ class FlowState(StrEnum):
 
 FLOW_WORDS = {
     FlowState.PAUSED: marked("paused"),
+    FlowState.SILENT: marked("silent"),
     FlowState.LATE: marked("late"),
     FlowState.JOINING: marked("joining"),
     FlowState.MOVING: marked("moving"),
@@ -143,13 +145,16 @@ def overview(snapshot: Snapshot, user: User, agency: str | None = None) -> Overv
             sides,
             tuple(one for one in status.connectors.restarts if wanted in (None, one.agency)),
         ),
-        flows=tuple(_flows(standings, {one.agency for one in sides if one.is_paused}, joining)),
+        flows=tuple(_flows(standings, sides, joining)),
     )
 
 
 def _flows(
-    standings: Sequence[Standing], paused: Collection[str], joining: Collection[str]
+    standings: Sequence[Standing], sides: Sequence[SideState], joining: Collection[str]
 ) -> Iterator[Flow]:
+    paused = {one.agency for one in sides if one.is_paused}
+    # Nobody knows then what its staff have written: it is not at rest.
+    silent = {one.agency for one in sides if one.fell_silent}
     for agency in dict.fromkeys(one.agency for one in standings):
         those = [one for one in standings if one.agency == agency]
         intake_lag = max(one.intake_lag_seconds for one in those)
@@ -159,6 +164,8 @@ def _flows(
         unread, pending = sum(one.unread for one in those), sum(one.pending for one in those)
         if agency in paused:
             state = FlowState.PAUSED
+        elif agency in silent:
+            state = FlowState.SILENT
         elif max(intake_lag, delivery_lag) > LATE_S:
             state = FlowState.LATE
         elif agency in joining:

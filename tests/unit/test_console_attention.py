@@ -139,6 +139,9 @@ def test_how_an_agency_s_flows_are(numbers: dict[str, float], state: FlowState) 
     paused = SideState("ads", "sink", "paused", 1, "", "", "paused", None, None, pending=False, silent=False)
     (flow,) = overview(snapshot(moving, connectors=Connectors((paused,))), STEWARD).flows
     assert flow.state is FlowState.PAUSED
+    mute = replace(paused, wished="running", state="running", heard_ms=1, silent=True)
+    (flow,) = overview(snapshot(moving, connectors=Connectors((mute,))), STEWARD).flows
+    assert flow.state is FlowState.SILENT, "what its staff write is known to nobody: that is no rest"
 
 
 def test_a_flow_adds_up_what_is_measured_and_tells_the_oldest() -> None:
