@@ -19,6 +19,7 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 from sqlalchemy import create_engine, text
+from support import plain_http
 
 from hub.local.demo.population import population
 from hub.local.demo.region import Region
@@ -54,14 +55,14 @@ class Watch:
     region: Region
 
     def ask(self, query: str) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).json()
+        answer = plain_http.get(f"{self.url}/api/v1/query", params={"query": query}).json()
         assert answer["status"] == "success", (query, answer)
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
     def firing(self) -> set[tuple[str, str]]:
         """(alert, agency) of all that fire, but for the objective's."""
-        alerts = httpx.get(f"{self.url}/api/v1/alerts").json()["data"]["alerts"]
+        alerts = plain_http.get(f"{self.url}/api/v1/alerts").json()["data"]["alerts"]
         return {
             (one["labels"]["alertname"], one["labels"].get("agency", ""))
             for one in alerts
@@ -134,7 +135,7 @@ def watch() -> Iterator[Watch]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return plain_http.get(url).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -28,6 +28,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
+from support import plain_http
 
 from hub.cli import jisr
 from hub.errors import ConfigurationError, Fatal, JisrError, Retriable
@@ -221,7 +222,7 @@ def test_endpoints_and_metrics_tell_of_it(secure: Secure) -> None:
     )
 
     for url in secure.stack.endpoints.metrics[1:]:
-        families = text_string_to_metric_families(httpx.get(url).text)
+        families = text_string_to_metric_families(plain_http.get(url).text)
         (expiry,) = (it for it in families if it.name == "jisr_certificate_expires_timestamp_seconds")
         ends = {sample.labels["file"]: sample.value for sample in expiry.samples}
         assert ends[secure.endpoint.ca_file] > time.time() + 300 * 86400
@@ -385,7 +386,7 @@ class Part:
 
     def ready(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self._port}/readyz").status_code == 200
+            return plain_http.get(f"http://127.0.0.1:{self._port}/readyz").status_code == 200
         except httpx.TransportError:
             return False
 

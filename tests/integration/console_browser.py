@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from ops_hub import OpsHub, running, wait_until
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from support import plain_http
 from support.console import CODE
 
 from hub.local.ports import LOOPBACK, assign
@@ -32,7 +32,7 @@ def served(hub: OpsHub, folder: Path) -> Iterator[str]:
     url = f"http://{LOOPBACK}:{port}"
     arguments = ["console", "--port", str(port), "--local-code-file", str(folder / "code")]
     with running(arguments, hub.environment, folder) as process:
-        wait_until(lambda: httpx.get(f"{url}/livez").text == "ok", process, within_s=240)
+        wait_until(lambda: plain_http.get(f"{url}/livez").text == "ok", process, within_s=240)
         yield url
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import fastavro
 import httpx
 from kafka import KafkaProducer
+from support import plain_http
 from support.changes import key
 from support.contracts import SCHEMAS
 
@@ -290,7 +291,7 @@ def _registry(database: str, folder: Path) -> Iterator[str]:
     arguments = ["registry", "serve", "--port", str(port), "--database", database]
     with running([*arguments, "--token-file", str(folder / "token")], {}, folder) as process:
         url = f"http://{LOOPBACK}:{port}"
-        wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200, process)
+        wait_until(lambda: plain_http.get(f"{url}/readyz").status_code == 200, process)
         yield url
 
 

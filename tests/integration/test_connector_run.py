@@ -19,6 +19,7 @@ import fastavro
 import httpx
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from support import plain_http
 
 from hub.contracts import topics, wire
 from hub.contracts.events import EventSchemas
@@ -102,7 +103,7 @@ def registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return plain_http.get(url).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -158,7 +159,7 @@ class Hub:
         )
 
     def metrics(self) -> str:
-        return httpx.get(f"http://127.0.0.1:{self.port}/metrics").text
+        return plain_http.get(f"http://127.0.0.1:{self.port}/metrics").text
 
     def metrics_or_nothing(self) -> str:
         return self.metrics() if answers(f"http://127.0.0.1:{self.port}/metrics") else ""

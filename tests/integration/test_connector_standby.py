@@ -11,6 +11,7 @@ import httpx
 import pytest
 from sql_agency import empty_database
 from sqlalchemy import create_engine, text
+from support import plain_http
 from test_connector_run import Hub, free_port, registry, until
 
 from hub.local.stack import Stack
@@ -50,7 +51,7 @@ def execute(hub: Hub) -> Iterator[Execute]:
 def sides(port: int) -> dict[str, str]:
     """What is not ready at a connector, and why; a connector that does not answer yet has one side."""
     try:
-        told = httpx.get(f"http://127.0.0.1:{port}/readyz").content
+        told = plain_http.get(f"http://127.0.0.1:{port}/readyz").content
     except httpx.TransportError:
         return {"process": "starts"}
     waiting: dict[str, str] = json.loads(told)["sides"]

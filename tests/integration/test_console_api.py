@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from support import plain_http
 from support.console import CODE, SECRET, console_of, form_token
 
 from hub.console.application import build_console
@@ -97,7 +98,7 @@ def api(hub: OpsHub) -> Iterator[Api]:
         thread = threading.Thread(target=server.run, name="console")
         thread.start()
         try:
-            wait_until(lambda: httpx.get(f"{url}/livez").text == "ok")
+            wait_until(lambda: plain_http.get(f"{url}/livez").text == "ok")
             yield Api(url, description(console.sections))
         finally:
             server.should_exit = True
@@ -172,11 +173,11 @@ def test_what_is_there_is_as_described(hub: OpsHub, api: Api) -> None:
 )
 def test_what_the_store_could_not_take_is_refused(api: Api, path: str) -> None:
     cookies, _ = api.signed_in("operator")
-    assert httpx.get(f"{api.url}{path}", cookies=cookies, timeout=240).status_code == 400
+    assert plain_http.get(f"{api.url}{path}", cookies=cookies, timeout=240).status_code == 400
 
 
 def test_a_subject_that_no_registry_would_take_is_not_found(api: Api) -> None:
     """Found by the test before: the console said that the hub refuses it as things stand now."""
     cookies, _ = api.signed_in("operator")
     path = "/api/v1/schemas/.%C2%B0%F3%BD%B3%BE%E5%BB%B6V"
-    assert httpx.get(f"{api.url}{path}", cookies=cookies, timeout=240).status_code == 404
+    assert plain_http.get(f"{api.url}{path}", cookies=cookies, timeout=240).status_code == 404

@@ -17,6 +17,7 @@ import uvicorn
 from console_hub import console_hub
 from ops_hub import OpsHub, wait_until
 from sqlalchemy import event
+from support import plain_http
 from support.console import CODE, SECRET, console_of, form_token
 
 from hub.console.application import build_console
@@ -79,7 +80,7 @@ def served(hub: OpsHub, most: int = STREAMS) -> Iterator[Served]:
         made = Served(hub, app)
         made.thread.start()
         try:
-            wait_until(lambda: httpx.get(f"http://{LOOPBACK}:{made.port}/livez").text == "ok")
+            wait_until(lambda: plain_http.get(f"http://{LOOPBACK}:{made.port}/livez").text == "ok")
             yield made
         finally:
             made.server.should_exit = True

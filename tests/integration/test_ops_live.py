@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-import httpx
 import pytest
 from dead_letter_desk import wider
 from ops_hub import OpsHub, ops_hub, producing, running, wait_until
+from support import plain_http
 
 from hub.contracts import topics
 from hub.contracts.wire import frame, write
@@ -41,7 +41,7 @@ def hub(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpsH
         port = assign(["worker"], {})["worker"]
         environment = {**made.environment, "JISR_WEB_PORT": str(port)}
         with running(["hub"], environment, folder) as worker:
-            wait_until(lambda: httpx.get(f"http://{LOOPBACK}:{port}/readyz").status_code == 200, worker)
+            wait_until(lambda: plain_http.get(f"http://{LOOPBACK}:{port}/readyz").status_code == 200, worker)
             yield made
 
 

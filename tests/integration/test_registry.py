@@ -23,6 +23,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 from sqlalchemy.engine import make_url
+from support import plain_http
 
 from hub.contracts.registry_client import NotRegistered, RegistryClient, RegistryRefusal
 from hub.errors import ConfigurationError, Retriable, SkipRecord
@@ -101,7 +102,7 @@ def wait_until_ready(served: Served) -> None:
         if served.process.poll() is not None:
             pytest.fail(f"the registry ended with {served.process.returncode}")
         try:
-            if httpx.get(f"{served.url}/readyz").status_code == 200:
+            if plain_http.get(f"{served.url}/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             pass
@@ -263,9 +264,9 @@ def test_ids_survive_a_restart(serve: Serve, new_database: Callable[[], str], to
 def test_levels_are_inherited_and_removed(url: str, client: RegistryClient, subject: str) -> None:
     auth = ("x", TOKEN)
     level = f"{url}/config/{subject}"
-    assert httpx.get(f"{url}/config").json() == {"compatibilityLevel": "BACKWARD_TRANSITIVE"}
-    assert httpx.get(level).status_code == 404
-    assert httpx.get(level, params={"defaultToGlobal": "true"}).json() == {
+    assert plain_http.get(f"{url}/config").json() == {"compatibilityLevel": "BACKWARD_TRANSITIVE"}
+    assert plain_http.get(level).status_code == 404
+    assert plain_http.get(level, params={"defaultToGlobal": "true"}).json() == {
         "compatibilityLevel": "BACKWARD_TRANSITIVE"
     }
     client.register(subject, FIRST)
@@ -274,7 +275,7 @@ def test_levels_are_inherited_and_removed(url: str, client: RegistryClient, subj
         client.register(subject, other)
     client.set_compatibility(subject, "none")
     assert client.register(subject, other)
-    assert httpx.delete(level, auth=auth).json() == {"compatibilityLevel": "NONE"}
+    assert plain_http.delete(level, auth=auth).json() == {"compatibilityLevel": "NONE"}
     with pytest.raises(RegistryRefusal, match="version 2"):
         client.register(subject, SECOND)
     with pytest.raises(RegistryRefusal, match="compatibility level"):
@@ -285,21 +286,21 @@ def test_compatibility_is_answered_with_messages(url: str, client: RegistryClien
     client.register(subject, FIRST)
     body = {"schema": json.dumps(record({"name": "x", "type": "int"}))}
     path = f"{url}/compatibility/subjects/{subject}/versions"
-    answer = httpx.post(f"{path}/latest?verbose=true", json=body).json()
+    answer = plain_http.post(f"{path}/latest?verbose=true", json=body).json()
     assert answer["is_compatible"] is False
     assert "field x: was not written" in answer["messages"][0]
-    assert httpx.post(f"{path}/1", json=body).json() == {"is_compatible": False}
-    assert httpx.post(f"{path}/9", json=body).json()["error_code"] == 40402
+    assert plain_http.post(f"{path}/1", json=body).json() == {"is_compatible": False}
+    assert plain_http.post(f"{path}/9", json=body).json()["error_code"] == 40402
     unknown = f"{url}/compatibility/subjects/unknown/versions"
-    assert httpx.post(unknown, json=body).json() == {"is_compatible": True}
-    assert httpx.post(f"{unknown}/latest", json=body).json()["error_code"] == 40401
+    assert plain_http.post(unknown, json=body).json() == {"is_compatible": True}
+    assert plain_http.post(f"{unknown}/latest", json=body).json()["error_code"] == 40401
 
 
 def test_schemas_alone(url: str, client: RegistryClient, subject: str) -> None:
     schema_id = client.register(subject, FIRST)
-    assert httpx.get(f"{url}/subjects/{subject}/versions/latest/schema").json() == FIRST
-    assert httpx.get(f"{url}/subjects/{subject}/versions/-1").json()["id"] == schema_id
-    answer = httpx.get(f"{url}/schemas/ids/{schema_id}/schema")
+    assert plain_http.get(f"{url}/subjects/{subject}/versions/latest/schema").json() == FIRST
+    assert plain_http.get(f"{url}/subjects/{subject}/versions/-1").json()["id"] == schema_id
+    answer = plain_http.get(f"{url}/schemas/ids/{schema_id}/schema")
     assert answer.json() == FIRST
     assert answer.headers["content-type"] == "application/vnd.schemaregistry.v1+json"
 
@@ -322,7 +323,7 @@ WRITES = [
 )
 def test_writing_needs_the_token(url: str, method: str, path: str, body: Any, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
-    answer = httpx.request(method, url + path, json=body, headers=headers)
+    answer = plain_http.request(method, url + path, json=body, headers=headers)
     assert answer.status_code == 401
     assert answer.json()["error_code"] == 40101
     assert "WWW-Authenticate" in answer.headers
@@ -344,7 +345,7 @@ def test_user_and_password_in_the_url(url: str, subject: str) -> None:
 @pytest.mark.parametrize(("method", "path", "body"), WRITES, ids=lambda x: str(x)[:20])
 def test_without_a_token_nobody_writes(read_only: str, method: str, path: str, body: Any) -> None:
     for headers in ({}, {"Authorization": "Bearer"}, {"Authorization": "Bearer None"}):
-        answer = httpx.request(method, read_only + path, json=body, headers=headers)
+        answer = plain_http.request(method, read_only + path, json=body, headers=headers)
         assert answer.status_code == 403
         assert answer.json()["error_code"] == 40301
 
@@ -407,7 +408,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("method", "path", "body", "status"), MISTAKES.values(), ids=MISTAKES)
 def test_mistakes(url: str, method: str, path: str, body: Any, status: int) -> None:
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    answer = httpx.request(method, url + path, content=content)
+    answer = plain_http.request(method, url + path, content=content)
     assert answer.status_code == status
     assert set(answer.json()) == {"error_code", "message"}
 
@@ -416,11 +417,11 @@ def test_mistakes(url: str, method: str, path: str, body: Any, status: int) -> N
 
 
 def test_health_and_metrics(url: str) -> None:
-    assert httpx.get(f"{url}/livez").text == "ok"
-    assert httpx.get(f"{url}/readyz").text == "ok"
-    assert httpx.get(f"{url}/").json() == {}
-    httpx.get(f"{url}/subjects/unknown/versions")
-    shown = httpx.get(f"{url}/metrics").text
+    assert plain_http.get(f"{url}/livez").text == "ok"
+    assert plain_http.get(f"{url}/readyz").text == "ok"
+    assert plain_http.get(f"{url}/").json() == {}
+    plain_http.get(f"{url}/subjects/unknown/versions")
+    shown = plain_http.get(f"{url}/metrics").text
     route = 'method="GET",route="/subjects/{subject}/versions",status="404"'
     assert f"jisr_registry_requests_total{{{route}}}" in shown
     assert "jisr_registry_request_seconds_bucket" in shown
@@ -434,8 +435,8 @@ def test_a_database_that_goes_away(
     client = RegistryClient(served.url, TOKEN, 30)
     client.register("s", FIRST)
     stack.drop_database(make_url(database).database or "")
-    assert httpx.get(f"{served.url}/livez").status_code == 200
-    assert httpx.get(f"{served.url}/readyz").status_code == 503
+    assert plain_http.get(f"{served.url}/livez").status_code == 200
+    assert plain_http.get(f"{served.url}/readyz").status_code == 503
     with pytest.raises(Retriable, match="503"):
         client.latest("s")
     assert served.stop() == 0

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import psycopg
 import pytest
+from support import plain_http
 
 from hub.local import process_tree
 
@@ -95,11 +95,11 @@ def test_up_in_the_background_tells_its_endpoints_and_down_ends_it(home: Path) -
     found = endpoints(home)
     there = {"bootstrap", "registry", "store", "metrics", "agencies", "console", "console_code", "secure"}
     assert there == found.keys()
-    assert httpx.get(f"{found['console']}/livez").text == "ok"
+    assert plain_http.get(f"{found['console']}/livez").text == "ok"
     assert found["console_code"] in jisr(home, "endpoints").stdout
     assert found["bootstrap"] in jisr(home, "endpoints").stdout
-    assert json.loads(httpx.get(f"{found['registry']}/subjects").text) != []
-    assert [httpx.get(url).status_code for url in found["metrics"]] == [200, 200]
+    assert json.loads(plain_http.get(f"{found['registry']}/subjects").text) != []
+    assert [plain_http.get(url).status_code for url in found["metrics"]] == [200, 200]
     query(home, "CREATE TABLE kept (n int)")
 
     again = jisr(home, "up", "--core")

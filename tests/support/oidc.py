@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
-import httpx
 from joserfc.jwk import RSAKey
 from oidc_provider_mock import User, app
 from werkzeug.serving import make_server
+
+from support import plain_http
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -82,12 +83,12 @@ def serving(users: dict[str, dict[str, object]]) -> Iterator[tuple[str, Insistin
 
 def registered(issuer: str, redirect_uri: str) -> tuple[str, str]:
     """(Client id, secret) of a new client."""
-    answer = httpx.post(f"{issuer}/oauth2/clients", json={"redirect_uris": [redirect_uri]}).json()
+    answer = plain_http.post(f"{issuer}/oauth2/clients", json={"redirect_uris": [redirect_uri]}).json()
     return answer["client_id"], answer["client_secret"]
 
 
 def agreed(authorization: str, subject: str, **form: str) -> str:
     """Somebody agrees at the provider: where it then sends their browser, without the host."""
-    answer = httpx.post(authorization, data={"sub": subject, **form})
+    answer = plain_http.post(authorization, data={"sub": subject, **form})
     assert answer.status_code == 302, answer.text
     return answer.headers["location"].removeprefix("http://127.0.0.1")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-import httpx
 import pytest
+from support import plain_http
 
 from connectors import runner as runner_module
 from connectors.metrics import Metrics
@@ -80,16 +80,16 @@ def test_the_probe_tells_who_is_away() -> None:
     probe = Probe("127.0.0.1", 0, metrics.registry, runner.health)
     url = f"http://127.0.0.1:{probe.port}"
     try:
-        assert httpx.get(f"{url}/livez").status_code == 200
-        ready = httpx.get(f"{url}/readyz")
+        assert plain_http.get(f"{url}/livez").status_code == 200
+        ready = plain_http.get(f"{url}/readyz")
         assert (ready.status_code, ready.json()["sides"]["sink"]) == (503, "not connected yet")
         for health in runner.health.values():
             health.away = ""
-        assert httpx.get(f"{url}/readyz").status_code == 200
+        assert plain_http.get(f"{url}/readyz").status_code == 200
         runner.health["sink"].progressed_at -= runner_module.STALLED_AFTER_S + 1
-        assert httpx.get(f"{url}/livez").json()["sides"] == {"sink": "no progress"}
-        assert "jisr_connector_backlog_rows" in httpx.get(f"{url}/metrics").text
-        assert httpx.get(f"{url}/etc/passwd").status_code == 404
+        assert plain_http.get(f"{url}/livez").json()["sides"] == {"sink": "no progress"}
+        assert "jisr_connector_backlog_rows" in plain_http.get(f"{url}/metrics").text
+        assert plain_http.get(f"{url}/etc/passwd").status_code == 404
     finally:
         probe.close()
 
