@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect
 
-from hub.store.migrate import configuration, migrate
+from hub.store.migrate import configuration, migrate, newest
 from hub.store.tables import metadata
 
 
@@ -19,6 +20,15 @@ def test_migrations_and_tables_agree(database: str) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_the_newest_migration_is_known_without_alembic(database: str) -> None:
+    assert newest() == ScriptDirectory.from_config(configuration()).get_current_head()
+    engine = create_engine(database)
+    migrate(engine)
+    with engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == newest()
     engine.dispose()
 
 
