@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from hub.local.stack import AgencyDatabase, Stack, StackOptions
 
@@ -46,3 +47,15 @@ def new_database(stack: Stack) -> Iterator[Callable[[], str]]:
 def database(new_database: Callable[[], str]) -> str:
     """The URL (SQLAlchemy, psycopg) of an empty PostgreSQL database that is this test's alone."""
     return new_database()
+
+
+class OneStagePerFolder(LoadFileScheduling):
+    """Deals out files, as `--dist loadfile` does, but the faults as a whole: they share their stage."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "tests/faults" if file.startswith("tests/faults/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    return OneStagePerFolder(config, log) if config.getoption("dist") == "loadfile" else None

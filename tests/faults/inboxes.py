@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import fastavro
-from kafka_log import Logged
 
+from faults.kafka_log import Logged
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
 from hub.contracts.topics import split

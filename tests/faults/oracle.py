@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inboxes import Inboxes, read_inboxes
-from kafka_log import Logged, read_topics
-from ledger import Entry, Ledger, Place
-from said import Asserted, RecordName, Said, Saying, fold, read_said, repetitions_differ
-
+from faults.inboxes import Inboxes, read_inboxes
+from faults.kafka_log import Logged, read_topics
+from faults.ledger import Entry, Ledger, Place
+from faults.said import Asserted, RecordName, Said, Saying, fold, read_said, repetitions_differ
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement
 from hub.contracts.records import FieldSpec

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import fastavro
-from kafka_log import Logged
-from ledger import Place
 
+from faults.kafka_log import Logged
+from faults.ledger import Place
 from hub.contracts.agreements import Agreement
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue, RecordType

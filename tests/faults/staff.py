@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import partial
 
-from ledger import Entry, Ledger
-from schedule import Step
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from faults.ledger import Entry, Ledger
+from faults.schedule import Step
 from hub.local.demo.story.people import (
     SET_ADS_PHONE,
     SET_ENTRAIDE_COMMUNE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -11,18 +12,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import oracle
 import psutil
 import psycopg
 from kafka.errors import KafkaError
-from ledger import Ledger
 from psycopg import sql
-from schedule import AT_START, Round, Step
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from staff import Staff
-from stock import Stock
 
+from faults import oracle
+from faults.ledger import Ledger
+from faults.schedule import AT_START, Round, Step
+from faults.staff import Staff
+from faults.stock import Stock
 from hub import crash
 from hub.local import services
 from hub.local.demo.agencies.databases import AGENCY_DATABASES
@@ -34,6 +35,8 @@ from hub.local.demo.story.scene import Scene
 from hub.local.stack import PROJECT, AgencyDatabase
 from hub.settings import read_secret
 
+# What is drawn follows from it: who lives there, and which faults when.
+SEED = int(os.environ.get("FAULTS_SEED") or 1)
 WORKERS = 2
 # However slow the machine: what takes longer than this does not come to rest.
 _SETTLES_WITHIN_S = 240.0

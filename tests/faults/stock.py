@@ -8,11 +8,11 @@ from typing import Any
 
 import fastavro
 from kafka import KafkaProducer
-from kafka_log import read_topics
-from ledger import Entry, Ledger, Place
-from schedule import Step
 
 from connectors.settings import read_agency_key
+from faults.kafka_log import read_topics
+from faults.ledger import Entry, Ledger, Place
+from faults.schedule import Step
 from hub.contracts import topics
 from hub.contracts.registry_client import RegistryClient
 from hub.contracts.wire import frame, write

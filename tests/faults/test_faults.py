@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-import oracle
 import pytest
-from ledger import Entry
-from schedule import Draw, Round, Step
-from stage import WORKERS, Stage
 
+from faults import oracle
+from faults.ledger import Entry
+from faults.schedule import Draw, Round, Step
+from faults.stage import SEED, WORKERS, Stage
 from hub.crash import POINTS
 from hub.local.demo.desk import Desk, write
 from hub.local.demo.proof.verdict import Rows
@@ -22,19 +22,11 @@ from hub.local.demo.story.people import (
     at_entraide,
 )
 
-PEOPLE = 40
-SEED = int(os.environ.get("FAULTS_SEED") or 1)
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS") or 40)
 # The short slice of every test run.
 SLICE_ROUNDS = 3
 # Crash points of one round: every fourth of the list, so that they lie on different parts of the path.
 TOGETHER = 4
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage(PEOPLE, SEED) as running:
-        yield running
 
 
 def play(stage: Stage, rounds: Iterator[Round], again: Callable[[int], str]) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-from inboxes import read_inboxes
-from kafka_log import Logged
-from said import Said, fold, read_said, repetitions_differ
 
+from faults.inboxes import read_inboxes
+from faults.kafka_log import Logged
+from faults.said import Said, fold, read_said, repetitions_differ
 from hub.contracts.agreements import load_agreements
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from schedule import AFTER, AT_START, EDITS, FAULTS, FREEZES, Draw
-from staff import Staff
-from stage import Stage
-
+from faults.schedule import AFTER, AT_START, EDITS, FAULTS, FREEZES, Draw
+from faults.staff import Staff
+from faults.stage import Stage
 from hub.crash import POINTS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")

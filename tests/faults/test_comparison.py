@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import itertools
 import urllib.request
-from collections.abc import Iterator
 
 import fastavro
 import pytest
-from kafka_log import Logged, read_topics
-from schedule import Step
-from stage import Stage
 
+from faults.kafka_log import Logged, read_topics
+from faults.schedule import Step
+from faults.stage import Stage
 from hub.contracts import topics
 from hub.contracts.wire import read, unframe
 from hub.local.demo.story.people import ADS_PHONE, ENTRAIDE_PHONE
 
-PEOPLE, SEED = 20, 1
 _SERIALS = itertools.count(50_000_000)
 # Whom each test edits: other people in each, since agencies that contend over one are not answered for ever.
 _WHO = itertools.count()
@@ -30,12 +28,6 @@ _KILLED = ("connector-ads", "hub-0", "connector-entraide", "hub-1")
 _EDITS_AROUND_A_KILL = 12
 
 Log = dict[str, list[Logged]]
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage(PEOPLE, SEED) as running:
-        yield running
 
 
 class Person:
