@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ _HINTS = (
 
 
 def read_document(path: Path) -> Any:
-    """What a YAML file holds, with the place of each key; None for an empty one.
+    """What a YAML file holds, with the place of each key; None for an empty one. To be read, never changed.
 
     Raises `ConfigurationError` with file, line and column for what is no YAML, no UTF-8, or too large.
     """
     text = _text(path)
     try:
-        return YAML(typ="rt").load(text)
+        return _parsed(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -51,6 +52,12 @@ def read_document(path: Path) -> Any:
         raise ConfigurationError(
             f"{path}: not readable as YAML: {error}; put in quotes what looks like a date and is none"
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """Kept, since a worker's parts read their agreements each for itself, and that takes 0.1 s each time."""
+    return YAML(typ="rt").load(text)
 
 
 def _text(path: Path) -> str:
