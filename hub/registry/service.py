@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from hub.contracts.compatibility import LEVELS, RECORD_LEVEL, incompatibilities
@@ -212,10 +213,17 @@ def _schema(body: Mapping[str, Any]) -> JsonSchema:
     if not isinstance(text, str):
         raise ApiError(422, 42201, 'Empty schema: the body needs "schema", as a string of JSON')
     try:
-        check_schema(text)
+        _check(text)
         return read_schema(text)
     except UnsafeSchema as error:
         raise ApiError(422, 42201, f"Invalid schema: {error}") from error
+
+
+@lru_cache(maxsize=128)
+def _check(text: str) -> None:
+    """`check_schema`; what was found safe is not looked at again, since agencies share schemas and each
+    worker asks for all of them at its start. 128 schemas are 32 MB at most."""
+    check_schema(text)
 
 
 def _incompatibilities(schema: JsonSchema, earlier: Sequence[Version], level: str) -> list[str]:
