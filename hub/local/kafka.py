@@ -94,6 +94,10 @@ def settings(
         # A node that only stalled for so long is fenced, and back with its next heartbeat.
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "250",
+        # An index is mapped whole. Where the system reads ahead by megabytes, the first look into the usual
+        # 10 MB fills them all with zeros: with two for each partition, gigabytes. This much serves 85 MB of
+        # log; then it goes on in another file.
+        "log.index.size.max.bytes": str(256 * 1024),
         # Memory of the log cleaner: the usual 128 MB is a quarter of the small heap.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     }
