@@ -46,6 +46,8 @@ class SweepSide:
         self._rows_per_s = rows_per_s
         self._metrics = metrics
         self._not_before = 0.0
+        # Whose sweep is under way: looked at first, since it alone is due until its end.
+        self._at_work = ""
 
     def open(self) -> None:
         self._sweeper.connect()
@@ -55,12 +57,22 @@ class SweepSide:
         early_s = self._not_before - time.monotonic()
         if early_s > 0:
             return min(early_s, LONGEST_REST_S)
-        rests = {record: self._sweeper.rest_s(record, self._every_s) for record in self._records}
-        due = next((record for record, rest_s in rests.items() if rest_s <= 0), None)
+        shortest_s, due = LONGEST_REST_S, None
+        for record in sorted(self._records, key=lambda record: record != self._at_work):
+            rest_s = self._sweeper.rest_s(record, self._every_s)
+            if rest_s <= 0:
+                due = record
+                break
+            shortest_s = min(shortest_s, rest_s)
         if due is None:
-            return min((LONGEST_REST_S, *rests.values()))
+            return shortest_s
         if not self._sweeper.resume(due):
             return LONGEST_REST_S
+        self._at_work = due
+        return self._page(due)
+
+    def _page(self, due: str) -> float:
+        """Compare one page; how long until the next one."""
         page = self._sweeper.step(due)
         self._count(due, page)
         rest_s: float = (page.cost.rows + page.cost.keys) / self._rows_per_s - page.cost.seconds
