@@ -194,7 +194,7 @@ class Intake(Settling):
         plain = _plain_links(world, absorbed)
         dirty = {world.entity_of[record] for record in absorbed.touched - plain} | merged
         passed_on = pass_on(self._types, world, dirty)
-        later = self._later(tx, record_type, world, dirty - merged, edits)
+        later = self._later(tx, record_type, world, dirty, merged, edits)
         dirty -= later
         again = _told_anew(world, absorbed.restored)
         settled = self._settle(tx, world, dirty, edits, merged | again.keys(), again, alone)
@@ -218,23 +218,24 @@ class Intake(Settling):
         record_type: str,
         world: World,
         dirty: Collection[bytes],
+        merged: Collection[bytes],
         edits: Mapping[bytes, Sequence[tuple[Change, RecordState]]],
     ) -> set[bytes]:
         """Those of `dirty` that are settled once the agencies have joined whose snapshots they came with.
 
-        Until then nobody is there to be told of them, and most of them change again with the next snapshot.
+        Of those of a merge, whom nobody was ever told of, also those from which a record moved away.
         """
-        joining = self._joining(tx)
-        receivers = {one.agency for one in self._terms.get(record_type, ()) if one.grants}
-        if not receivers or not receivers <= joining:
+        if not self._awaited(tx, record_type):
             return set()
-        return {
-            entity
-            for entity in dirty
-            if not world.entities[entity].held
-            and (those := edits.get(entity))
-            and all(c.operation == "snapshot" and c.key.agency in joining for c, _ in those)
-        }
+        joining = self._joining(tx)
+
+        def waits(entity: bytes) -> bool:
+            one, those = world.entities[entity], edits.get(entity, ())
+            if one.held or not (those or entity in merged) or (entity in merged and one.golden):
+                return False
+            return all(c.operation == "snapshot" and c.key.agency in joining for c, _ in those)
+
+        return set(filter(waits, dirty))
 
     def _save_findings(
         self,

@@ -298,20 +298,25 @@ class Settling:
         created: Collection[bytes] = (),
     ) -> None:
         """Have those settled again that refer to a record which is new, moved or now held by others (R20)."""
-        changed = {
-            one.entity.id
-            for one in settled
-            if one.entity.record_type in self._referenced
-            and (one.holders_changed or one.entity.id in concerned)
-        }
+        changed = {one.entity.id for one in settled if one.holders_changed} | concerned
         records = {record for record, entity in world.entity_of.items() if entity in changed}
         keys = (world.records[record].key for record in records.union(created))
         targets = {
             (key.agency, key.record_type, key.local_id) for key in keys if key.record_type in self._referenced
         }
-        due = tx.dependents(targets)
+        kinds = tx.dependents(targets)
+        due = [entity for entity, kind in kinds.items() if not self._awaited(tx, kind)]
         tx.save_due(dict.fromkeys(due, 0))
         done.due_now += len(due)
+
+    def _awaited(self, tx: Transaction, record_type: str) -> bool:
+        """Whether all who receive such records are still joining.
+
+        Until then nobody is there to be told of one, and most change again with the next snapshot. Whoever is
+        let in has all of them settled (`Joining.admit`).
+        """
+        receivers = {one.agency for one in self._terms.get(record_type, ()) if one.grants}
+        return bool(receivers) and receivers <= self._joining(tx)
 
     def _save_references(self, tx: Transaction, world: World, touched: Iterable[bytes]) -> None:
         tx.save_references(

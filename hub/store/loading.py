@@ -131,18 +131,18 @@ _TARGETS_MOVED = text("""
 """)
 
 _DEPENDENTS = text("""
-    SELECT DISTINCT r.entity
+    SELECT DISTINCT r.entity, r.record_type
     FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
          AS v(agency, record_type, local_id)
     -- One look into the index for each, by OFFSET 0: the planner would read both tables from end to end.
     CROSS JOIN LATERAL (
         SELECT f.record FROM reference f
         WHERE f.agency = v.agency AND f.record_type = v.record_type AND f.local_id = v.local_id OFFSET 0) AS f
-    CROSS JOIN LATERAL (SELECT entity FROM record WHERE id = f.record OFFSET 0) AS r
+    CROSS JOIN LATERAL (SELECT entity, record_type FROM record WHERE id = f.record OFFSET 0) AS r
 """)
 
 _SOME_DEPENDENTS = text("""
-    SELECT DISTINCT r.entity
+    SELECT DISTINCT r.entity, r.record_type
     FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
          AS v(agency, record_type, local_id)
     CROSS JOIN LATERAL (
@@ -316,12 +316,12 @@ class Loading:
             )
         return found
 
-    def dependents(self, targets: Collection[Reference]) -> set[bytes]:
-        """The entities with a record that refers to one of these local records."""
+    def dependents(self, targets: Collection[Reference]) -> dict[bytes, str]:
+        """The entities with a record that refers to one of these local records, with their record types."""
         if not targets:
-            return set()
+            return {}
         rows = self.rows(_DEPENDENTS, columns_of(targets))
-        return {bytes(entity) for (entity,) in rows}
+        return {bytes(entity): record_type for entity, record_type in rows}
 
     def some_dependents(self, targets: Collection[Reference], limit: int) -> set[bytes]:
         """As `dependents`, of the first `limit` records that refer to each: a centre may have a million."""

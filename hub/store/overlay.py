@@ -178,13 +178,14 @@ class OverlayTransaction(Looking):
                         found[one] = target
         return found
 
-    def dependents(self, targets: Collection[Reference]) -> set[bytes]:
+    def dependents(self, targets: Collection[Reference]) -> dict[bytes, str]:
         if not targets:
-            return set()
+            return {}
         records = {bytes(one) for (one,) in self.connection.execute(_REFERRING, columns_of(targets))}
         for one in targets:
             records |= self._over.referring.get(one, frozenset())
-        return set(self.records(records).entity_of.values())
+        world = self.records(records)
+        return {entity: world.records[one].key.record_type for one, entity in world.entity_of.items()}
 
     def take_due(self, day: int, limit: int) -> dict[bytes, int]:
         """Those that this plan made due, in the order in which it did; the others are the workers'."""

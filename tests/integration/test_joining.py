@@ -143,21 +143,37 @@ def snapshots() -> list[Change]:
     return [said(key(a, "1"), n, "snapshot", **born, **known[a]) for n, a in enumerate(known)]
 
 
-def test_snapshots_are_settled_once_when_their_agencies_have_joined(hub: StoreHub) -> None:
+@pytest.mark.parametrize("oldest", ["first", "last"])
+def test_snapshots_are_settled_once_when_their_agencies_have_joined(hub: StoreHub, oldest: str) -> None:
+    """Where the oldest comes last, who was there before moves to it."""
     entrance = arriving(hub, *AGENCIES)
-    for change in snapshots():
+    for change in snapshots() if oldest == "first" else snapshots()[::-1]:
         assert hub.take(change).settled == []
     hub.settle_due()
     assert hub.inbox == {}
     for agency in AGENCIES:
         entrance.ends(agency, 3)
     assert entrance.admit() == sorted(AGENCIES)
-    assert [len(done.settled) for done in hub.settle_due()] == [1, 0]
+    assert [len(done.settled) for done in hub.settle_due()] == [1 if oldest == "first" else 2, 0]
     model = MemoryHub()
     model.take(*snapshots())
     model.settle_due()
     expected = facts(model.world.records, model.world.entity_of, model.golden, model.inbox)
     assert differences(hub.facts(), expected) == {}
+
+
+def test_what_refers_to_a_newcomer_is_not_due_while_all_who_receive_it_join(hub: StoreHub) -> None:
+    arriving(hub, *AGENCIES)
+    person, paper = key("entraide", "1"), key("entraide", "E1", "enrolment")
+    hub.take(said(paper, 1, "snapshot", person="1"))
+    hub.take(said(person, 2, "snapshot", cin="SH1", birth_date=datetime.date(1990, 1, 1)))
+    assert hub.rows("SELECT entity FROM due") == []
+    arriving(hub, *(one for one in AGENCIES if one != "health"))
+    hub.take(said(key("entraide", "2"), 3, "snapshot", cin="SH2", birth_date=datetime.date(1991, 1, 1)))
+    hub.take(said(key("entraide", "E2", "enrolment"), 4, "snapshot", person="3"))
+    hub.take(said(key("entraide", "3"), 5, "snapshot", cin="SH3", birth_date=datetime.date(1992, 1, 1)))
+    due = hub.rows("SELECT entity FROM due WHERE day = 0")
+    assert [bytes(row.entity) for row in due] == [record_id(key("entraide", "E2", "enrolment"))]
 
 
 @pytest.mark.parametrize("there", ["a receiver has joined", "it is no snapshot"])

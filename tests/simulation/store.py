@@ -210,11 +210,11 @@ class MemoryTransaction(Transaction):
                 found[tuple(row[1:4])] = Target(row[5], holders, tuple(entity.consents.values()))
         return found
 
-    def dependents(self, targets: Collection[Reference]) -> set[bytes]:
+    def dependents(self, targets: Collection[Reference]) -> dict[bytes, str]:
         wanted = set(targets)
         records = [key[0] for key, row in self.session.rows("reference") if row in wanted]
         rows = [self.session.get("record", record) for record in records]
-        return {row[5] for row in rows if row is not None}
+        return {row[5]: row[2] for row in rows if row is not None}
 
     def decisions(self, records: Collection[bytes]) -> list[Decision]:
         return [Decision(*row) for _, row in self.session.rows("decision") if {row[0], row[1]} & set(records)]
