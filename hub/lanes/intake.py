@@ -225,7 +225,7 @@ class Intake(Settling):
 
         Of those of a merge, whom nobody was ever told of, also those from which a record moved away.
         """
-        if not self._awaited(tx, record_type):
+        if not self._awaited(tx, {record_type}):
             return set()
         joining = self._joining(tx)
 

@@ -305,18 +305,23 @@ class Settling:
             (key.agency, key.record_type, key.local_id) for key in keys if key.record_type in self._referenced
         }
         kinds = tx.dependents(targets)
-        due = [entity for entity, kind in kinds.items() if not self._awaited(tx, kind)]
+        awaited = self._awaited(tx, set(kinds.values()))
+        due = [entity for entity, kind in kinds.items() if kind not in awaited]
         tx.save_due(dict.fromkeys(due, 0))
         done.due_now += len(due)
 
-    def _awaited(self, tx: Transaction, record_type: str) -> bool:
-        """Whether all who receive such records are still joining.
+    def _awaited(self, tx: Transaction, record_types: Collection[str]) -> set[str]:
+        """Those record types of which all who receive them are still joining.
 
         Until then nobody is there to be told of one, and most change again with the next snapshot. Whoever is
         let in has all of them settled (`Joining.admit`).
         """
-        receivers = {one.agency for one in self._terms.get(record_type, ()) if one.grants}
-        return bool(receivers) and receivers <= self._joining(tx)
+        if not record_types or not (joining := self._joining(tx)):
+            return set()
+        receivers = {
+            name: {one.agency for one in self._terms.get(name, ()) if one.grants} for name in record_types
+        }
+        return {name for name, those in receivers.items() if those and those <= joining}
 
     def _save_references(self, tx: Transaction, world: World, touched: Iterable[bytes]) -> None:
         tx.save_references(
