@@ -32,6 +32,11 @@ _PUT = text("""
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """)
 
+# Of workers that start at once with one release one changes it; the others wait for that, and find it done.
+_CHANGE = text("""
+    UPDATE setting SET value = :value WHERE name = :name AND value <> :value RETURNING name
+""")
+
 _NONE: Mapping[str, int] = {}
 
 # A snapshot that has not moved for so long is not waited for: its agency has not begun, or is away.
@@ -166,20 +171,19 @@ class Joining:
         known = {name.removeprefix("terms:") for name in applied if name.startswith("terms:")}
         for record_type in sorted(known.union(self._terms)):
             digest = self._digest_of(record_type, day)
-            before = applied.get(f"terms:{record_type}")
-            if before == digest:
+            before, was = applied.get(f"terms:{record_type}"), applied.get(f"agreed:{record_type}")
+            if before == digest and was is not None:
                 continue
-            was, now = (
-                applied.get(f"agreed:{record_type}"),
-                agreed(self._terms.get(record_type, ()), day),
-            )
-            tx.connection.execute(_PUT, {"name": f"terms:{record_type}", "value": digest})
-            tx.connection.execute(_PUT, {"name": f"agreed:{record_type}", "value": now})
-            if before is not None:
+            now = agreed(self._terms.get(record_type, ()), day)
+            in_force = {"name": f"terms:{record_type}", "value": digest}
+            if before is None:
+                tx.connection.execute(_PUT, in_force)
+            elif before != digest and tx.connection.execute(_CHANGE, in_force).all():
                 self._make_due(tx, [record_type])
                 words = None if was is None else differences(was, now)
                 begin_reprojection(tx.connection, record_type, AGREEMENT, agreed=words)
                 changed.append(record_type)
+            tx.connection.execute(_PUT, {"name": f"agreed:{record_type}", "value": now})
         return changed
 
 

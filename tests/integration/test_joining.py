@@ -217,6 +217,27 @@ def test_r17_holders_are_told_when_a_record_type_is_agreed_on_no_more(hub: Store
     assert hub.rows("SELECT count(*) FROM due")[0].count == 1
 
 
+def test_of_workers_that_start_at_once_one_makes_everything_due(hub: StoreHub) -> None:
+    hub.take(said(key("entraide", "1"), 1, cin="SH1", birth_date=datetime.date(1990, 1, 1)))
+    with hub.store.begin() as tx:
+        Joining({}, TERMS).apply_terms(tx, TODAY)
+
+    def start() -> list[str]:
+        with hub.store.begin() as tx:
+            return Joining({}, {}).apply_terms(tx, TODAY)
+
+    with ThreadPoolExecutor(1) as pool, hub.store.begin() as tx:
+        assert Joining({}, {}).apply_terms(tx, TODAY) == sorted(TERMS)
+        other = pool.submit(start)
+        for _ in range(200):
+            if other.done() or hub.rows(WAITING)[0].count > 0:
+                break
+            threading.Event().wait(0.05)
+    assert other.result(60) == []
+    begun = hub.rows("SELECT record_type FROM reprojection ORDER BY record_type")
+    assert [row.record_type for row in begun] == sorted(TERMS)
+
+
 def test_the_later_receipt_stands_also_where_it_is_lower(hub: StoreHub) -> None:
     """An inbox that was made anew begins at zero, and a restored database has read less."""
     entrance = Entrance(hub, "ads")

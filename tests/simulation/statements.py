@@ -24,6 +24,9 @@ class Result(list[Any]):
     def rowcount(self) -> int:
         return len(self)
 
+    def all(self) -> list[Any]:
+        return self
+
     def one(self) -> Any:
         (row,) = self
         return row
@@ -130,6 +133,14 @@ def _put_setting(session: Session, p: Parameters) -> None:
     session.put("setting", p["name"], (p["value"],))
 
 
+def _change_setting(session: Session, p: Parameters) -> Answer:
+    session.lock("setting", p["name"])
+    if session.get("setting", p["name"]) == (p["value"],):
+        return []
+    _put_setting(session, p)
+    return [Row(name=p["name"])]
+
+
 def _snapshot(session: Session, p: Parameters) -> Answer:
     taken_in, read = 0, 0
     for _, (lane, topic, partition, _, next_offset) in session.rows("position"):
@@ -167,6 +178,7 @@ ANSWERS: dict[Any, Callable[[Session, Parameters], Answer | None]] = {
     positions._TAKE_FAREWELLS: _take_farewells,
     joining._SETTINGS: _settings,
     joining._PUT: _put_setting,
+    joining._CHANGE: _change_setting,
     joining._SNAPSHOT: _snapshot,
     joining._ALL_DUE: _all_due,
     history._FORGET: _nothing,
