@@ -29,7 +29,7 @@ class HubSettings(BaseSettings):
         default=None,
         description="PEM file of the authorities that an https registry is checked by; else the system's.",
     )
-    store_url: str = Field(description="The hub's PostgreSQL as an SQLAlchemy URL (postgresql+psycopg://…).")
+    store_url: str = Field(description="The hub's PostgreSQL, as postgresql://user:password@host:port/name.")
     secret_file: Path = Field(
         description="File with the hub's secret, from which all ids derive; 32 random bytes or more. "
         "Losing it loses every id; a copy belongs in a safe."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub.contracts.certificates import certificate_files as read_certificate_files
 from hub.errors import ConfigurationError, Retriable
@@ -101,8 +101,6 @@ def _open(database: str) -> Storage:
     try:
         storage = Storage(open_engine(database))
         storage.create_tables()
-    except ArgumentError as error:
-        raise ConfigurationError("--database: use postgresql://user@host:port/name") from error
     except SQLAlchemyError as error:
         raise Retriable(f"the registry's database does not answer: {error}") from error
     return storage

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from hub.contracts.safety import JsonSchema
+from hub.store.address import postgresql_url
 
 # All writers queue on one lock, so that ids rise without a gap and a subject's versions are compared with
 # what is really there. Registrations are rare; readers take no lock. The number is arbitrary but fixed.
@@ -74,10 +75,13 @@ Admission = Callable[[Sequence[Version], str | None], None]
 
 
 def open_engine(database_url: str) -> Engine:
-    """An engine that gives up after seconds, so that a request fails instead of piling up."""
+    """An engine that gives up after seconds, so that a request fails instead of piling up.
+
+    Raises `ConfigurationError` for what is no URL of PostgreSQL.
+    """
     options = f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"
     return create_engine(
-        database_url,
+        postgresql_url(database_url, "--database"),
         pool_size=10,
         pool_timeout=5,
         pool_pre_ping=True,

@@ -8,10 +8,11 @@ from typing import Any
 
 import psycopg
 from psycopg.types.array import ListBinaryDumper
-from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
-from hub.errors import ConfigurationError, Retriable
+from hub.errors import Retriable
+from hub.store.address import postgresql_url
 from hub.store.errors import StoreAway
 from hub.store.transaction import STAGED, Transaction
 
@@ -23,7 +24,7 @@ ABANDONED_AFTER_S = 20.0
 
 
 class HubStore:
-    """The hub's PostgreSQL. `url`: an SQLAlchemy URL (`postgresql+psycopg://…`).
+    """The hub's PostgreSQL. `url`: `postgresql://…`, as SQLAlchemy has it.
 
     A transaction that does nothing for `abandoned_after_s` is ended by the server.
     Raises `ConfigurationError` for another URL.
@@ -32,7 +33,7 @@ class HubStore:
     def __init__(self, url: str, pool_size: int = 4, abandoned_after_s: float = ABANDONED_AFTER_S) -> None:
         abandoned_ms = int(abandoned_after_s * 1000)
         self.engine: Engine = create_engine(
-            _parsed(url),
+            postgresql_url(url, "JISR_STORE_URL"),
             pool_size=pool_size,
             pool_pre_ping=True,
             connect_args={
@@ -63,19 +64,6 @@ class HubStore:
 
     def close(self) -> None:
         self.engine.dispose()
-
-
-def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        parsed = None
-    if parsed is None or parsed.drivername != "postgresql+psycopg":
-        # Not as it was given: it may hold a password.
-        raise ConfigurationError(
-            "JISR_STORE_URL: not of the form postgresql+psycopg://user:password@host:5432/database"
-        )
-    return parsed
 
 
 def _prepare(connection: Any, _: Any) -> None:
