@@ -218,6 +218,10 @@ def test_a_stock_client_in_java_says_and_hears(agencies: tuple[Any, Any], java: 
     java("join", *AGREEMENTS["region-laayoune"].publishes)
     said = ("cin=SH901", "birth_date=1990-05-01", "family_name_fr=Alaoui")
     java("say", "person", "9", "insert", *said)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        java("say", "person", "9", "update", "birth_date=1 mai")
+    assert "birth_date: '1 mai' is no number, and no day like 1990-05-01" in refused.value.stderr
+    assert "\tat " not in refused.value.stderr
     told = heard(ads, "person", cin="SH901", family_name_fr="Alaoui")
     assert str(told["record"]["birth_date"]) == "1990-05-01"
     entraide.say("person", "18", "insert", {"cin": "SH902", "family_name_ar": "بنسعيد"})

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.time.LocalDate;
+import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -26,6 +27,7 @@ import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import org.apache.avro.LogicalTypes;
@@ -338,23 +340,33 @@ public final class StockClient implements AutoCloseable {
     /** A field's value from the command line; lists are separated by commas, dates as 1990-05-01. */
     private static Object parsed(Schema record, String field, String given) {
         if (record.getField(field) == null) {
-            throw new IllegalArgumentException(record.getName() + " has no field " + field);
+            String known = record.getFields().stream().map(Schema.Field::name).collect(Collectors.joining(", "));
+            throw new IllegalArgumentException("no field " + field + "; there are " + known);
         }
         Schema schema = record.getField(field).schema();
         schema = schema.getType() == Schema.Type.UNION ? present(schema) : schema;
         if (given.isEmpty()) {
             return null; // Known to be empty.
         }
-        return switch (schema.getType()) {
-            case INT -> schema.getLogicalType() instanceof LogicalTypes.Date
-                    ? (Object) (int) LocalDate.parse(given).toEpochDay()
-                    : (Object) Integer.valueOf(given);
-            case LONG -> Long.valueOf(given);
-            case BOOLEAN -> Boolean.valueOf(given);
-            case ENUM -> new GenericData.EnumSymbol(schema, given);
-            case ARRAY -> List.of(given.split(","));
-            default -> given;
-        };
+        try {
+            return switch (schema.getType()) {
+                case INT -> schema.getLogicalType() instanceof LogicalTypes.Date
+                        ? (Object) (int) LocalDate.parse(given).toEpochDay()
+                        : (Object) Integer.valueOf(given);
+                case LONG -> Long.valueOf(given);
+                case BOOLEAN -> switch (given) {
+                    case "true" -> true;
+                    case "false" -> false;
+                    default -> throw new IllegalArgumentException(field + ": true or false, not '" + given + "'");
+                };
+                case ENUM -> new GenericData.EnumSymbol(schema, given);
+                case ARRAY -> List.of(given.split(","));
+                default -> given;
+            };
+        } catch (DateTimeParseException | NumberFormatException error) {
+            throw new IllegalArgumentException(
+                    field + ": '" + given + "' is no number, and no day like 1990-05-01", error);
+        }
     }
 
     @Override
@@ -364,16 +376,25 @@ public final class StockClient implements AutoCloseable {
     }
 
     /** The command line: {@code AGENCY say TYPE ID OPERATION field=text… | join TYPE… | read TYPE…}. */
-    public static void main(String[] arguments) throws Exception {
-        if (arguments.length < 3) {
+    public static void main(String[] arguments) {
+        if (arguments.length < 3 || (arguments[1].equals("say") && arguments.length < 5)) {
             System.err.println("AGENCY say TYPE ID OPERATION field=text… | AGENCY join TYPE… | AGENCY read TYPE…");
             System.exit(2);
         }
+        try {
+            run(arguments);
+        } catch (Exception error) {
+            boolean mistake = error instanceof IllegalArgumentException;
+            System.err.println("StockClient: " + (mistake ? error.getMessage() : error));
+            System.exit(1);
+        }
+    }
+
+    private static void run(String[] arguments) throws Exception {
         List<String> rest = Arrays.asList(arguments).subList(2, arguments.length);
-        byte[] key = Files.readAllBytes(Path.of(System.getenv("JISR_AGENCY_KEY_FILE")));
-        String bootstrap = System.getenv("JISR_BOOTSTRAP");
+        byte[] key = Files.readAllBytes(Path.of(set("JISR_AGENCY_KEY_FILE")));
         try (StockClient agency =
-                new StockClient(arguments[0], bootstrap, System.getenv("JISR_REGISTRY_URL"), key)) {
+                new StockClient(arguments[0], set("JISR_BOOTSTRAP"), set("JISR_REGISTRY_URL"), key)) {
             switch (arguments[1]) {
                 case "say" -> System.out.println(agency.sayFrom(rest));
                 case "join" -> agency.join(rest);
@@ -383,6 +404,14 @@ public final class StockClient implements AutoCloseable {
         }
     }
 
+    private static String set(String variable) {
+        String value = System.getenv(variable);
+        if (value == null) {
+            throw new IllegalArgumentException("the variable " + variable + " is not set");
+        }
+        return value;
+    }
+
     private GenericRecord sayFrom(List<String> given) throws Exception {
         String recordType = given.get(0);
         Schema change = subject(name + "." + recordType + ".changes").schema();
@@ -390,6 +419,9 @@ public final class StockClient implements AutoCloseable {
         Map<String, Object> values = new HashMap<>();
         for (String pair : given.subList(3, given.size())) {
             String[] parts = pair.split("=", 2);
+            if (parts.length < 2) {
+                throw new IllegalArgumentException(pair + ": field=text expected; field= says that it is empty");
+            }
             values.put(parts[0], parsed(record, parts[0], parts[1]));
         }
         return say(recordType, given.get(1), given.get(2), values);
