@@ -142,7 +142,7 @@ _DEPENDENTS = text("""
 """)
 
 _SOME_DEPENDENTS = text("""
-    SELECT DISTINCT r.entity, r.record_type
+    SELECT DISTINCT r.entity
     FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]))
          AS v(agency, record_type, local_id)
     CROSS JOIN LATERAL (
