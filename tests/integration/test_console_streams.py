@@ -137,7 +137,8 @@ def test_two_hundred_streams_cost_one_look_and_end_with_the_console(hub: OpsHub)
             assert len(told) == 1
             assert told != first
             assert it.most_looking == 1, "one look for all streams"
-            assert it.most_connections <= 2, "the test's own, and the one look's"
+            # Where opening all takes longer than ADMITTED_S, the first are asked for again.
+            assert it.most_connections <= 3, "the test's own, the one look's, and the one that asks"
             assert threading.active_count() - threads < STREAMS // 4, (
                 "no thread for each: the pool's, of 40, at most"
             )
