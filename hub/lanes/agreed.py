@@ -29,6 +29,11 @@ def agreed(those: Iterable[Terms], day: int) -> str:
     )
 
 
+def whoever_consents(terms: Terms) -> Terms:
+    """The terms as if no grant needed a consent: what the agreement and the calendar alone let through."""
+    return terms._replace(grants=tuple(grant._replace(needs_consent=False) for grant in terms.grants))
+
+
 def differences(before: str, now: str) -> list[dict[str, Any]]:
     """What differs between two of `agreed`: for each agency and ground the fields that it may hold also and
     no longer; empty where it is the same."""
@@ -64,7 +69,7 @@ def worded(differing: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _grounds(terms: Terms, day: int) -> dict[_Ground, set[str]]:
-    whoever = terms._replace(grants=tuple(grant._replace(needs_consent=False) for grant in terms.grants))
+    whoever = whoever_consents(terms)
     in_force = set(grants_in_force(whoever, (), day))
     grounds: dict[_Ground, set[str]] = {}
     for grant, plain in zip(terms.grants, whoever.grants, strict=True):

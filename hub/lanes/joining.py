@@ -20,7 +20,7 @@ from hub.contracts import topics
 from hub.contracts.agreements import Agreement
 from hub.core.policy import TypePolicy
 from hub.core.projection import Terms, grants_in_force
-from hub.lanes.agreed import agreed, differences
+from hub.lanes.agreed import agreed, differences, whoever_consents
 from hub.lanes.intake import LANE
 from hub.store.disclosures import AGREEMENT, JOINING, begin_reprojection
 from hub.store.transaction import Transaction
@@ -191,10 +191,7 @@ def _digest(those: tuple[Terms, ...], day: int, policy: str) -> str:
     parts = [policy]
     for terms in those:
         in_force = day <= terms.until_day
-        without_consent = terms._replace(
-            grants=tuple(grant._replace(needs_consent=False) for grant in terms.grants)
-        )
-        open_grants = grants_in_force(without_consent, (), day)
+        open_grants = grants_in_force(whoever_consents(terms), (), day)
         parts.append(
             f"{terms.agency}|{in_force}|{sorted(terms.publishes)}|"
             + "|".join(f"{sorted(g.fields)},{g.purpose},{g.create}" for g in open_grants)

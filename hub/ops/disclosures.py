@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from hub.contracts.policies import day_number
 from hub.core.disclosure import UNKNOWN, WHOLE
 from hub.ops.finding import require_agency
 from hub.ops.parts import MOROCCO, Parts
@@ -25,7 +26,6 @@ from hub.store.disclosures import (
     reprojections_since,
 )
 
-_EPOCH = datetime.date(1970, 1, 1)
 # In the order in which they are shown.
 CAUSES = (BY_CONSENT, BY_REFERENCE, BY_RECORD)
 
@@ -75,7 +75,7 @@ def report(parts: Parts, since: datetime.datetime, agency: str | None = None) ->
     A reprojection is told whole if it has not ended before; the rest is counted by days. Raises `Fatal` for
     an agency that is not known, and was not.
     """
-    day = (since.astimezone(MOROCCO).date() - _EPOCH).days
+    day = day_number(since.astimezone(MOROCCO).date())
     with parts.looking() as tx:
         begun = reprojections_since(tx, since)
         counts = disclosures(tx, [one.id for one in begun], day)

@@ -14,7 +14,6 @@ from support.changes import said
 from hub.core.disclosure import UNKNOWN, WHOLE
 from hub.local.stack import Stack
 from hub.ops.audit import Audit, Person
-from hub.ops.parts import MOROCCO
 from hub.store.disclosures import (
     AGREEMENT,
     BY_AGREEMENT,
@@ -61,7 +60,7 @@ def _narrow_an_agreement(hub: OpsHub) -> None:
     """As the workers count it: ads lost telephone numbers, gained a few sexes, and is not done yet."""
     ads = hub.name("ads")
     words = {"agency": ads, "purpose": PURPOSE, "consent": False, "create": True}
-    today = (datetime.datetime.now(tz=MOROCCO).date() - datetime.date(1970, 1, 1)).days
+    today = hub.parts.intake.day
     with hub.parts.store.begin() as tx:
         agreed = [{**words, "also": ["sex"], "no_longer": ["phone"]}]
         begin_reprojection(tx.connection, "person", AGREEMENT, agreed=agreed)
