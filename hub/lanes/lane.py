@@ -84,6 +84,8 @@ class Lane(Service):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self.progress = time.monotonic()
         self.poll_ms = POLL_MS
+        # How long to let messages gather after a batch, in seconds.
+        self.gather_s = 0.0
         self.ready = False
 
     # What a lane does
@@ -185,6 +187,8 @@ class Lane(Service):  # type: ignore[misc]
             await self.idle()
         self.ready = True
         self.progress = time.monotonic()
+        if messages and self.gather_s:
+            await self.sleep(self.gather_s)
 
     async def _handle(self, messages: list[Message], advances: list[Advance]) -> None:
         if any(self._positions.get(TopicPartition(a.topic, a.partition)) != a.expected for a in advances):

@@ -19,6 +19,10 @@ from hub.lanes.reading import Message
 from hub.store.loading import Advance
 from hub.store.positions import ReceiptException, save_receipts
 
+# Each agency tells how far it has come after every batch, and only the last word counts: nothing waits for it
+# but people who look, and tombstones.
+_GATHER_S = 0.25
+
 
 class ReceiptsLane(Lane):
     """How far each agency's side has come, and what it could not apply (R29)."""
@@ -41,6 +45,7 @@ class ReceiptsLane(Lane):
         self._writers: dict[int, Any] = {}
         self._ids = ids
         self._observer = observer
+        self.gather_s = _GATHER_S
 
     async def handle(self, messages: list[Message], advances: list[Advance]) -> None:
         await self.in_thread(self._save, messages, advances)

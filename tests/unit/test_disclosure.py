@@ -65,8 +65,8 @@ def test_what_differs_in_what_was_agreed_on() -> None:
 
 
 def test_batches_of_what_is_due_take_as_long_as_a_live_change_may_wait() -> None:
-    assert due_limit(20, 20, 0.001) == 40, "no more than twice as many at once"
-    assert due_limit(400, 400, 0.8) == 100
-    assert due_limit(400, 4, 8.0) == 20, "some always go on"
+    assert due_limit(100, 100, 0.001) == 200, "no more than twice as many at once"
+    assert due_limit(800, 800, 0.8) == 200
+    assert due_limit(400, 4, 8.0) == 100, "some always go on"
     assert due_limit(1_000, 1_000, 0.01) == 1_000
     assert due_limit(400, 0, 5.0) == 400, "nothing taken tells nothing"
