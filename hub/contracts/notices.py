@@ -30,6 +30,11 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "fr": "Modification non retenue : une valeur plus récente existe pour {fields}.",
         "en": "Edit not taken: there is a newer value for {fields}.",
     },
+    "deleted": {
+        "ar": "لم يؤخذ بتعديل {fields}: حذفت وكالة أخرى هذا الملف.",
+        "fr": "Modification de {fields} non retenue : une autre agence a supprimé ce dossier.",
+        "en": "Edit of {fields} not taken: another agency has deleted this record.",
+    },
     "immutable": {
         "ar": "لم يؤخذ بالتعديل: القيمة الأولى لـ {fields} لا تتغير.",
         "fr": "Modification non retenue : la première valeur de {fields} ne change plus.",

@@ -20,8 +20,9 @@ OLDER = "older"
 NOT_PERMITTED = "not_permitted"
 STALE_FORM = "stale_form"
 ECHO = "echo"
-# Never asserted, so the hub does not contend with the source over them.
-_NOT_REWRITTEN = frozenset({NOT_PERMITTED, STALE_FORM})
+DELETED = "deleted"
+# Never asserted, or of what is no more, so the hub does not contend with the source over them.
+_NOT_REWRITTEN = frozenset({NOT_PERMITTED, STALE_FORM, DELETED})
 
 
 class Answer(NamedTuple):
@@ -41,16 +42,21 @@ class Lost(NamedTuple):
     reason: str
 
 
-def answer(policy: TypePolicy, state: RecordState, change: Change, golden: Golden) -> Answer | None:
-    """The answer to an absorbed edit, or None if it stands; counts the rewrite in `state`."""
-    lost = lost_fields(policy, change, golden)
+def answer(
+    policy: TypePolicy, state: RecordState, change: Change, golden: Golden, *, deleted: bool = False
+) -> Answer | None:
+    """The answer to an absorbed edit, or None if it stands; counts the rewrite in `state`.
+
+    `deleted`: a deletion that propagates has ended the entity, and the edit does not bring it back (R15).
+    """
+    lost = lost_fields(policy, change, golden, deleted=deleted)
     if not lost:
         return None
     disputed = count_rewrites(state, change, [one for one in lost if one.reason not in _NOT_REWRITTEN])
     return Answer(change.key, change.event_id, change.stamp, tuple(lost), tuple(disputed))
 
 
-def lost_fields(policy: TypePolicy, change: Change, golden: Golden) -> list[Lost]:
+def lost_fields(policy: TypePolicy, change: Change, golden: Golden, *, deleted: bool = False) -> list[Lost]:
     """The fields of `change` (an update, absorbed) whose golden value is another, with the reason.
 
     Only updates: an insert or a snapshot says what its agency knows, nobody has just typed it.
@@ -59,6 +65,9 @@ def lost_fields(policy: TypePolicy, change: Change, golden: Golden) -> list[Lost
         return []
     lost = [Lost(name, NOT_PERMITTED) for name in change.withheld]
     lost += [Lost(name, STALE_FORM) for name in change.stale]
+    if deleted:
+        lost += [Lost(name, DELETED) for name in {*change.values, *change.added, *change.removed}]
+        return sorted(lost)
     for name, value in change.values.items():
         reason = _reason(policy.fields[name], change, golden.get(name), value)
         if reason:

@@ -55,6 +55,10 @@ class Entity(msgspec.Struct, kw_only=True):
     consents: dict[bytes, Consent] = msgspec.field(default_factory=dict)
     about: bytes | None = None
 
+    def raise_version(self, epoch: int) -> None:
+        """Take the next version of the store's epoch (R18)."""
+        self.version = max(self.version, epoch << EPOCH_BITS) + 1
+
     def bury(self, agency: str, version: int) -> bool:
         """Forget the agency, which acknowledged that it holds nothing since `version`; whether that is so.
 

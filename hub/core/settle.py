@@ -6,7 +6,7 @@ twice, it says nothing the second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,10 +15,10 @@ import msgspec
 
 from hub.core.answers import Answer, answer, disputed_fields, unaware
 from hub.core.assertions import Change, RecordState
-from hub.core.crosswalk import EPOCH_BITS, Entity, Held, World, merged_into
+from hub.core.crosswalk import Entity, Held, World, merged_into
 from hub.core.disclosure import marks_of
 from hub.core.echoes import note_told
-from hub.core.merge import Golden, Winner, golden_record, is_live
+from hub.core.merge import Golden, Winner, deleted_at, golden_record, is_live
 from hub.core.policy import TypePolicy
 from hub.core.projection import (
     DELETE,
@@ -173,16 +173,22 @@ def _settle_one(
     policy = rules.types[entity.record_type]
     live = is_live(policy, members)
     golden = golden_record(policy, members) if live else {}
-    answers = tuple(a for change, state in edits if (a := answer(policy, state, change, golden)))
+    deleted = not live and bool(deleted_at(policy, members))
+    answers = tuple(
+        a for change, state in edits if (a := answer(policy, state, change, golden, deleted=deleted))
+    )
+    answered = {a.key.agency for a in answers}
+    answered |= {change.key.agency for change, _ in edits if unaware(policy, change, golden)}
     encoded = encode_golden(golden, rules.join)
     led_to = reference_targets(policy, golden, targets)
     moved = merged_into(world, entity.id) if not members else None
-    contents = _contents(entity, members, golden, encoded, led_to, rules, moved, policy)
+    # Whose rows were left alone for the sake of these edits; that they are to go may be forgotten, with a
+    # tombstone.
+    left = {one.agency for one in rules.terms.get(entity.record_type, ())} & answered if deleted else set()
+    contents = _contents(entity, members, golden, encoded, led_to, rules, moved, policy, left)
     references = {name: target.entity if target else None for name, target in led_to.items()}
     digest = _golden_digest(golden, encoded, references, moved, live=live)
     golden_changed = digest != entity.golden
-    answered = {a.key.agency for a in answers}
-    answered |= {change.key.agency for change, _ in edits if unaware(policy, change, golden)}
     digests = {agency: content.digest() for agency, content in contents.items()}
     told = {
         agency: content
@@ -190,7 +196,7 @@ def _settle_one(
         if agency in answered or (held := entity.held.get(agency)) is None or held.digest != digests[agency]
     }
     if golden_changed or told or concerned:
-        entity.version = max(entity.version, rules.epoch << EPOCH_BITS) + 1
+        entity.raise_version(rules.epoch)
     entity.golden = digest
     before, held_before = _holders(entity), dict(entity.held)
     if restated is not None:
@@ -306,8 +312,10 @@ def _contents(
     rules: Rules,
     moved: bytes | None,
     policy: TypePolicy,
+    left: Set[str],
 ) -> dict[str, Content]:
-    """What each agency is to be told: its projection, or that it holds something no longer."""
+    """What each agency is to be told: its projection, or that it holds something no longer; also those of
+    `left`, who hold something though they were told."""
     contents: dict[str, Content] = {}
     consents = _consents(entity, led_to)
     for terms, allowed in rules.allowed(entity.record_type, consents):
@@ -332,10 +340,11 @@ def _contents(
         )
         if content:
             contents[agency] = content
-    for agency in sorted(entity.held.keys() - contents.keys() - rules.joining):
+    for agency in sorted((entity.held.keys() | left) - contents.keys() - rules.joining):
         # Also when it was told before: the message may have died with the worker that had to send it. Also
         # where the agreement speaks of such records no longer.
-        contents[agency] = _ended(policy, members, moved, entity.held[agency].operation)
+        before = entity.held.get(agency)
+        contents[agency] = _ended(policy, members, moved, before.operation if before else "")
     return contents
 
 

@@ -196,6 +196,9 @@ class Intake(Settling):
         passed_on = pass_on(self._types, world, dirty)
         later = self._later(tx, record_type, world, dirty, merged, edits)
         dirty -= later
+        for entity in later & merged:
+            # Its links are said at once, and another worker may be about to say where they led before.
+            world.entities[entity].raise_version(self._epoch)
         again = _told_anew(world, absorbed.restored)
         settled = self._settle(tx, world, dirty, edits, merged | again.keys(), again, alone)
         self._disclosing.count_taken_back(tx, self.day, settled)

@@ -44,8 +44,8 @@ _ORPHAN_AGE_S = 15.0
 _SWEEP_S = 5.0
 _JOINING_S = 0.5
 # How much of what is due is settled at once: at most so many entities, and about as many as take so long, in
-# seconds, since a live change that arrives meanwhile waits for them. Below the least of them, a batch costs what
-# any transaction costs: on a machine so slow, fewer would make it no shorter, only more of them.
+# seconds, since a live change that arrives meanwhile waits for them. Below the least of them a batch costs
+# what any transaction costs: where that takes so long, fewer entities would not make it shorter.
 _DUE_BATCH, _DUE_LEAST, _DUE_AIM_S = 1_000, 100, 0.2
 # Inside a transaction: shorter than the store lets one be idle.
 _BURY_TIMEOUT_S = 10.0

@@ -156,6 +156,28 @@ def test_r15_a_propagated_deletion_ends_what_was_said_before_it_whoever_said_it(
         assert hub.golden[hub.entity(one)].encoded == {"status": encoded("enrolment", "status", "completed")}
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_r15_an_edit_that_is_older_than_a_propagated_deletion_is_answered_with_it(*, forgotten: bool) -> None:
+    """The sink leaves a row alone for the sake of an edit that the hub has not seen: once it has, it decides.
+
+    Also where the hub has forgotten meanwhile, with a tombstone, that it told of the end.
+    """
+    one, other = key("entraide", "1", "enrolment"), key("ads", "a", "enrolment")
+    hub = hub_of((said(one, 1, "insert", number=NUMBER),), (said(other, 2, "insert", number=NUMBER),))
+    hub.take(said(one, 9, "delete"))
+    ended = hub.told("ads", one)
+    if forgotten:
+        assert hub.world.entities[hub.entity(one)].bury("ads", ended.version)
+    edit = said(other, 3, status="active")
+    hub.take(edit)
+    assert [tuple(lost) for lost in hub.answers[-1].lost] == [("status", "deleted")]
+    again = hub.told("ads", one)
+    assert again.content.operation == ended.content.operation == DELETE
+    assert again.version > ended.version
+    assert again.seen == edit.stamp
+    assert not hub.golden[hub.entity(one)].live
+
+
 # R16
 
 
