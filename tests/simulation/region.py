@@ -25,8 +25,9 @@ from simulation.agency import AgencyDatabase, HubWrote
 from simulation.broker import Broker, LaneProducer
 from simulation.deeds import TODAY, draw
 from simulation.parts import AGENCIES, codec, parts
-from simulation.people import People
+from simulation.people import Entry, People, Place
 from simulation.ports import PARTITIONS, Clock, SimulatedIntake, SimulatedReceipts, Turn, ports
+from simulation.said import Schemas, read_sayings
 from simulation.schedule import Gone, Process, Schedule
 from simulation.store import MemoryStore
 
@@ -217,8 +218,22 @@ class Region:
         # Of the record's current life the hub has heard of everything up to `seen`.
         lives = [row for row in self.store.rows("record") if row[1:4] == place]
         seen = max((row[7] for row in lives), default=0)
-        if seen < stamps.at(typed[-1].at_ms + self.databases[agency].skew_ms):
+        late = seen < stamps.at(typed[-1].at_ms + self.databases[agency].skew_ms)
+        if late and not self._is_typed_back(place, wrote, typed[0], seen):
             self.seen_wrong.append(f"{place}: {wrote.field} was written over before the hub had heard of it")
+
+    def _is_typed_back(self, place: Place, wrote: HubWrote, first: Entry, seen: int) -> bool:
+        """Whether the value is again what the hub last heard of it: of what was typed and typed back before
+        it was sent, it can hear nothing."""
+        said = [
+            one
+            for one in read_sayings(self.broker, Schemas(self.parts.schemas))
+            if one.name[:3] == place and wrote.field in (*one.change["changed"], *one.change["stale"])
+        ]
+        if not said:
+            return bool(first.before.get(wrote.field) == wrote.before)
+        last = max(said, key=lambda one: one.change["stamp"])
+        return last.change["stamp"] <= seen and bool(last.value(wrote.field) == wrote.before)
 
     # Processes
 
