@@ -150,9 +150,13 @@ def _creatable(record_map: RecordMap, agreement: Agreement, db: Database) -> Ite
         if table.part or main.generated:
             filled.add(table.key)
         for column in db.columns(table.table).values():
-            if column.nullable or column.has_default or column.generated or column.name in filled:
+            is_key = table is main and column.name == main.key
+            # A key must be there even where the database would take a row without, as SQLite does.
+            if column.has_default or column.generated or column.name in filled:
                 continue
-            if column.name == main.key and table is main:
+            if column.nullable and not is_key:
+                continue
+            if is_key:
                 message = (
                     f"the database makes no key for {table.table}; "
                     f"say how: {{column: {column.name}, generated: uuid}}"

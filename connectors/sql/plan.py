@@ -204,8 +204,9 @@ class Planner:
     def lacking(self, table: TableMap, given: Collection[str]) -> str | None:
         """A column of a new row that must be filled and is not; None if the database can take it."""
         for column in self.columns.get(table.part, {}).values():
-            filled = column.nullable or column.has_default or column.generated or column.name in given
-            if not filled and not (table.part and column.name == table.key):
+            # A part's key is the main row's; that one must be there even where the database does not ask.
+            may_lack = table.part > 0 if column.name == table.key else column.nullable
+            if not (may_lack or column.has_default or column.generated or column.name in given):
                 return column.name
         return None
 
