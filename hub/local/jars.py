@@ -133,17 +133,28 @@ def _download(jar: PinnedJar, staging: Path) -> Path:
             # A transfer that broke off leaves half a file, which jgo would take for the jar.
             artifact.cached_path.unlink(missing_ok=True)
             if attempt == _RETRIES:
-                raise Retriable(
-                    f"{jar.coordinate}: the Maven registry does not answer "
-                    f"({type(error).__name__}); check the network or proxy and start again, "
-                    f"or name a mirror that you can reach in {MIRROR_VARIABLE}"
-                ) from error
+                raise Retriable(f"{jar.coordinate}: {_unanswered(error)}") from error
         except RuntimeError as error:
             raise Fatal(
                 f"{jar.coordinate}: the Maven registry does not have it; "
                 f"check the coordinate in {LOCK_FILE.name}, and {MIRROR_VARIABLE} if you set it"
             ) from error
     raise AssertionError("unreachable")
+
+
+def _unanswered(error: Exception) -> str:
+    """What to do where a download failed."""
+    import requests
+
+    if isinstance(error, requests.exceptions.SSLError):
+        return (
+            "the Maven registry's certificate is not trusted; if a proxy with an authority of its own is on "
+            "the way, name that authority's PEM file in REQUESTS_CA_BUNDLE and start again"
+        )
+    return (
+        f"the Maven registry does not answer ({type(error).__name__}); check the network or proxy and start "
+        f"again, or name a mirror that you can reach in {MIRROR_VARIABLE}"
+    )
 
 
 def accept(jar: PinnedJar, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ import pytest
 from hub.errors import ConfigurationError, Fatal, Retriable
 from hub.local import jars, ports
 from hub.local.jars import PinnedJar
+from hub.local.tls import broker_certificate
 
 CONTENT = b"class files"
 JAR = PinnedJar("org.example", "thing", "1.0", hashlib.sha256(CONTENT).hexdigest())
@@ -131,6 +133,23 @@ def test_a_registry_that_is_away_is_retriable(cache: Path, monkeypatch: pytest.M
     monkeypatch.setenv("JISR_MAVEN_MIRROR", f"http://127.0.0.1:{closed}")
     with pytest.raises(Retriable, match=r"org\.example:thing:1\.0: .*ConnectionError"):
         jars.ensure([JAR], cache)
+
+
+def test_an_authority_that_is_not_known_is_told_with_the_setting_that_names_it(
+    cache: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = broker_certificate(tmp_path / "proxy")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.keystore)
+    registry.socket = context.wrap_socket(registry.socket, server_side=True)
+    monkeypatch.setenv("JISR_MAVEN_MIRROR", f"https://127.0.0.1:{registry.server_address[1]}/maven/")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    with pytest.raises(Retriable, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):
+        jars.ensure([JAR], cache)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(made.ca_file))
+    registry.answers = [CONTENT]
+    assert jars.ensure([JAR], cache)[0].read_bytes() == CONTENT
 
 
 def test_a_registry_without_the_jar_is_fatal_and_named(cache: Path, registry: Registry) -> None:
