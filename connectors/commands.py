@@ -31,6 +31,7 @@ _SCHEMAS = click.option(
     type=click.Path(path_type=Path),
     default=Path("schemas"),
     show_default=True,
+    help="Folder with records/ and events/.",
 )
 _AGREEMENTS = click.option(
     "--agreements",
@@ -38,6 +39,7 @@ _AGREEMENTS = click.option(
     type=click.Path(path_type=Path),
     default=Path("deploy/agreements"),
     show_default=True,
+    help="Folder of agreements.",
 )
 
 
@@ -211,8 +213,16 @@ def sweep(
     metavar="FILE,…",
     help="PEM files whose end a metric tells.",
 )
-@click.option("--web-host", envvar="JISR_WEB_HOST", default="127.0.0.1", show_default=True)
-@click.option("--web-port", envvar="JISR_WEB_PORT", type=int, help="Serve /metrics, /livez, /readyz here.")
+@click.option(
+    "--web-host",
+    envvar="JISR_WEB_HOST",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where /metrics, /livez and /readyz listen.",
+)
+@click.option(
+    "--web-port", envvar="JISR_WEB_PORT", type=int, help="Their port; without it nothing is served."
+)
 def run(
     file: Path,
     database: str,

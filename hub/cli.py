@@ -77,7 +77,18 @@ def imported(target: str) -> click.Command:
     module, _colon, attribute = target.partition(":")
     command = getattr(importlib.import_module(module), attribute)
     assert isinstance(command, click.Command)
+    _show_variables(command)
     return command
+
+
+def _show_variables(command: click.Command) -> None:
+    """In help, and where an option is missing, the variable that may stand in its place is named."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar:
+            option.show_envvar = True
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            _show_variables(child)
 
 
 class WithAdded(click.Group):
@@ -88,7 +99,7 @@ class WithAdded(click.Group):
         self._added = added
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *self._added])
+        return sorted({*super().list_commands(ctx), *self._added})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._added:

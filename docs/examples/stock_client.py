@@ -3,7 +3,7 @@
     pip install "confluent-kafka[avro]"
     export JISR_BOOTSTRAP=… JISR_REGISTRY_URL=… JISR_AGENCY_KEY_FILE=…
     python stock_client.py AGENCY say person 17 insert family_name_fr=Alaoui given_name_fr=Leila
-    python stock_client.py AGENCY join
+    python stock_client.py AGENCY join person centre
     python stock_client.py AGENCY read person
 
 `Agency` keeps what it knows in memory. A real system keeps `rows` and `versions` in its own database, in

@@ -43,7 +43,7 @@ CONNECTIONS = 8
     envvar="JISR_CONSOLE_HOST",
     help="Where it listens; the local login needs loopback.",
 )
-@click.option("--port", default=8090, show_default=True, envvar="JISR_CONSOLE_PORT")
+@click.option("--port", default=8090, show_default=True, envvar="JISR_CONSOLE_PORT", help="Its port.")
 @click.option(
     "--public-url",
     envvar="JISR_CONSOLE_PUBLIC_URL",
@@ -71,12 +71,18 @@ CONNECTIONS = 8
     metavar="URL",
     help="People sign in by this OpenID Connect provider; there is no local login then.",
 )
-@click.option("--oidc-client-id", envvar="JISR_CONSOLE_OIDC_CLIENT_ID", metavar="ID")
+@click.option(
+    "--oidc-client-id",
+    envvar="JISR_CONSOLE_OIDC_CLIENT_ID",
+    metavar="ID",
+    help="What the provider knows the console as.",
+)
 @click.option(
     "--oidc-client-secret-file",
     type=click.Path(path_type=Path),
     envvar="JISR_CONSOLE_OIDC_CLIENT_SECRET_FILE",
     metavar="FILE",
+    help="Holds the secret that the provider gave it.",
 )
 @click.option(
     "--oidc-role-claim",

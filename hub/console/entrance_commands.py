@@ -59,7 +59,12 @@ def token() -> None:
 
 @token.command("create")
 @click.option("--name", required=True, callback=given, metavar="NAME", help="What the program is called.")
-@click.option("--role", required=True, type=click.Choice([str(role) for role in Role]))
+@click.option(
+    "--role",
+    required=True,
+    type=click.Choice([str(role) for role in Role]),
+    help="What it sees and may do: as a person of this role.",
+)
 @click.option("--agency", metavar="AGENCY", help="For the role `agency`: which one.")
 @click.option(
     "--expires-days", required=True, type=click.IntRange(1, LONGEST_DAYS), help="For how long it is good."

@@ -29,7 +29,9 @@ _SUPERVISOR_LOG = "supervisor"
 
 @click.command()
 @click.option("--detach", is_flag=True, help="Return when all is ready; `jisr down` stops it.")
-@click.option("--hub-workers", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--hub-workers", default=1, show_default=True, type=click.IntRange(min=1), help="How many hub workers."
+)
 @click.option("--core", is_flag=True, help="Only Kafka and PostgreSQL, with their databases.")
 @click.option(
     "--secure",
@@ -101,6 +103,10 @@ def endpoints(as_json: bool) -> None:
     found = folder.read_state().get("endpoints") if folder.is_locked() else None
     if not found:
         raise Fatal(f"no stack is ready in {folder.home}: start one with `jisr up`")
+    from hub.local.postgres import plain
+
+    found["store"] = plain(found["store"])
+    found["agencies"] = {name: plain(url) for name, url in found["agencies"].items()}
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
@@ -158,7 +164,8 @@ def _up(core: bool, hub_workers: int, secure: bool, sqlite: Sequence[str], kafka
         try:
             stack.start()
             click.echo(
-                f"ready in {time.monotonic() - begun:.1f} s: `jisr endpoints` tells where; Ctrl-C stops"
+                f"ready in {time.monotonic() - begun:.1f} s: "
+                "`jisr endpoints` tells where, `jisr down` stops it"
             )
             threading.Event().wait()
         except KeyboardInterrupt:
@@ -213,7 +220,7 @@ def _up_detached(arguments: list[str]) -> None:
             click.echo(lines.read(), nl=False)
             time.sleep(_POLL_S)
         click.echo(lines.read(), nl=False)
-    click.echo("runs in the background: `jisr down` stops it")
+    click.echo("runs in the background")
 
 
 def _is_ready(folder: DataFolder, supervisor: int) -> bool:

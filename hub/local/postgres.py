@@ -213,6 +213,11 @@ def url(port: int, name: str, password: str, database: str | None = None) -> str
     return f"postgresql+psycopg://{name}:{password}@{LOOPBACK}:{port}/{database or name}"
 
 
+def plain(url: str) -> str:
+    """The same URL as `psql` and every other client of PostgreSQL takes it; any other is left as it is."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
 def ensure_database(port: int, superuser_password: str, name: str, password: str) -> None:
     """Make the role and the database it owns, both called `name`, and set the role's password.
 

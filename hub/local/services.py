@@ -249,8 +249,14 @@ def _is_served(stack: Stack, agency: AgencyDatabase) -> bool:
     if not mapping.is_file():
         stack.note(f"{agency.name}: no connector, since there is no {mapping}")
         return False
-    engine = sqlalchemy.create_engine(stack.endpoints.agencies[agency.name], poolclass=sqlalchemy.NullPool)
-    if not sqlalchemy.inspect(engine).get_table_names():
+    if not has_tables(stack.endpoints.agencies[agency.name]):
         stack.note(f"{agency.name}: no connector, since its database is empty")
         return False
     return True
+
+
+def has_tables(url: str) -> bool:
+    """Whether there are tables in a database, in whatever schema. Blocks."""
+    inspector = sqlalchemy.inspect(sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool))
+    schemas = [name for name in inspector.get_schema_names() if name != "information_schema"]
+    return any(inspector.get_table_names(schema=name) for name in schemas)

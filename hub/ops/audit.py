@@ -15,6 +15,27 @@ from hub.ops.parts import Parts
 from hub.store.audit import Entry, KeptEntry, Search, entries, entries_about, note
 
 REVEAL, FIND = "reveal", "find"
+# All that is kept, by the word that the trail has for it.
+ACTIONS = (
+    REVEAL,
+    FIND,
+    "release",
+    "reject",
+    "same",
+    "different",
+    "redrive",
+    "discard",
+    "undo",
+    "actors",
+    "retire",
+    "pause",
+    "resume",
+    "restart",
+    "end-sessions",
+    "make-token",
+    "revoke-token",
+    "gap_skipped",
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hub.ops.audit import Audit
+from hub.ops.audit import ACTIONS, Audit
 from hub.ops.commands import as_json, opened
 from hub.ops.moments import since, until
 from hub.ops.parts import local_time
@@ -22,11 +22,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--who", metavar="NAME", help="Only by this person, or from this account (user@host).")
-@click.option(
-    "--action",
-    metavar="ACTION",
-    help="Only this: reveal, release, reject, same, different, redrive or discard.",
-)
+@click.option("--action", type=click.Choice(ACTIONS), help="Only this.")
 @click.option("--subject", metavar="SUBJECT", help="Only what was done to this, as the list names it.")
 @click.option("--agency", metavar="AGENCY", help="Only what concerned a record of this agency.")
 @since

@@ -29,9 +29,9 @@ def registry() -> None:
     default="127.0.0.1",
     show_default=True,
     envvar="JISR_REGISTRY_HOST",
-    help="Serve by TLS before you open another address: the token travels in a header.",
+    help="Where it listens. Serve by TLS before you open another address: the token travels in a header.",
 )
-@click.option("--port", default=8081, show_default=True, envvar="JISR_REGISTRY_PORT")
+@click.option("--port", default=8081, show_default=True, envvar="JISR_REGISTRY_PORT", help="Its port.")
 @click.option(
     "--database",
     required=True,

@@ -10,9 +10,9 @@ _HEAD = """\
 # Record types
 
 Made from [`schemas/records/`](../schemas/records/person.avsc) by `jisr schema page`; a test holds both
-together. `jisr schema show NAME --lang fr` shows one of them on a terminal. What the attributes mean is told
-[for integrators](integrators.md#a-new-record-type), what each agency may say and hold of these in its
-[agreement](../deploy/agreements/ads.yaml).
+together. `jisr schema show NAME --language fr` shows one of them on a terminal. What the attributes mean
+is told [for integrators](integrators.md#a-new-record-type), what each agency may say and hold of these in
+its [agreement](../deploy/agreements/ads.yaml).
 
 Each comes after those that it refers to. A field's value is a text unless its type says otherwise; every
 field may be absent.

@@ -26,7 +26,12 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 _schemas = click.option(
-    "--schemas", type=_FOLDER, default="schemas", show_default=True, envvar="JISR_SCHEMAS"
+    "--schemas",
+    type=_FOLDER,
+    default="schemas",
+    show_default=True,
+    envvar="JISR_SCHEMAS",
+    help="Folder with records/ and events/.",
 )
 _agreements = click.option(
     "--agreements",
@@ -34,6 +39,7 @@ _agreements = click.option(
     default="deploy/agreements",
     show_default=True,
     envvar="JISR_AGREEMENTS",
+    help="Folder of agreements.",
 )
 _ca_file = click.option(
     "--registry-ca-file",
@@ -53,9 +59,17 @@ def schema() -> None:
 @click.argument("paths", nargs=-1, type=_FILE)
 @_schemas
 @_agreements
-@click.option("--registry", metavar="URL", help="Also compare with what this registry holds.")
+@click.option(
+    "--registry-url",
+    "--registry",
+    "registry",
+    metavar="URL",
+    help="Also compare with what this registry holds.",
+)
 @_ca_file
-@click.option("--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once.")
+@click.option(
+    "--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once; may be repeated."
+)
 def check(
     paths: tuple[Path, ...],
     schemas: Path,
@@ -81,10 +95,26 @@ def check(
 @schema.command()
 @_schemas
 @_agreements
-@click.option("--registry", metavar="URL", required=True, envvar="JISR_REGISTRY_URL")
+@click.option(
+    "--registry-url",
+    "--registry",
+    "registry",
+    metavar="URL",
+    required=True,
+    envvar="JISR_REGISTRY_URL",
+    help="The schema registry.",
+)
 @_ca_file
-@click.option("--token-file", type=_FILE, required=True, envvar="JISR_REGISTRY_TOKEN_FILE")
-@click.option("--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once.")
+@click.option(
+    "--token-file",
+    type=_FILE,
+    required=True,
+    envvar="JISR_REGISTRY_TOKEN_FILE",
+    help="Holds the token that the registry lets register.",
+)
+@click.option(
+    "--weaken-privacy", multiple=True, metavar="RECORD.FIELD", help="Allow it, this once; may be repeated."
+)
 def register(
     schemas: Path,
     agreements: Path,
@@ -109,7 +139,15 @@ def register(
 @schema.command()
 @click.argument("name")
 @_schemas
-@click.option("--lang", type=click.Choice(LANGUAGES), default="en", show_default=True)
+@click.option(
+    "--language",
+    "--lang",
+    "lang",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Of headings, meanings and names.",
+)
 def show(name: str, schemas: Path, lang: str) -> None:
     """Show the record type NAME: its fields, what holds for each, and its codes with their names."""
     path = schemas / "records" / f"{name}.avsc"

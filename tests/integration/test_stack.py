@@ -196,6 +196,13 @@ def test_a_database_is_made_once_and_dropped_with_its_connections(stack: Stack) 
     assert ask(stack.superuser_url(), f"SELECT count(*) FROM pg_roles WHERE rolname = '{name}'") == 0
 
 
+def test_tables_in_a_schema_of_their_own_are_tables(database: str) -> None:
+    assert not services.has_tables(database)
+    with connect(database) as connection:
+        connection.execute("CREATE SCHEMA scolarite; CREATE TABLE scolarite.eleve (n int)")
+    assert services.has_tables(database)
+
+
 def test_an_agency_on_sqlite_has_a_file_of_its_own(stack: Stack) -> None:
     engine = sqlalchemy.create_engine(stack.endpoints.agencies["entraide"])
     with engine.begin() as connection:

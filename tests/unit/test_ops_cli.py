@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from hub.cli import jisr, use_embedded_stack
 from hub.local.data_folder import DataFolder
 
 ENDPOINTS = {"bootstrap": "127.0.0.1:1", "store": "postgresql://store", "registry": "http://127.0.0.1:2"}
+SHOWN = {
+    "agencies": {"ads": "postgresql+psycopg://ads:word@127.0.0.1:3/ads", "health": "sqlite:////x"},
+    "metrics": [],
+}
 NAMES = ("JISR_BOOTSTRAP", "JISR_STORE_URL", "JISR_REGISTRY_URL", "JISR_SECRET_FILE")
 
 
@@ -84,3 +89,19 @@ def test_only_commands_that_look_at_a_hub_do(folder: DataFolder, command: str, u
         jisr([command, "--help"])
     assert ended.value.code == 0
     assert bool(environment()) is uses
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_addresses_are_told_as_the_databases_own_tools_take_them(
+    folder: DataFolder, options: list[str]
+) -> None:
+    store = {"store": "postgresql+psycopg://hub:word@127.0.0.1:3/hub"}
+    folder.write_state({"endpoints": {**ENDPOINTS, **SHOWN, **store}})
+    told = CliRunner().invoke(jisr, ["endpoints", *options], catch_exceptions=False).output
+    assert "+psycopg" not in told
+    for url in (
+        "postgresql://hub:word@127.0.0.1:3/hub",
+        "postgresql://ads:word@127.0.0.1:3/ads",
+        "sqlite:////x",
+    ):
+        assert url in told

@@ -29,7 +29,9 @@ _INTERRUPTED = 130
     show_default=True,
     help="1: the story. 2: what happens to agencies in ordinary life. May be given twice; all is both.",
 )
-@click.option("--hub-workers", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--hub-workers", default=1, show_default=True, type=click.IntRange(min=1), help="How many hub workers."
+)
 @click.option("--json", "as_json", is_flag=True, help="The last line of standard output is one JSON object.")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
 def demo(
@@ -85,12 +87,14 @@ def demo(
 
 
 def _keep(region: Any, screen: Any) -> None:
+    from hub.local.postgres import plain
+
     home = region.stack.options.home
     screen.heading(f"All goes on running until Ctrl-C (`JISR_HOME={home} jisr endpoints` shows this, too):")
     endpoints = region.stack.endpoints
     screen.line(f"  bootstrap  {endpoints.bootstrap}")
     screen.line(f"  registry   {endpoints.registry}")
-    screen.line(f"  store      {endpoints.store}")
+    screen.line(f"  store      {plain(endpoints.store)}")
     for agency, url in endpoints.agencies.items():
-        screen.line(f"  {agency}  {url}")
+        screen.line(f"  {agency}  {plain(url)}")
     threading.Event().wait()

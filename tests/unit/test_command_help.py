@@ -1,0 +1,65 @@
+"""What `--help` tells: each option what it is for, and which variable may stand in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hub.cli import jisr
+from hub.console.audit import ACTIONS as WORDS
+from hub.ops.audit import ACTIONS
+
+
+def walk(command: click.Command, context: click.Context, path: str) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        assert child is not None
+        yield from walk(child, context, f"{path} {name}")
+
+
+COMMANDS = list(walk(jisr, click.Context(jisr), "jisr"))
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[path for path, _ in COMMANDS])
+def test_every_command_and_option_says_what_it_is_for(path: str, command: click.Command) -> None:
+    assert command.help
+    shown = command.get_help(click.Context(command, info_name=path, max_content_width=200))
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.opts[0]
+            assert not option.envvar or str(option.envvar) in shown, option.opts[0]
+
+
+def test_no_command_is_listed_twice() -> None:
+    # Asked for twice: the first time imports what a group has from elsewhere.
+    again = [path for path, _ in walk(jisr, click.Context(jisr), "jisr")]
+    assert len(again) == len(set(again)) == len(COMMANDS)
+
+
+def test_a_missing_option_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JISR_REGISTRY_URL", raising=False)
+    refused = CliRunner().invoke(jisr, ["schema", "register"])
+    assert refused.exit_code == 2
+    assert "'--registry-url'" in refused.output
+    assert "JISR_REGISTRY_URL" in refused.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["schema", "show", "--language", "fr", "person"],
+        ["schema", "show", "--lang", "fr", "person"],
+    ],
+)
+def test_what_options_were_called_before_is_understood(words: list[str]) -> None:
+    assert "Carte" in CliRunner().invoke(jisr, words, catch_exceptions=False).output.title()
+
+
+def test_the_trail_is_searched_by_every_action_that_the_console_has_words_for() -> None:
+    assert tuple(WORDS) == ACTIONS
