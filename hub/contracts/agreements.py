@@ -119,8 +119,10 @@ class _Reader:
             agency = agency_name(str(document.get("agency", "")))
         except ConfigurationError as error:
             raise self.fail(document, "agency", str(error)) from error
-        publishes = self.mapping(document, "publishes", "record types with their fields")
-        receives = self.mapping(document, "receives", "record types with what may be received")
+        publishes = self.mapping(document, "publishes", "record types with their fields, or {} for none,")
+        receives = self.mapping(
+            document, "receives", "record types with what may be received, or {} for none,"
+        )
         if not isinstance(document.get("snapshot", False), bool):
             raise self.fail(document, "snapshot", "snapshot: true or false expected")
         echoes = document.get("echoes", UNFILTERED)

@@ -88,7 +88,7 @@ def test_what_an_agreement_does_not_say_is_not_allowed(tmp_path: Path) -> None:
             "publishes:\n  person: [sex, cin]",
             "publishes: everything",
             "5:1",
-            "record types with their fields expected",
+            "record types with their fields, or {} for none, expected",
         ),
         ("agency: museum", "agency: hub", "1:1", "reserved"),
         ("agency: museum", "agency: The Museum", "1:1", "lower-case"),
