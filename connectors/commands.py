@@ -87,7 +87,7 @@ def uninstall(file: Path, database: str) -> None:
     mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
-        if db.has_table("jisr_state"):
+        if store.is_installed(db):
             store.require_capture(db, file, mapping.agency)
         db.uninstall()
     finally:

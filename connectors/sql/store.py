@@ -160,9 +160,14 @@ def require_own(db: Database, agency: str) -> None:
             )
 
 
+def is_installed(db: Database) -> bool:
+    """Whether a connector has its bookkeeping there."""
+    return db.has_table("jisr_state")
+
+
 def require_capture(db: Database, file: Path, agency: str) -> None:
     """Raises `ConfigurationError` where the connector of this mapping file is not installed."""
-    if not db.has_table("jisr_state"):
+    if not is_installed(db):
         raise ConfigurationError(f"{file}: capture is not installed; run `jisr connector install {file}`")
     # An older release's bookkeeping may lack a column.
     db.create_bookkeeping()

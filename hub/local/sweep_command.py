@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from connectors.compose import swept
+from connectors.sql.store import is_installed
 from connectors.sweep_command import ROWS_PER_S, chosen, open_findings, sweep_now
 from connectors.sweep_command import as_json as agency_as_json
 from connectors.sweep_command import lines as agency_lines
@@ -86,8 +87,12 @@ def _at_agency(
     settings: HubSettings, agency: str, url: str, record_type: str | None, *, repair: bool
 ) -> dict[str, Any]:
     sweeper = swept(_mapping(agency), settings.schemas, settings.agreements, url, repairs=repair)
-    sweeper.connect()
     with closing(sweeper):
+        sweeper.db.connect()
+        # Empty, or not joined yet: there is nothing to compare with, and nothing may be put there.
+        if not is_installed(sweeper.db):
+            return {}
+        sweeper.connect()
         mapped = list(sweeper.mapping.records)
         if record_type is not None and record_type not in mapped:
             return {}
