@@ -23,7 +23,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from connectors.control import ControlSide
 from connectors.loops import SourceSide
@@ -73,8 +73,7 @@ class JsonLines:
         """`known` and lives are taken from what is kept, so what was not acknowledged comes again alike."""
         after = {**self._kept, "stamps": {**self._kept["stamps"]}, "ended": {**self._kept["ended"]}}
         changes: list[Change] = []
-        with self._file.open("rb") as lines:
-            lines.seek(after["position"])
+        with self._opened(after["position"]) as lines:
             # A line without its end is still being written.
             while len(changes) < limit and (line := lines.readline()).endswith(b"\n"):
                 changes.append(self._change(line, after))
@@ -141,18 +140,31 @@ class JsonLines:
         return Epoch(0, frozenset())
 
     def backlog(self) -> int:
-        with self._file.open("rb") as lines:
-            lines.seek(self._kept["position"])
+        with self._opened(self._kept["position"]) as lines:
             return sum(1 for _ in lines)
 
     def close(self) -> None:
         """Nothing is held open between two calls."""
 
     def _size(self) -> int:
+        with self._opened(0) as lines:
+            return lines.seek(0, os.SEEK_END)
+
+    def _opened(self, position: int) -> BinaryIO:
+        """The file from there on. While it is away, as a mounted folder may be, it is tried again."""
         try:
-            return self._file.stat().st_size
+            lines = self._file.open("rb")
         except OSError as error:
             raise Retriable(f"{self._file}: {error.strerror}") from error
+        lines.seek(position)
+        return lines
+
+
+def setting(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigurationError(f"the variable {name} is not set")
+    return value
 
 
 def main(agency: str, file: str) -> None:
@@ -160,9 +172,9 @@ def main(agency: str, file: str) -> None:
     logging.basicConfig(level=logging.WARNING)
     catalogue = Catalogue.load(Path("schemas/records"))
     given = {name: os.environ.get(f"JISR_{name.upper()}") for name in MEANINGS}
-    kafka = connection(os.environ["JISR_BOOTSTRAP"], given).checked()
-    registry = RegistryClient(os.environ["JISR_REGISTRY_URL"])
-    key = read_agency_key(Path(os.environ["JISR_AGENCY_KEY_FILE"]))
+    kafka = connection(setting("JISR_BOOTSTRAP"), given).checked()
+    registry = RegistryClient(setting("JISR_REGISTRY_URL"))
+    key = read_agency_key(Path(setting("JISR_AGENCY_KEY_FILE")))
     writer = Writer(agency, key, catalogue, EventSchemas(Path("schemas/events")), registry)
     metrics = Metrics(agency, [])
     source = JsonLines(agency, catalogue.records["person"], Path(file))
@@ -178,7 +190,9 @@ def main(agency: str, file: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: json_lines.py AGENCY FILE")
     try:
         main(*sys.argv[1:])
-    except (JisrError, KeyError, TypeError) as error:
+    except JisrError as error:
         sys.exit(f"json_lines: {error}")

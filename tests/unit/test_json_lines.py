@@ -15,7 +15,7 @@ import pytest
 from connectors.conformance import SourceCases, said
 from connectors.sdk import Sent
 from hub.contracts.records import Catalogue
-from hub.errors import ConfigurationError
+from hub.errors import ConfigurationError, Retriable
 
 ROOT = Path(__file__).parents[2]
 RECORD = Catalogue.load(ROOT / "schemas" / "records").records["person"]
@@ -112,3 +112,28 @@ class TestJsonLines(SourceCases):
         source.connect()
         with pytest.raises(ConfigurationError, match="put the whole back"):
             source.look_back([Sent("tourism:person:4096", "person", "1", 1)])
+
+    def test_a_file_that_is_away_is_tried_again(self, system: File) -> None:
+        source = system.source()
+        source.connect()
+        system.path.unlink()
+        for call in (source.connect, source.backlog, lambda: source.read(1)):
+            with pytest.raises(Retriable, match=r"edits\.jsonl: No such file"):
+                call()
+
+    def test_a_line_that_is_no_edit_ends_it_with_its_place(self, system: File) -> None:
+        system.insert(self.values)
+        begins = system.path.stat().st_size
+        with system.path.open("a", encoding="utf-8") as lines:
+            lines.write('{"id": "1", "do": "delete"}\n')
+        source = system.source()
+        source.connect()
+        with pytest.raises(ConfigurationError, match=f"byte {begins}: no edit of the form"):
+            said(source)
+
+
+def test_what_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JISR_BOOTSTRAP", raising=False)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ConfigurationError, match="the variable JISR_BOOTSTRAP is not set"):
+        example().main("tourism", "edits.jsonl")
