@@ -113,6 +113,8 @@ class Agency:
             "local_id": local_id,
             "operation": operation,
             "stamp": row.stamp,
+            # What was there before is of unknown age here, and loses to everything dated (R11).
+            "asserted": 0 if operation == "snapshot" else None,
             "changed": sorted(news),
             "record": news or None,
             "entity": row.entity,

@@ -99,6 +99,9 @@ def test_a_stock_client_says_and_hears_also_when_a_worker_is_killed(
     assert own["local_id"] == "17"
     # Each agency has its own name of the entity: two of them cannot compare notes (R4).
     assert own["entity"] != told["entity"]
+    # What was there before is of unknown age (R11): without `asserted` it would count as typed just now.
+    assert ads.say("person", "7", "snapshot", {"cin": "SH7", "family_name_ar": "قديم"})["asserted"] == 0
+    assert heard(entraide, "person", cin="SH7")["stamp"] == 0
 
 
 @pytest.mark.parametrize(
