@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import signal
 from pathlib import Path
@@ -42,6 +43,8 @@ _AGREEMENTS = click.option(
     help="Folder of agreements.",
 )
 
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+
 
 @click.group()
 def connector() -> None:
@@ -53,13 +56,24 @@ def connector() -> None:
 @click.option("--database", envvar="JISR_DATABASE_URL", help="Also look whether the tables fit.")
 @_SCHEMAS
 @_AGREEMENTS
-def check_command(file: Path, database: str | None, schemas: Path, agreements: Path) -> None:
-    """Say everything that is wrong with a mapping, with line and column."""
+@_JSON
+def check_command(file: Path, database: str | None, schemas: Path, agreements: Path, as_json: bool) -> None:
+    """Say everything that is wrong with a mapping, with line and column.
+
+    Exit code 1 if anything is but warnings.
+    """
     problems = check(file, schemas, agreements, database)
-    for problem in problems:
-        click.echo(problem.line(file))
     errors = sum(not problem.warning for problem in problems)
-    click.echo(f"{file}: {errors} error(s), {len(problems) - errors} warning(s)")
+    if as_json:
+        told = [
+            {"line": it.at[0], "column": it.at[1], "message": it.message, "warning": it.warning}
+            for it in problems
+        ]
+        click.echo(json.dumps({"file": str(file), "problems": told}, indent=1, ensure_ascii=False))
+    else:
+        for problem in problems:
+            click.echo(problem.line(file))
+        click.echo(f"{file}: {errors} error(s), {len(problems) - errors} warning(s)")
     if errors:
         raise SystemExit(1)
 
@@ -134,7 +148,7 @@ def resnapshot(file: Path, database: str) -> None:
 @click.option(
     "--rows-per-second", type=click.FloatRange(min=1), default=ROWS_PER_S, show_default=True, help="The pace."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@_JSON
 @_SCHEMAS
 @_AGREEMENTS
 def sweep(

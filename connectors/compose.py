@@ -59,7 +59,10 @@ def open_database(url: str) -> Database:
 def agreement_of(agency: str, folder: Path, catalogue: Catalogue) -> Agreement:
     agreements = load_agreements(folder, catalogue)
     if agency not in agreements:
-        raise ConfigurationError(f"{folder}: no agreement of {agency!r}; there are {', '.join(agreements)}")
+        raise ConfigurationError(
+            f"{folder}: no agreement of {agency!r}; there are {', '.join(agreements)}: "
+            f"write {folder / agency}.yaml first"
+        )
     return agreements[agency]
 
 

@@ -33,7 +33,7 @@ def meaning(error: DBAPIError) -> JisrError:
     cause: Any = error.orig
     state: str = getattr(cause, "sqlstate", None) or ""
     if state in _LOCKED:
-        return Locked("the rows are locked by somebody at the agency")
+        return Locked("the rows are locked: by somebody at work there, or another side of this connector")
     if state in _REFUSED or state.startswith("22"):
         return Refusal(_REFUSED.get(state, "bad_value"), _column(cause))
     if not state and isinstance(error, DataError) and not error.connection_invalidated:

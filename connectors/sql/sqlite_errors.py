@@ -31,7 +31,7 @@ def meaning(error: DBAPIError) -> JisrError:
     cause = error.orig
     name: str = getattr(cause, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Locked("the database is locked by somebody at the agency")
+        return Locked("the database is locked: by somebody at work there, or another side of this connector")
     if name in _REFUSED or name.startswith("SQLITE_CONSTRAINT"):
         found = _COLUMN.search(str(cause))
         return Refusal(_REFUSED.get(name, "check"), found.group(1) if found else "")

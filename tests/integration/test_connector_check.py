@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,11 @@ def test_a_key_that_nobody_makes_is_told(db: Database, url: str, tmp_path: Path)
     file.write_text(mapping.replace("KEY", "id"), encoding="utf-8")
     told = invoke("check", str(file), "--database", url).output
     assert "the database makes no key for people; say how" in told
+    as_json = invoke("check", str(file), "--database", url, "--json")
+    assert as_json.exit_code == 1
+    (problem,) = (one for one in json.loads(as_json.output)["problems"] if not one["warning"])
+    assert problem["message"].startswith("the database makes no key for people; say how")
+    assert f"{file}:{problem['line']}:{problem['column']}: {problem['message']}" in told
     file.write_text(mapping.replace("KEY", "{column: id, generated: uuid}"), encoding="utf-8")
     assert invoke("check", str(file), "--database", url).exit_code == 0
 
