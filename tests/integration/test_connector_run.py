@@ -289,8 +289,14 @@ def test_what_cannot_be_read_is_reported_and_passed(hub: Hub, people: PersonTabl
     hub.deliver("E1", 1, {"family_name_fr": "Bennani"})
     hub.start()
     until(lambda: people.execute("SELECT id FROM personne WHERE nom = 'Bennani'"), "the good one")
-    exceptions = [e for r in hub.decoded(topics.receipts(hub.agency)) for e in r["exceptions"]]
-    assert [(e["entity"], e["state"]) for e in exceptions] == [("E9", "refused")]
+
+    def exceptions() -> list[tuple[str, str]]:
+        told = [e for r in hub.decoded(topics.receipts(hub.agency)) for e in r["exceptions"]]
+        return [(e["entity"], e["state"]) for e in told]
+
+    # The row is committed before the hub is told.
+    until(exceptions, "the receipt")
+    assert exceptions() == [("E9", "refused")]
 
 
 def test_sigterm_ends_it_cleanly(hub: Hub, people: PersonTable) -> None:
