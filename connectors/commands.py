@@ -259,6 +259,8 @@ def run(
     # At DEBUG and INFO kafka-python prints keys and values, or a line per connection.
     for name in ("kafka", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # On a busy machine it warns of every step that took longer than 0.1 s: nothing that anybody could mend.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     settings = Settings(
         kafka=kafka,
         registry_url=registry_url,

@@ -310,6 +310,8 @@ def serve(loglevel: str) -> None:
     for name in ("aiokafka", "kafka", "httpx"):
         # Their debug messages are costly to make: 8% of a worker's time.
         logging.getLogger(name).setLevel(logging.WARNING)
+    # On a busy machine it warns of every step that took longer than 0.1 s: nothing that anybody could mend.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     application = make_app(load_settings())
     application.finalize()
     worker = application.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True)
