@@ -178,8 +178,11 @@ class Database(ABC):
         """Create what is missing of the bookkeeping: tables, and columns that a newer release added."""
 
     @abstractmethod
-    def install_capture(self, record: RecordMap) -> None:
-        """Put the triggers on the tables of a record type, or renew them."""
+    def install_capture(self, record: RecordMap) -> bool:
+        """Put the triggers on the tables of a record type that are missing, disabled or others there.
+
+        Returns whether there were any such.
+        """
 
     @abstractmethod
     def drop_capture(self, keep: Iterable[RecordMap]) -> None:

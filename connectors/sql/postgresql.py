@@ -271,8 +271,9 @@ class PostgreSQL(CoreDatabase):
             self.query("SELECT pg_advisory_xact_lock(hashtext('jisr bookkeeping'))")
             self.create_tables()
 
-    def install_capture(self, record: RecordMap) -> None:
+    def install_capture(self, record: RecordMap) -> bool:
         """Renew only what differs: creating a trigger waits for everybody who writes to the table."""
+        renewed = False
         for table in record.tables:
             on = qualified(table.table, self._schema)
             numbers = {name: int(place) for name, place in self.fetch(text(capture.NUMBERS), {"on": on})}
@@ -285,6 +286,8 @@ class PostgreSQL(CoreDatabase):
             with self.transaction():
                 for statement in (*statements, capture.mark(self._schema, name, digest)):
                     self.script(statement)
+            renewed = True
+        return renewed
 
     def drop_capture(self, keep: Iterable[RecordMap]) -> None:
         kept = trigger_sets(keep)

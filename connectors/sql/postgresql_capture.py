@@ -61,7 +61,7 @@ SELECT obj_description(p.oid, 'pg_proc')
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE p.proname = :function AND n.nspname = :schema AND 2 = (
    SELECT count(*) FROM pg_trigger t
-    WHERE t.tgfoid = p.oid AND t.tgrelid = to_regclass(:on) AND t.tgenabled <> 'D')
+    WHERE t.tgfoid = p.oid AND t.tgrelid = to_regclass(:on) AND t.tgenabled IN ('O', 'A'))
 """
 
 

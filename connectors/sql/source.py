@@ -68,16 +68,25 @@ class SqlSource:
         self._floor, self._look_at = 0, 0.0
         self.db.claim("source")
         store.prepare(self.db, self.mapping.agency)
-        require_fit(self.mapping, self.db)
-        self._fit_at = time.monotonic() + FIT_EVERY_S
-        for record in self.mapping.records.values():
-            self.db.install_capture(record)
+        self._look_at_tables()
         self.db.drop_capture(self.mapping.records.values())
         for name, printer in self.printers.items():
             sweep_state.adopt_form(self.db, name, printer.form)
         patiently(self._adopt)
         self._tried = store.tried(self.db)
         self._begin_epoch()
+
+    def _look_at_tables(self) -> None:
+        """Raises `ConfigurationError` if they do not fit the mapping; puts triggers back that are gone.
+
+        A table that is rebuilt loses them, and a load may leave them disabled: nobody would hear of any
+        edit. What was edited meanwhile, a sweep finds (R30).
+        """
+        require_fit(self.mapping, self.db)
+        for name, record in self.mapping.records.items():
+            if self.db.install_capture(record) and sweep_state.make_due(self.db, name):
+                log.warning("%s: triggers were gone, disabled or others; they are put back, and a sweep is due", name)
+        self._fit_at = time.monotonic() + FIT_EVERY_S
 
     def _begin_epoch(self) -> None:
         self.number, progress = store.state(self.db)
@@ -148,8 +157,7 @@ class SqlSource:
 
     def _read(self, limit: int) -> Batch | None:
         if time.monotonic() >= self._fit_at:
-            require_fit(self.mapping, self.db)
-            self._fit_at = time.monotonic() + FIT_EVERY_S
+            self._look_at_tables()
         settled = self._floor
         if time.monotonic() >= self._look_at:
             self._look_beneath()

@@ -253,8 +253,9 @@ class SQLite(CoreDatabase):
             if not self.fetch(select(self._origin)):
                 self.fetch(self._origin.insert().values(hub=0).returning(self._origin.c.hub))
 
-    def install_capture(self, record: RecordMap) -> None:
+    def install_capture(self, record: RecordMap) -> bool:
         """Renew only triggers that differ: a change of the schema makes every program prepare anew."""
+        renewed = False
         present = dict(self.query(_TRIGGERS))
         for table in record.tables:
             wanted = capture.capture_statements(record, table)
@@ -264,6 +265,8 @@ class SQLite(CoreDatabase):
                 for name, statement in wanted.items():
                     self.script(f"DROP TRIGGER IF EXISTS {quoted(name)}")
                     self.script(statement)
+            renewed = True
+        return renewed
 
     def drop_capture(self, keep: Iterable[RecordMap]) -> None:
         kept = trigger_sets(keep)

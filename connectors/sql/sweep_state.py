@@ -23,6 +23,7 @@ SELECT phase, after, started_ms, finished_ms, cost, report FROM {sweep} WHERE re
 """
 _FORM = "SELECT form FROM {sweep} WHERE record = :record"
 _ADOPT = "UPDATE {sweep} SET form = :form WHERE record = :record"
+_MAKE_DUE = "UPDATE {sweep} SET phase = :done, finished_ms = 0 WHERE record = :record"
 _FIRST_IDS = """
 SELECT local_id FROM {shadow} WHERE record = :record AND local_id > :after ORDER BY local_id LIMIT :limit
 """
@@ -131,6 +132,12 @@ def onward(sweep: Sweep, after: str | None, cost: Cost, findings: Sequence[Findi
         return replace(sweep, phase=SHADOWS)
     report = {"cost": asdict(sweep.cost), "found": dict(found), "took_ms": now_ms - sweep.started_ms}
     return replace(sweep, phase=DONE, finished_ms=now_ms, report=report)
+
+
+def make_due(db: Database, record: str) -> bool:
+    """Have a sweep begin anew as soon as may be; whether this record type has been worked on before."""
+    with db.transaction():
+        return db.execute(_MAKE_DUE, {"record": record, "done": DONE}) > 0
 
 
 def adopt_form(db: Database, record: str, form: str) -> None:

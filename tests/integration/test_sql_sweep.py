@@ -75,6 +75,34 @@ def update(agency: Agency, key: str, assignment: str) -> None:
     agency.sql(f'UPDATE {PERSON} SET {assignment} WHERE "المعرف" = {key}')
 
 
+def test_triggers_that_are_gone_are_put_back_and_what_they_missed_is_swept_at_once(agency: Agency) -> None:
+    """A table that is rebuilt loses its triggers; a load may leave them disabled."""
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.source._fit_at = 0.0
+    agency.changes()
+    sweep(agency)
+    one = sweeper(agency)
+    try:
+        assert one.rest_s("person", 1e6) > 0
+        if agency.kind == "postgresql":
+            agency.sql(f"ALTER TABLE {PERSON} DISABLE TRIGGER USER")
+        else:
+            for (name,) in agency.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+                agency.sql(f'DROP TRIGGER "{name}"')
+        update(agency, key, "cin = 'SH2'")
+        assert agency.changes() == []
+        agency.source._fit_at = 0.0
+        assert agency.changes() == []
+        assert one.rest_s("person", 1e6) == 0
+    finally:
+        one.close()
+    update(agency, key, "\"الجنس\" = 'أ'")
+    assert agency.change().values == {"sex": "female"}
+    assert kinds(agency, repairs=True) == [(key, "edited", ("cin",), "repaired")]
+    assert agency.change().values == {"cin": "SH2"}
+
+
 def test_an_edit_behind_the_triggers_is_found_and_becomes_an_ordinary_edit(agency: Agency) -> None:
     key, other = agency.add(cin="SH1", الجنس="أ"), agency.add(cin="SH2")
     agency.changes()
