@@ -16,7 +16,7 @@ from connectors.loops import Side
 from connectors.metrics import Metrics
 from connectors.steering import Steering
 from hub.contracts.control import State, Wish
-from hub.errors import ConfigurationError, Retriable
+from hub.errors import ConfigurationError, JisrError, Retriable
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,11 @@ class Runner:
                     self._wait(side, wait_s)
                     wait_s = min(wait_s * 2, LONGEST_WAIT_S)
         except BaseException as error:
-            log.exception("%s ended", side.name)
+            if isinstance(error, JisrError):
+                # It says itself what is wrong and where; the rest would only hide that.
+                log.error("%s ended: %s", side.name, error)  # noqa: TRY400
+            else:
+                log.exception("%s ended", side.name)
             self._failure = error
             self.stop()
         finally:

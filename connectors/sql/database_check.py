@@ -72,7 +72,8 @@ def _named(table: TableMap) -> list[tuple[str, Place]]:
     named += [(join.column, join.at) for join in table.joined]
     told = filter(None, [table.modified_at, table.actor])
     named += [(column, table.at) for column in (*table.fixed, *told)]
-    return named
+    # What is no name has been told of where it was read.
+    return [(column, at) for column, at in named if column]
 
 
 def _absent(table: TableMap, columns: MappingType[str, Column]) -> Iterator[Problem]:

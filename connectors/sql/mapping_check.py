@@ -45,7 +45,8 @@ def check_mapping(mapping: Mapping, catalogue: Catalogue, agreement: Agreement |
 def _timezone(mapping: Mapping) -> Iterator[Problem]:
     try:
         zoneinfo.ZoneInfo(mapping.timezone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        # OSError: a folder of zones, or a name too long for a file.
         yield Problem(
             mapping.at, f"timezone {mapping.timezone!r} is unknown: use a name like Africa/El_Aaiun"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
@@ -45,10 +47,20 @@ class Problem:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the closest of `known`, or what there is."""
     names = list(known)
+    alike = [one for one in names if _look(one) == _look(name)]
+    if alike:
+        # To the eye they are the same: a letter with its accent apart, a mark of direction.
+        return f"; did you mean {alike[0]!r}? It is {alike[0]!a} there, and {name!a} here"
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f": there are {', '.join(names)}" if names else ""
+
+
+def _look(name: str) -> str:
+    """What a name looks like at a glance: without case, accents' encoding, spaces and invisible marks."""
+    seen = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(c for c in seen if not c.isspace() and unicodedata.category(c) != "Cf")
 
 
 def read_mapping(path: Path) -> tuple[Mapping, list[Problem]]:
@@ -86,6 +98,15 @@ class _Reader:
             return {}
         return node
 
+    def texts(self, parent: Any, key: str, what: str) -> Any:
+        """A section of texts by texts; what is empty, a list or a section has no text."""
+        node = self.section(parent, key, what)
+        for name, value in node.items():
+            for one in (name, value):
+                if one is None or not isinstance(one, str | int | datetime.date):
+                    self.complain(node, name, f"{key}: {what} expected; put in quotes what is one")
+        return node
+
     def text(self, node: Any, key: str) -> str:
         value = node.get(key)
         if not isinstance(value, str) or not value:
@@ -95,7 +116,7 @@ class _Reader:
 
     def mapping(self, document: Any, path: Path) -> Mapping:
         self.only(document, ("agency", "timezone", "language", "records"))
-        agency = str(document.get("agency", ""))
+        agency = self.text(document, "agency")
         try:
             agency_name(agency)
         except ConfigurationError as error:
@@ -153,7 +174,7 @@ class _Reader:
             key=key,
             fields=tuple(self.field(fields, name) for name in fields),
             joined=tuple(self.join(joined, position) for position in range(len(joined))),
-            fixed={str(k): code_text(v) for k, v in self.section(node, "fixed", "columns").items()},
+            fixed=_by_text(self.texts(node, "fixed", "column: value")),
             modified_at=modified_at,
             actor=actor,
             generated=generated,
@@ -179,16 +200,16 @@ class _Reader:
             self.complain(fields, name, f"{name}: a column's name, or `column` with options, expected")
             return FieldMap(str(name), ("",), at=at)
         self.only(node, _FIELD_KEYS)
-        codes = self.section(node, "codes", "local code: contract code")
-        prefix = self.section(node, "prefix", "local beginning: contract beginning")
+        codes = self.texts(node, "codes", "local code: contract code")
+        prefix = self.texts(node, "prefix", "local beginning: contract beginning")
         return FieldMap(
             field=str(name),
             columns=self.columns(node),
-            codes={code_text(local): code_text(code) for local, code in codes.items()},
+            codes=_by_text(codes),
             format=self.text(node, "format") if "format" in node else None,
             separator=self.plain(node, "separator"),
             lengths=self.lengths(node),
-            prefix={code_text(local): code_text(value) for local, value in prefix.items()},
+            prefix=_by_text(prefix),
             strip=self.plain(node, "strip") or "",
             upper=self.flag(node, "upper"),
             at=at,
@@ -257,10 +278,10 @@ def place(node: Any, key: Any) -> Place:
         return own.line + 1, own.col + 1
 
 
+def _by_text(node: MappingType[Any, Any]) -> dict[str, str]:
+    return {code_text(name): code_text(value) for name, value in node.items()}
+
+
 def code_text(value: Any) -> str:
-    """A YAML scalar used as a code: YAML's own true, 1 or 1.5 as it is written in a database's text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # `01: male`: YAML reads a number and would drop the zero, which in a code is a digit like any other.
-    width = getattr(value, "_width", None)
-    return str(value).zfill(width) if width else str(value)
+    """A YAML scalar used as a code: YAML's own true or 1 as it is written in a database's text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -71,6 +71,9 @@ class PostgreSQL(CoreDatabase):
             given = make_url(url).set(drivername="postgresql+psycopg")
         except ArgumentError as error:
             raise ConfigurationError(f"the database's URL: {error}") from error
+        except ValueError:
+            # Its own words would name a part of the URL, perhaps of a password.
+            raise ConfigurationError("the database's URL: its port is no number") from None
         session = (
             f"-c datestyle=ISO,YMD -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c idle_in_transaction_session_timeout={ABANDONED_AFTER_MS}"

@@ -51,8 +51,11 @@ def meaning(error: DBAPIError) -> JisrError:
 
 
 def _unconnected(cause: Any) -> str:
-    """Why there is no connection, as a wrong password: the last line, which names no value of any row."""
-    lines = str(cause).strip().splitlines()
+    """Why there is no connection, as a wrong password: the last line, which names no value of any row.
+
+    libpq's question after it, whether the server is running, says neither where nor why.
+    """
+    lines = [line for line in str(cause).strip().splitlines() if not line.endswith("?")]
     return lines[-1].strip() if lines else type(cause).__name__
 
 

@@ -85,7 +85,9 @@ class SqlSource:
         require_fit(self.mapping, self.db)
         for name, record in self.mapping.records.items():
             if self.db.install_capture(record) and sweep_state.make_due(self.db, name):
-                log.warning("%s: triggers were gone, disabled or others; they are put back, and a sweep is due", name)
+                log.warning(
+                    "%s: triggers were gone, disabled or others; they are put back, and a sweep is due", name
+                )
         self._fit_at = time.monotonic() + FIT_EVERY_S
 
     def _begin_epoch(self) -> None:

@@ -74,6 +74,18 @@ def test_any_other_failure_ends_the_process_with_both_sides(error: Exception) ->
     assert broken.calls[-1] == other.calls[-1] == "close"
 
 
+@pytest.mark.parametrize(("error", "traced"), [(Fatal("the key is wrong"), False), (ValueError("bug"), True)])
+def test_what_a_person_must_mend_is_said_in_a_line(
+    error: Exception, traced: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = Runner([Scripted("source", [error])], Metrics("ads"))
+    with pytest.raises(type(error)):
+        runner.run()
+    told = [record for record in caplog.records if "source ended" in record.getMessage()]
+    assert [record.exc_info is not None for record in told] == [traced]
+    assert traced or told[0].getMessage() == "source ended: the key is wrong"
+
+
 def test_the_probe_tells_who_is_away() -> None:
     metrics = Metrics("ads")
     runner = Runner([Scripted("source", []), Scripted("sink", [])], metrics)

@@ -25,6 +25,9 @@ from hub.errors import ConfigurationError
         ("a: é\nb: Laâyoune\n".encode("cp1252"), ":1:4: ", "save it as UTF-8"),
         ("a: b\nc: عيون\n".encode("cp1256"), ":2:4: ", "save it as UTF-8"),
         ("a: b\n".encode("utf-16"), ":1:1: ", "written in UTF-16; save it as UTF-8"),
+        (b" a: b\nc: d\n", ":2:1: ", "begins in the same column"),
+        (b'a: b\nc: {d: ["\\ud800"]}\n', ":2:9: ", "is no text"),
+        (b'a: b\n"c\\0": d\n', ":2:1: ", "is no text"),
         (b"a: " + b"[" * 400 + b"]" * 400, ": ", "nested too deeply"),
         (b"a: b #" + b"x" * MAX_BYTES, ": ", "is it another file?"),
     ],
@@ -53,3 +56,21 @@ def test_an_editors_ends_of_lines_and_mark_of_order_are_no_fault(tmp_path: Path,
     path = tmp_path / "ads.yaml"
     path.write_bytes(content.encode())
     assert read_document(path) == {"a": "ب"}
+
+
+def test_a_key_that_is_there_twice_does_not_show_all_that_stands_under_it(tmp_path: Path) -> None:
+    path = tmp_path / "ads.yaml"
+    path.write_text("a: {secret: b}\na: {secret: c}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match='duplicate key "a"; keep one of the two'):
+        read_document(path)
+
+
+def test_only_whole_numbers_are_numbers(tmp_path: Path) -> None:
+    """Codes are what is written: 1.10 is not 1.1, and 01 beside 1 is another one."""
+    path = tmp_path / "ads.yaml"
+    codes = ["01", "1", "1.10", "1.1", "1e3", "0x2", "0o7", "1_0", "+5", ".5", ".inf"]
+    path.write_text("".join(f"{code}: {code}\n" for code in codes) + "-3: [0, 12]\n", encoding="utf-8")
+    document = read_document(path)
+    assert [str(key) for key in document] == [*codes, "-3"]
+    assert [value for value in document.values() if isinstance(value, int)] == [1]
+    assert document[-3] == [0, 12]

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from connectors.commands import connector
 from connectors.sql.mapping_check import check_mapping, load_mapping
-from connectors.sql.mapping_reader import read_mapping
+from connectors.sql.mapping_reader import read_mapping, suggestion
 from hub.contracts.agreements import load_agreements
 from hub.contracts.records import Catalogue
 from hub.errors import ConfigurationError
@@ -63,6 +63,9 @@ def test_the_mappings_of_this_release_are_right(file: Path) -> None:
         ("languages: {columns: [a, b], separator: ','}", (8, 11), "cannot be split over columns"),
         ("languages: {column: c, separator: ''}", (8, 11), "an empty separator cannot part a list"),
         ("phone: {column: c, prefix: {'0': '+212', '00212': '+212'}}", (8, 11), "two local beginnings"),
+        ("sex: {column: c, codes: {~: male, F: female}}", (8, 36), "local code: contract code expected"),
+        ("sex: {column: c, codes: {M: male, F: [female]}}", (8, 45), "local code: contract code expected"),
+        ("sex: {column: c, codes: {M: male, F:}}", (8, 45), "local code: contract code expected"),
         ("phone: {column: c, separator: 5}", (8, 30), "separator: text expected; put it in quotes"),
     ],
 )
@@ -86,6 +89,9 @@ def test_a_fault_in_a_field_is_named_with_its_place(
             "the main table has `key`, not this",
         ),
         ("agency: ads\ntimezone: Mars/Base\nrecords: {}\n", "timezone 'Mars/Base' is unknown"),
+        ("agency: ads\ntimezone: Africa\nrecords: {}\n", "timezone 'Africa' is unknown"),
+        (f"agency: ads\ntimezone: {'a' * 300}\nrecords: {{}}\n", "is unknown: use a name like"),
+        ("agency: [ads]\nrecords: {}\n", "agency: a name expected"),
         (
             "agency: ads\nrecords: {enrolment: {tables: [{table: t, key: id, fields: {person: p}}]}}\n",
             "person refers to a person, which this file does not map",
@@ -158,3 +164,11 @@ def test_the_command_prints_the_faults_and_fails(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"{file}:8:11: person has no field 'cim'" in result.output
     assert "1 error(s)" in result.output
+
+
+@pytest.mark.parametrize("written", ["e\u0301tat", "état\u200f", "ÉTAT", " état"])
+def test_names_that_look_alike_are_told_apart(written: str) -> None:
+    """`no column 'état'; did you mean 'état'?` would help nobody."""
+    assert suggestion(written, ["nom", "état"]) == (
+        f"; did you mean 'état'? It is '\\xe9tat' there, and {written!a} here"
+    )
