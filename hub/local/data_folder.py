@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from hub.errors import Fatal
 
@@ -82,11 +82,17 @@ class DataFolder:
         return self.logs / f"{process}.log"
 
     def read_state(self) -> dict[str, Any]:
-        """What was last written, or empty: a damaged file only costs the ports' stability."""
+        """What was last written, or empty: a damaged file only costs the ports' stability.
+
+        Raises Fatal if it is somebody else's.
+        """
         try:
-            return cast("dict[str, Any]", json.loads(self.state.read_text(encoding="utf-8")))
-        except (FileNotFoundError, json.JSONDecodeError):
+            state = json.loads(self.state.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return {}
+        except OSError as error:
+            raise self._not_ours(error) from error
+        return state if _is_state(state) else {}
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         write_privately(self.state, json.dumps(state, indent=1) + "\n", durable=False)
@@ -97,7 +103,11 @@ class DataFolder:
 
         Raises Fatal at once if another process holds it.
         """
-        with self._lock.open("a") as file:
+        try:
+            file = self._lock.open("a")
+        except OSError as error:
+            raise self._not_ours(error) from error
+        with file:
             if not _flock(file):
                 raise Fatal(
                     f"a stack already runs in {self.home}: use it (`jisr endpoints`), "
@@ -107,13 +117,32 @@ class DataFolder:
 
     def is_locked(self) -> bool:
         """Whether a supervisor runs in this folder right now."""
-        if not self._lock.exists():
-            return False
         try:
-            with self.locked():
-                return False
-        except Fatal:
-            return True
+            with self._lock.open() as file:
+                return not _flock(file)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._not_ours(error) from error
+
+    def _not_ours(self, error: OSError) -> Fatal:
+        return Fatal(
+            f"{error.filename} cannot be opened ({error.strerror}): is it another user's? "
+            f"Name a folder of your own in {HOME_VARIABLE}"
+        )
+
+
+def _is_state(found: Any) -> bool:
+    """Whether it has the form that `Stack` writes, in what is read of it."""
+    if not isinstance(found, dict):
+        return False
+    ports, supervisor = found.get("ports", {}), found.get("supervisor", {"pid": 0, "created": 0.0})
+    running = found.get("processes", [])
+    if not isinstance(ports, dict) or not isinstance(running, list):
+        return False
+    if not all(isinstance(port, int) for port in ports.values()):
+        return False
+    return all(isinstance(one, dict) and {"pid", "created"} <= one.keys() for one in (supervisor, *running))
 
 
 def _flock(file: IO[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -38,6 +39,8 @@ _LOGGING = """\
 """
 
 _FORMAT_WITHIN_S = 300
+# No CLASSPATH or JAVA_TOOL_OPTIONS of the user's shell.
+_ENVIRONMENT = {"LANG": "C.UTF-8"}
 _SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
@@ -71,7 +74,8 @@ def settings(
         "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "BROKER",
         "controller.listener.names": "CONTROLLER",
-        "log.dirs": str(data / "data"),
+        # From the node's own folder: a file of properties is Latin-1, and a comma would begin another folder.
+        "log.dirs": "data",
         # Partition counts are fixed when a topic is made on purpose (R4), never by a stray client.
         "auto.create.topics.enable": "false",
         "default.replication.factor": "1",
@@ -101,10 +105,10 @@ def settings(
         # Memory of the log cleaner: the usual 128 MB is a quarter of the small heap.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     }
-    return plain if secure is None else _secured(plain, secure)
+    return plain if secure is None else _secured(plain, data, secure)
 
 
-def _secured(plain: Mapping[str, str], secure: SecureListener) -> dict[str, str]:
+def _secured(plain: Mapping[str, str], data: Path, secure: SecureListener) -> dict[str, str]:
     """The same node with a listener where nobody may do anything that no rule allows."""
     address, listener = f",SECURE://{LOOPBACK}:{secure.port}", "listener.name.secure"
     return {
@@ -115,7 +119,7 @@ def _secured(plain: Mapping[str, str], secure: SecureListener) -> dict[str, str]
         "sasl.enabled.mechanisms": SCRAM,
         f"{listener}.{SCRAM.lower()}.sasl.jaas.config": f"{_SCRAM_MODULE} required;",
         f"{listener}.ssl.keystore.type": "PEM",
-        f"{listener}.ssl.keystore.location": str(secure.keystore),
+        f"{listener}.ssl.keystore.location": os.path.relpath(secure.keystore, data),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "false",
         # Whoever speaks on the plain listener; the node does so to itself, and whoever started it.
@@ -131,7 +135,7 @@ def prepare(
     controller_port: int,
     secure: SecureListener | None = None,
 ) -> list[str]:
-    """Write the settings, format the storage on first use; returns the command that runs the node.
+    """Write the settings, format the storage on first use; returns the command that runs the node in `data`.
 
     Blocks for about a second on first use. Raises Fatal with Kafka's own words if it refuses.
     """
@@ -145,22 +149,23 @@ def prepare(
         str(java()),
         *_JAVA_OPTIONS[profile],
         "-Djava.awt.headless=true",
-        f"-Dlog4j2.configurationFile={logging}",
+        f"-Dlog4j2.configurationFile={logging.name}",
         "-cp",
         ":".join(map(str, jars)),
     ]
     if not (data / "data" / "meta.properties").exists():
         _format(program, properties)
-    return [*program, "kafka.Kafka", str(properties)]
+    return [*program, "kafka.Kafka", properties.name]
 
 
 def _format(program: Sequence[str], properties: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # A random id that begins with '-' would be taken for an option.
-    arguments = ["format", f"--cluster-id={cluster}", f"--config={properties}", "--ignore-formatted"]
+    arguments = ["format", f"--cluster-id={cluster}", f"--config={properties.name}", "--ignore-formatted"]
     result = subprocess.run(  # noqa: S603  (our own Java, no shell)
         [*program, "kafka.tools.StorageTool", *arguments],
-        env={},
+        env=_ENVIRONMENT,
+        cwd=properties.parent,
         capture_output=True,
         text=True,
         timeout=_FORMAT_WITHIN_S,
@@ -176,8 +181,7 @@ def spec(program: Sequence[str], data: Path, broker_port: int) -> ProcessSpec:
     return ProcessSpec(
         name="kafka",
         argv=program,
-        # No CLASSPATH or JAVA_TOOL_OPTIONS of the user's shell.
-        env={"LANG": "C.UTF-8"},
+        env=_ENVIRONMENT,
         cwd=data,
         ready=lambda: is_ready(broker_port),
         ready_within_s=300,

@@ -28,6 +28,8 @@ from hub.local.process_spec import Account, ProcessSpec
 
 SUPERUSER = "postgres"
 _INITDB_WITHIN_S = 300
+# A server that is not ready is asked again soon; one that was, on a busy machine, may take its time.
+_ASK_S, _WORK_S = 2, 60
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 # Whom the server runs as when we are root, which it refuses: the first that exists. A bare number
@@ -192,11 +194,11 @@ def spec(data: Path, account: Account | None, port: int, superuser_password: str
 
 def is_ready(port: int, superuser_password: str) -> bool:
     """Whether the server lets us in; raises psycopg's error if not. Blocks for seconds at most."""
-    _connect(port, superuser_password).close()
+    _connect(port, superuser_password, _ASK_S).close()
     return True
 
 
-def _connect(port: int, password: str) -> psycopg.Connection[tuple[object, ...]]:
+def _connect(port: int, password: str, within_s: int = _WORK_S) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(
         host=LOOPBACK,
         port=port,
@@ -204,7 +206,7 @@ def _connect(port: int, password: str) -> psycopg.Connection[tuple[object, ...]]
         password=password,
         dbname="postgres",
         autocommit=True,
-        connect_timeout=2,
+        connect_timeout=within_s,
     )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+import psycopg
+
 from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Fatal
 from hub.local import jars, kafka, ports, postgres, process_tree, tls
@@ -163,7 +165,7 @@ class Stack:
             self.await_kafka()
             self._phase = "ready"
             self._save()
-        except OSError as error:  # a full disk, a folder of somebody else's
+        except (OSError, psycopg.Error) as error:  # a full disk, a folder of somebody else's
             self.stop()
             raise Fatal(f"the stack in {self.folder.home} cannot be started: {error}") from error
         except BaseException:

@@ -30,11 +30,12 @@ DEADLINE_S = 60.0
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     """One data folder for all tests here: each start but the first finds what the last run left."""
-    folder = Path(tempfile.mkdtemp(prefix="jisr-test-"))
-    folder.chmod(0o711)  # the shared stack is in a folder that only its owner may pass: as root, a difference
+    parent = Path(tempfile.mkdtemp(prefix="jisr-test-"))
+    parent.chmod(0o711)  # the shared stack is in a folder that only its owner may pass: as root, a difference
+    folder = parent / "données, مجلد"  # a name that is not ASCII, with what separates words and lists
     yield folder
     jisr(folder, "down")
-    shutil.rmtree(folder)
+    shutil.rmtree(parent)
 
 
 def jisr(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -58,8 +58,37 @@ def test_state_is_read_back_and_a_damaged_one_is_empty(folder: DataFolder) -> No
     assert folder.read_state() == {}
     folder.write_state({"ports": {"kafka": 1}})
     assert folder.read_state() == {"ports": {"kafka": 1}}
-    folder.state.write_text('{"ports": ')
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b'{"ports": ', b"\xff\xfe", b"[]", b'"x"', b'{"ports": 5}', b'{"ports": {"kafka": "x"}}'),
+        *(b'{"processes": 7}', b'{"processes": [{}]}', b'{"supervisor": 1}'),
+    ],
+)
+def test_a_damaged_state_is_none(folder: DataFolder, content: bytes) -> None:
+    folder.state.write_bytes(content)
     assert folder.read_state() == {}
+
+
+def test_a_file_in_place_of_the_folder_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        folder = DataFolder(home)
+        assert folder.read_state() == {}
+        assert not folder.is_locked()
+        with pytest.raises(Fatal, match="cannot be made"):
+            folder.make()
+
+
+def test_a_folder_of_somebody_else_is_named(folder: DataFolder) -> None:
+    """A folder stands in the file's place: to root, who may run this, no file is closed."""
+    (folder.home / "lock").mkdir()
+    folder.state.mkdir()
+    for ask in (folder.read_state, folder.is_locked, folder.locked().__enter__):
+        with pytest.raises(Fatal, match=r"cannot be opened .* Name a folder of your own in JISR_HOME"):
+            ask()
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
