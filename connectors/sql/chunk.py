@@ -16,6 +16,7 @@ from connectors.sql import retries, store
 from connectors.sql.database import Database
 from connectors.sql.decide import APPLIED, SUPERSEDED, Decider, Step
 from connectors.sql.plan import settle
+from connectors.sql.recognise import Recogniser
 from connectors.sql.retries import REFUSED, WAITING
 from connectors.sql.row_print import minus, plus, written
 from connectors.sql.rows import DELETE, INSERT, UNLINK, Captured, EntityRow
@@ -38,6 +39,7 @@ class Chunk:
 
     db: Database
     decider: Decider
+    recogniser: Recogniser
     waits: bool = True
     # Whether the hub is to be told something besides positions.
     news: bool = False
@@ -58,7 +60,9 @@ class Chunk:
         again = bool(self.decider.planner.replay.again)
         live = [step for step in steps if _is_news(step, retried, again=again)]
         self._resolve([step for step in live if step.delivery.operation == "upsert"])
+        recognised = self.recogniser.suggest(live)
         self._find([step for step in live if step.put_off is None])
+        self.recogniser.settle(recognised)
         for step in live:
             if step.put_off is None:
                 self.decider.decide(step)

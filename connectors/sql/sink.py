@@ -22,6 +22,7 @@ from connectors.sql.decide import Decider
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.pace import NEW_AIM_S, Pace
 from connectors.sql.plan import Planner
+from connectors.sql.recognise import Recogniser
 from connectors.sql.retries import REFUSED, WAITING, PutOff
 from connectors.sql.rows import EntityRow
 from connectors.sql.tables import OUTBOX, POSITION
@@ -71,6 +72,7 @@ class SqlSink:
         self.order = [name for name in order if name in mapping.records]
         self.creates = creates
         self._deciders: dict[str, Decider] = {}
+        self._recognisers: dict[str, Recogniser] = {}
         self._unconfirmed: set[Partition] = set()
         self._told: dict[Partition, int] = {}
         self._news = self._waits = self._news_wait = False
@@ -86,6 +88,11 @@ class SqlSink:
         require_fit(self.mapping, self.db)
         patiently(self._adopt)
         self._deciders = {name: self._decider(name) for name in self.order}
+        since_ms = store.installed_ms(self.db)
+        self._recognisers = {
+            name: Recogniser(self.db, decider.map, decider.planner, since_ms)
+            for name, decider in self._deciders.items()
+        }
         retries.retry_refused(self.db)
         positions = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
         self._positions = dict(positions)
@@ -197,7 +204,9 @@ class SqlSink:
         pace: Pace,
     ) -> None:
         """Apply all in one transaction; what one row's refusal undoes is tried again without it."""
-        chunk, began = Chunk(self.db, self._deciders[record], self._waits), time.monotonic()
+        recogniser = self._recognisers[record]
+        patiently(partial(recogniser.prepare, deliveries))
+        chunk, began = Chunk(self.db, self._deciders[record], recogniser, self._waits), time.monotonic()
         try:
             with self.db.transaction(by_hub=True):
                 steps = chunk.apply(deliveries, retried)

@@ -143,7 +143,7 @@ def prepare(db: Database, agency: str) -> None:
     """
     db.create_bookkeeping()
     first = {"one": 1, "epoch": 1, "read_seq": 0, "cap": CAPTURE_CAP, "snapshot": {}, "sent_seq": 0}
-    first |= {"restored_ms": 0, "set_back_epoch": 0}
+    first |= {"restored_ms": 0, "set_back_epoch": 0, "installed_ms": db.clock_ms()}
     with db.transaction():
         db.upsert(STATE, [first], keep=True)
         db.execute("UPDATE {state} SET agency = :agency WHERE agency IS NULL", {"agency": agency})
@@ -178,6 +178,11 @@ def state(db: Database) -> tuple[int, dict[str, Any]]:
     """(epoch, progress of the snapshot by record type)."""
     row = db.query("SELECT epoch, snapshot FROM {state}")[0]
     return int(row[0]), dict(row[1] or {})
+
+
+def installed_ms(db: Database) -> int:
+    """When the bookkeeping was made, in Unix milliseconds; 0 if by an earlier release."""
+    return int(db.query("SELECT coalesce(installed_ms, 0) FROM {state}")[0][0])
 
 
 def tried(db: Database) -> int:

@@ -104,7 +104,9 @@ STATE = Bookkeeping(
     {"one": "int", "epoch": "bigint", "read_seq": "bigint", "cap": "bigint", "snapshot": "json"}
     | {"sent_seq": "bigint", "restored_ms": "bigint", "agency": "text"}
     # Which epoch began because the database was found set back.
-    | {"set_back_epoch": "bigint"},
+    | {"set_back_epoch": "bigint"}
+    # When these tables were made: what is older in an inbox, an earlier bookkeeping may have written.
+    | {"installed_ms": "bigint"},
     key=("one",),
 )
 DIRTY = Bookkeeping(

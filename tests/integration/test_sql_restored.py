@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sql_agency import PERSON, Agency, empty_database
+from sql_agency import MAPPING, PERSON, Agency, empty_database
 
 from connectors.sdk import Arrivals, Change, Sent
 from connectors.sql import store
@@ -317,3 +320,66 @@ def test_a_late_commit_with_a_lower_number_is_no_restore(
     started_again(agency)
     assert agency.source.look_back(log_of(log)) is False
     agency.close()
+
+
+# Bookkeeping that was dropped, or taken away and installed anew
+
+# Nobody under age has an identifier.
+ZINEB = {
+    "family_name_fr": "Alami",
+    "given_name_fr": "Zineb",
+    "birth_date": datetime.date(1990, 2, 27),
+    "phone": "+212612345678",
+    "commune": "11.321.01.03",
+}
+
+
+def installed_anew(agency: Agency) -> None:
+    agency.source.db.uninstall()
+    agency.remap(MAPPING)
+
+
+def keys(agency: Agency) -> list[Any]:
+    return agency.sql(f'SELECT "المعرف" FROM {PERSON} ORDER BY 1')
+
+
+def test_a_row_that_the_hub_made_is_not_made_twice_by_a_new_bookkeeping(agency: Agency) -> None:
+    made = replace(agency.delivery("zineb", ZINEB), appended_ms=1)
+    assert agency.apply(made) == {"applied": 1}
+    before = keys(agency)
+    key = str(before[0][0])
+    installed_anew(agency)
+    # Somebody who is nearly alike, and somebody who is alike in all, have rows of their own.
+    brother = replace(agency.delivery("omar", {**ZINEB, "given_name_fr": "Omar"}), appended_ms=1)
+    twin = replace(agency.delivery("twin", ZINEB), appended_ms=1)
+    assert agency.apply(made, brother, twin) == {"applied": 2, "unchanged": 1}
+    assert [row for row in keys(agency) if row in before] == before
+    assert len(keys(agency)) == 3
+    shadow = agency.shadow(key)
+    assert (shadow.entity, shadow.created_by_hub) == ("zineb", True)
+    # It is known whose word is in it: what is withdrawn is taken back.
+    without_phone = {name: value for name, value in ZINEB.items() if name != "phone"}
+    assert agency.deliver("zineb", without_phone) == {"applied": 1}
+    assert agency.row(key, "numero") == (None,)
+    assert agency.deliver("zineb", operation="retract") == {"applied": 1}
+    assert before[0] not in keys(agency)
+
+
+def test_only_a_row_that_holds_all_that_was_told_is_known_again(agency: Agency) -> None:
+    mine = agency.add("Alami, Zineb")
+    agency.changes()
+    installed_anew(agency)
+    names = {"family_name_fr": "Alami", "given_name_fr": "Zineb"}
+    # A name alone may be anybody's, and of the other more is told than the row holds.
+    one, other = agency.delivery("a", names), agency.delivery("b", ZINEB)
+    assert agency.apply(replace(one, appended_ms=1), replace(other, appended_ms=1)) == {"applied": 2}
+    assert store.shadows(agency.sink.db, "person", [mine]) == {}
+    assert len(keys(agency)) == 3
+
+
+def test_a_message_that_is_younger_than_the_bookkeeping_means_a_row_of_its_own(agency: Agency) -> None:
+    assert agency.deliver("zineb", ZINEB) == {"applied": 1}
+    agency.changes()
+    installed_anew(agency)
+    assert agency.apply(replace(agency.delivery("twin", ZINEB), appended_ms=2**53)) == {"applied": 1}
+    assert len(keys(agency)) == 2
