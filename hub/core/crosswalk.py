@@ -24,7 +24,7 @@ EPOCH_BITS = 40
 class Held(msgspec.Struct, array_like=True, frozen=True):
     """What an agency was last told of an entity, and with which version. `echoes`: what it was told of each
     field and when, where its agreement has the hub filter echoes. `marks`: of the fields it was told of
-    (`hub.core.disclosure`), empty where nobody kept them.
+    (`hub.core.disclosure`), empty where nobody kept them. `life`: which incarnation of its row was named.
 
     Kept as an array, of which an older release reads what it knows."""
 
@@ -33,6 +33,7 @@ class Held(msgspec.Struct, array_like=True, frozen=True):
     version: int = 0
     echoes: Echoes | None = None
     marks: bytes = b""
+    life: int = 0
 
     @property
     def holding(self) -> bytes | None:

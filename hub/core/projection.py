@@ -109,6 +109,7 @@ class Content(NamedTuple):
     are encoded Avro; a field listed in `fields` without a value is known to be empty. A union field's value
     is the whole encoded array, a reference's the agency's own name of the entity referred to. `own`:
     fields that are the agency's own word, of a record whose row its restored database has lost (R24).
+    `life`: which incarnation of the row is meant; not said, but of another one all is said again (R14).
     """
 
     operation: str
@@ -118,6 +119,7 @@ class Content(NamedTuple):
     values: Mapping[str, bytes] = {}
     known: bool = False
     own: tuple[str, ...] = ()
+    life: int = 0
 
     def digest(self) -> bytes:
         """8 bytes: enough to see that nothing changed since the agency was last told."""
@@ -225,4 +227,5 @@ def project(
     # another one knows it no more, so it is named all the same (R21); that is no news, or every row that is
     # made would be answered.
     by_itself = len(mine) == 1 and target.linked == entity and not target.asserts.restored
-    return Content(UPSERT, target.key.local_id, None, fields, values, by_itself)
+    life = 0 if by_itself else target.key.incarnation
+    return Content(UPSERT, target.key.local_id, None, fields, values, by_itself, life=life)

@@ -193,7 +193,9 @@ def _settle_one(
     told = {
         agency: content
         for agency, content in contents.items()
-        if agency in answered or (held := entity.held.get(agency)) is None or held.digest != digests[agency]
+        if agency in answered
+        or (held := entity.held.get(agency)) is None
+        or (held.digest, held.life) != (digests[agency], content.life)
     }
     if golden_changed or told or concerned:
         entity.raise_version(rules.epoch)
@@ -239,7 +241,8 @@ def _hold(
     elif told or (held is not None and echoes is None):
         echoes = note_told(echoes, agency, content, golden, fields, rules.now_ms)
     if told:
-        entity.held[agency] = Held(told, content.operation, entity.version, echoes, marks_of(content.fields))
+        marks = marks_of(content.fields)
+        entity.held[agency] = Held(told, content.operation, entity.version, echoes, marks, content.life)
     elif held is not None and echoes is not held.echoes:
         entity.held[agency] = msgspec.structs.replace(held, echoes=echoes)
 

@@ -47,6 +47,23 @@ def test_r14_a_deletion_ends_an_incarnation_and_the_next_is_identified_anew() ->
     assert hub.entity(reborn) != hub.entity(EN)
 
 
+@pytest.mark.parametrize("first", ["delete", "insert"])
+def test_r14_the_next_life_of_a_row_is_told_what_the_row_before_it_held(first: str) -> None:
+    """Whoever the row stood for is entered again under the same id, in one batch or the other way round: of
+    what the hub had put into it, the new row has nothing."""
+    reborn = ADS._replace(incarnation=1)
+    changes = (said(ADS, 3, "delete"), person(reborn, 4))
+    hub = hub_of((person(EN, 1, phone="+212600000001"), person(ADS, 2)))
+    before = hub.told("ads", ADS)
+    for batch in (changes,) if first == "delete" else ((changes[1],), (changes[0],)):
+        hub.take(*batch)
+    after = hub.told("ads", reborn)
+    assert (after.content.local_id, shown(after)) == (ADS.local_id, shown(before))
+    assert after.version > before.version
+    assert after.seen == changes[1].stamp
+    assert not any(one.deliveries for one in hub.again()), "once"
+
+
 def test_r14_an_insert_into_a_life_that_has_ended_is_refused() -> None:
     late = said(EN, 3, "insert", phone="+212600000001")
     hub = hub_of((person(EN, 1),), (said(EN, 2, "delete"),), (late,))
