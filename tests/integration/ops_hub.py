@@ -23,6 +23,7 @@ import httpx
 from kafka import KafkaProducer
 from support import plain_http
 from support.changes import key
+from support.command_line import run_jisr
 from support.contracts import SCHEMAS
 
 from hub.contracts import topics
@@ -140,15 +141,8 @@ class OpsHub:
             return list(tx.connection.exec_driver_sql(statement, values or None))
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `jisr` as a person would; `environment` overrides this hub's."""
-        return subprocess.run(
-            [*JISR, *arguments],
-            env={**_plain_environment(), **self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        """`jisr`, as a person would run it; `environment` overrides this hub's."""
+        return run_jisr(arguments, {**self.environment, **environment})
 
     def say(self, record: RecordKey, stamp: int, operation: str = "insert", **values: Any) -> bytes:
         """A change as an agency's connector frames it; `values` are Python values of its mask."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,11 +21,14 @@ import httpx
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from support import plain_http
+from support.command_line import run_jisr
 
 from hub.contracts import topics, wire
+from hub.contracts.agreements import load_agreements
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import RegistryClient
+from hub.contracts.subjects import event_subjects
 from hub.core.tokens import record_token
 from hub.local.stack import Stack
 from hub.ops.provision import provision_topics
@@ -120,8 +124,7 @@ class Hub:
         self.mapping = folder / "mapping.yaml"
         self.mapping.write_text(MAPPING.replace("AGENCY", self.agency), encoding="utf-8")
         (folder / "key").write_bytes(KEY)
-        register = ["schema", "register", "--registry", registry[0], "--token-file", str(registry[1])]
-        subprocess.run([*JISR, *register, "--agreements", str(self.agreements)], cwd=ROOT, check=True)
+        self._register()
         provision_topics(
             stack.endpoints.kafka, topics.agency_topics(self.agency, ["person"], CATALOGUE.partitions)
         )
@@ -129,6 +132,14 @@ class Hub:
         self.producer = KafkaProducer(bootstrap_servers=self.bootstrap)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.port = free_port()
+
+    def _register(self) -> None:
+        """The subjects that the agency's side looks up; nothing is said here on the hub's own topics."""
+        agreements = load_agreements(self.agreements, CATALOGUE)
+        with closing(RegistryClient(self.registry[0], self.registry[1].read_text().strip())) as client:
+            for subject, schema in event_subjects(CATALOGUE, EVENTS, agreements).items():
+                if subject.startswith(self.agency):
+                    client.register(subject, schema)
 
     def settings(self, **more: str) -> dict[str, str]:
         given = {
@@ -153,10 +164,7 @@ class Hub:
 
     def command(self, name: str, *more: str) -> subprocess.CompletedProcess[str]:
         """A command of the agency's side, to its end."""
-        command = [*JISR, "connector", name, str(self.mapping), *more]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.settings(), text=True, capture_output=True, check=False
-        )
+        return run_jisr(["connector", name, str(self.mapping), *more], self.settings())
 
     def metrics(self) -> str:
         return plain_http.get(f"http://127.0.0.1:{self.port}/metrics").text
