@@ -45,7 +45,7 @@ def _() -> list[Change]:
     return [(snapshot, "snapshot", with_nulls), (step, "absorb", as_update)]
 
 
-@plant("R12", "of a list an agency says all that it holds", 75, often=("progress", "enrol"))
+@plant("R12", "of a list an agency says all that it holds", 50, often=("progress", "enrol"))
 def _() -> list[Change]:
     def assert_elements(change: Any, name: str, was: Any, now: Any) -> None:
         if set(was or ()) != set(now or ()):
@@ -60,7 +60,7 @@ def _() -> list[Change]:
     return [(assemble, "_stale", lambda *_: False)]
 
 
-@plant("R22", "edits are forgotten before the broker has them", 1)
+@plant("R22", "edits are forgotten before the broker has them")
 def _() -> list[Change]:
     read, acknowledge = SqlSource.read, SqlSource.acknowledge
 
@@ -73,7 +73,7 @@ def _() -> list[Change]:
     return [(SqlSource, "read", read_and_forget), (SqlSource, "acknowledge", lambda *_: None)]
 
 
-@plant("R22", "what was tried is mixed with what came since", 8)
+@plant("R22", "what was tried is mixed with what came since", 4)
 def _() -> list[Change]:
     return [(sql_source.SqlSource, "_as_tried", lambda _self, rows: rows)]
 
@@ -84,7 +84,7 @@ def _() -> list[Change]:
     return [(SQLite, "begin", lambda self, *, by_hub: begin(self, by_hub=False))]
 
 
-@plant("R17", "what is no longer listed is left where it is", 148, often=("consent", "withdraw", "diagnose"))
+@plant("R17", "what is no longer listed is left where it is", 67, often=("consent", "withdraw", "diagnose"))
 def _() -> list[Change]:
     return [(plan, "_is_the_hubs", lambda *_: False)]
 
@@ -94,7 +94,7 @@ def _() -> list[Change]:
     return [(chunk, "_is_news", lambda _step, _retried: True)]
 
 
-@plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over")
+@plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over", 31)
 def _() -> list[Change]:
     existing_row = Planner.existing_row
 
@@ -104,12 +104,12 @@ def _() -> list[Change]:
     return [(Planner, "existing_row", knowing_all)]
 
 
-@plant("R28", "an edit that is not sent yet is written over")
+@plant("R28", "an edit that is not sent yet is written over", 3)
 def _() -> list[Change]:
     return [(Planner, "pending_slots", lambda _self, _rows: set())]
 
 
-@plant("R28", "a position moves before the effects that it covers", 102)
+@plant("R28", "a position moves before the effects that it covers", 3)
 def _() -> list[Change]:
     apply = SqlSink.apply
 

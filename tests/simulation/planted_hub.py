@@ -31,7 +31,7 @@ def _() -> list[Change]:
     return [(Reading, "_change", all_known)]
 
 
-@plant("R8", "what comes last stands, not what was said last")
+@plant("R8", "what comes last stands, not what was said last", 2)
 def _() -> list[Change]:
     return [(assertions, "greater", lambda _a, _b: True)]
 
@@ -59,7 +59,7 @@ def _() -> list[Change]:
     return [(Reading, "_change", first_life)]
 
 
-@plant("R15", "a deleted record still has its say", 6, often=("dismiss",))
+@plant("R15", "a deleted record still has its say", 18, often=("dismiss",))
 def _() -> list[Change]:
     golden_record = settle.golden_record
 
@@ -74,7 +74,7 @@ def _() -> list[Change]:
     return [(matching, "contradictions", lambda *_: ()), (matching, "agreement", lambda *_: True)]
 
 
-@plant("R18", "a merge does not raise all versions above the highest", 20, often=("learn", "receive"))
+@plant("R18", "a merge does not raise all versions above the highest", often=("learn", "receive"))
 def _() -> list[Change]:
     regroup = step.regroup
 
@@ -88,7 +88,7 @@ def _() -> list[Change]:
     return [(step, "regroup", forgetful)]
 
 
-@plant("R25", "entities are locked before identities", 1)
+@plant("R25", "entities are locked before identities")
 def _() -> list[Change]:
     find_block = intake.find_block
 
@@ -99,7 +99,7 @@ def _() -> list[Change]:
     return [(intake, "find_block", locked_first)]
 
 
-@plant("R25", "positions move in a transaction of their own, before their effects", 5)
+@plant("R25", "positions move in a transaction of their own, before their effects", 1)
 def _() -> list[Change]:
     converge = Intake.converge
 
@@ -127,7 +127,7 @@ def _() -> list[Change]:
     return [(settling, "consent_of", always_given)]
 
 
-@plant("R19", "who loses is not answered", 18)
+@plant("R19", "who loses is not answered", 28)
 def _() -> list[Change]:
     return [(settle, "answer", lambda *_: None)]
 
