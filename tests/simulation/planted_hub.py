@@ -165,7 +165,7 @@ def _() -> list[Change]:
     return [(IntakeLane, "_publish", forget_first)]
 
 
-@plant("R26", "nobody looks whether another worker moved on meanwhile", 100)
+@plant("R26", "nobody looks whether another worker moved on meanwhile", 73)
 def _() -> list[Change]:
     return [(intake_lane, "behind", lambda _tx, _out: {})]
 
