@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import httpx
 from kafka import KafkaProducer
-from support import plain_http
+from sqlalchemy import NullPool, create_engine
 from support.changes import key
 from support.command_line import run_jisr
 from support.contracts import SCHEMAS
@@ -36,7 +37,10 @@ from hub.core.assertions import Change, RecordKey
 from hub.lanes.converged import Converged
 from hub.lanes.intake import LANE
 from hub.lanes.publication import Outbound, outbound
-from hub.local.ports import LOOPBACK, assign
+from hub.local import services
+from hub.local.ports import LOOPBACK
+from hub.local.postgres import SUPERUSER
+from hub.local.process_spec import ProcessSpec
 from hub.local.stack import Stack
 from hub.ops.behind import adopt_key
 from hub.ops.log_reader import LogReader
@@ -185,36 +189,58 @@ def ops_hub(stack: Stack, folder: Path, joining: Sequence[str] = ()) -> Iterator
     """A hub with agencies ads, entraide, health and region; those in `joining` begin with a snapshot."""
     suffix = secrets.token_hex(3)
     database = f"ops_{suffix}"
-    store_url = stack.create_database(database)
+    store_url = _new_store(stack, database)
     _copy_schemas(folder / "schemas", suffix)
     _write_agreements(folder / "agreements", suffix, joining)
     (folder / "secret").write_bytes(secrets.token_bytes(32))
-    with _registry(store_url, folder) as registry_url:
-        environment = {
-            "JISR_BOOTSTRAP": stack.endpoints.bootstrap,
-            "JISR_REGISTRY_URL": registry_url,
-            "JISR_STORE_URL": store_url,
-            "JISR_SECRET_FILE": str(folder / "secret"),
-            "JISR_SCHEMAS": str(folder / "schemas"),
-            "JISR_AGREEMENTS": str(folder / "agreements"),
-            "JISR_GROUP": f"ops-{suffix}",
-        }
-        settings = HubSettings(
-            **{name.removeprefix("JISR_").lower(): value for name, value in environment.items()}  # type: ignore[arg-type]
-        )
-        parts = Parts(settings)
-        try:
-            migrate(parts.store.engine)
-            _register(parts, registry_url)
-            wanted = release_topics(parts.catalogue.partitions, parts.agreements.values())
-            provision_topics(settings.kafka, wanted)
-            with parts.store.begin() as tx:
-                # The hub's own topics are every test's: what others published there is none of its store's.
-                adopt_key(tx, parts.ids)
-            yield OpsHub(parts, environment, suffix, settings.bootstrap)
-        finally:
-            parts.close()
+    environment = {
+        "JISR_BOOTSTRAP": stack.endpoints.bootstrap,
+        "JISR_REGISTRY_URL": _registry(stack),
+        "JISR_STORE_URL": store_url,
+        "JISR_SECRET_FILE": str(folder / "secret"),
+        "JISR_SCHEMAS": str(folder / "schemas"),
+        "JISR_AGREEMENTS": str(folder / "agreements"),
+        "JISR_GROUP": f"ops-{suffix}",
+    }
+    settings = HubSettings(
+        **{name.removeprefix("JISR_").lower(): value for name, value in environment.items()}  # type: ignore[arg-type]
+    )
+    parts = Parts(settings)
+    try:
+        _register(parts, _registry(stack))
+        wanted = release_topics(parts.catalogue.partitions, parts.agreements.values())
+        provision_topics(settings.kafka, wanted)
+        with parts.store.begin() as tx:
+            # The hub's own topics are every test's: what others published there is none of its store's.
+            adopt_key(tx, parts.ids)
+        yield OpsHub(parts, environment, suffix, settings.bootstrap)
+    finally:
+        parts.close()
     stack.drop_database(database)
+
+
+TEMPLATE = "ops_template"
+
+
+def _new_store(stack: Stack, database: str) -> str:
+    """The URL of an empty store: a copy of one that was migrated once for all hubs on this stack."""
+    _make_template(stack)
+    stack.copy_database(TEMPLATE, database)
+    url = stack.create_database(database)  # it is there: its role is made
+    _as_superuser(stack, database, f"REASSIGN OWNED BY {TEMPLATE} TO {database}")
+    return url
+
+
+@cache
+def _make_template(stack: Stack) -> None:
+    migrate(create_engine(stack.create_database(TEMPLATE), poolclass=NullPool))
+    # Not its role's any more: that one hands over all databases that it owns with each copy.
+    _as_superuser(stack, TEMPLATE, f"ALTER DATABASE {TEMPLATE} OWNER TO {SUPERUSER}")
+
+
+def _as_superuser(stack: Stack, database: str, statement: str) -> None:
+    with create_engine(stack.superuser_url(database), poolclass=NullPool).begin() as connection:
+        connection.exec_driver_sql(statement)
 
 
 def _copy_schemas(folder: Path, suffix: str) -> None:
@@ -268,6 +294,9 @@ def _write_agreements(folder: Path, suffix: str, joining: Sequence[str]) -> None
         (folder / f"{agency}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+REGISTRY_TOKEN = "a token of the tests, which nobody else knows"
+
+
 def _register(parts: Parts, url: str) -> None:
     client = RegistryClient(url, token=REGISTRY_TOKEN)
     for subject, schema in event_subjects(parts.catalogue, parts.events, parts.agreements).items():
@@ -275,18 +304,23 @@ def _register(parts: Parts, url: str) -> None:
     client.close()
 
 
-REGISTRY_TOKEN = "a token of the tests, which nobody else knows"
-
-
-@contextmanager
-def _registry(database: str, folder: Path) -> Iterator[str]:
-    (folder / "token").write_text(REGISTRY_TOKEN)
-    port = assign(["registry"], {})["registry"]
-    arguments = ["registry", "serve", "--port", str(port), "--database", database]
-    with running([*arguments, "--token-file", str(folder / "token")], {}, folder) as process:
-        url = f"http://{LOOPBACK}:{port}"
-        wait_until(lambda: plain_http.get(f"{url}/readyz").status_code == 200, process)
-        yield url
+@cache
+def _registry(stack: Stack) -> str:
+    """The URL of a registry for all hubs on this stack, whose agencies have names of their own; it ends with
+    the stack."""
+    token = stack.folder.home / "ops-registry-token"
+    token.write_text(REGISTRY_TOKEN)
+    port = stack.port("ops-registry")
+    url = f"http://{LOOPBACK}:{port}"
+    environment = {
+        **_plain_environment(),
+        "JISR_REGISTRY_DATABASE": stack.create_database("ops_registry"),
+        "JISR_REGISTRY_TOKEN_FILE": str(token),
+    }
+    command = [*JISR, "registry", "serve", "--host", LOOPBACK, "--port", str(port)]
+    ready = partial(services.answers, f"{url}/readyz")
+    stack.run([ProcessSpec("ops-registry", command, environment, ready, after=["postgres"])])
+    return url
 
 
 @contextmanager
