@@ -84,13 +84,18 @@ class Intake(Settling):
             done.changes = len(read.changes)
             self._take(tx, done, by_type, grown, alone)
 
-        while True:
-            try:
-                return self._attempt(work, finish)
-            except MassJoin as mass:
-                # Each time more, so it ends: at the latest when nothing is left that takes another's place.
-                for record, fields in mass.records.items():
-                    weak.setdefault(record, set()).update(fields)
+        self._met = frozenset()
+        try:
+            while True:
+                try:
+                    return self._attempt(work, finish)
+                except MassJoin as mass:
+                    # Each time more, so it ends: at the latest when nothing is left that takes another's
+                    # place.
+                    for record, fields in mass.records.items():
+                        weak.setdefault(record, set()).update(fields)
+        finally:
+            self._met = None
 
     # One record type
 
@@ -122,7 +127,7 @@ class Intake(Settling):
         self, by_type: Mapping[str, list[tuple[Change, Message]]], guesses: Mapping[str, World]
     ) -> set[Reference]:
         """What the records of a batch refer to, before it and by it."""
-        found: set[Reference] = set()
+        found = set(self._met or ())
         for record_type, batch in by_type.items():
             if not (kinds := self._types[record_type].references):
                 continue

@@ -73,6 +73,9 @@ class Settling:
         self._clock = clock
         self._record_ids: dict[RecordKey, bytes] = {}
         self._order = catalogue.dependency_order()
+        # Of changes that are taken in: references that an attempt before this one met too late to lock what
+        # they lead to in order. None: what does not foresee them waits wherever it is.
+        self._met: frozenset[Reference] | None = None
         self._referenced = frozenset(
             spec.reference for record in catalogue.records.values() for spec in record.references
         )
@@ -126,6 +129,8 @@ class Settling:
                     finish(tx, done)
             except LockSetGrew as error:
                 grown |= error.entities
+                if self._met is not None:
+                    self._met |= error.references
             except ReferencesUnknown:
                 alone = True
             else:
@@ -181,7 +186,10 @@ class Settling:
         targets: dict[Reference, Target] = {}
         if references:
             to_persons = any(world.entities[entity].record_type == CONSENT for entity in dirty)
-            targets = tx.targets(references, locked=to_persons)
+            targets = tx.targets(references, locked=to_persons, patient=self._met is None)
+            if self._met is not None and (held := tx.look_at_targets(references - targets.keys())):
+                # Another worker has these, and may wait for what is locked here already.
+                raise LockSetGrew(frozenset(), frozenset(held))
             if not alone and references - targets.keys():
                 raise ReferencesUnknown("a reference leads nowhere yet")
         return settle(world, dirty, self._rules(tx), targets, edits, concerned, restated)

@@ -1,5 +1,6 @@
 """What the store's callers need to tell apart."""
 
+from hub.core.settle import Reference
 from hub.errors import Retriable
 
 
@@ -8,11 +9,15 @@ class Fenced(Retriable):
 
 
 class LockSetGrew(Retriable):
-    """More rows are concerned than were locked: start again with the larger set (R25)."""
+    """More rows are concerned than were locked: start again with the larger set (R25).
 
-    def __init__(self, entities: frozenset[bytes]) -> None:
+    `references`: what leads to those that must be locked before what refers to them.
+    """
+
+    def __init__(self, entities: frozenset[bytes], references: frozenset[Reference] = frozenset()) -> None:
         super().__init__("more entities are concerned than were locked")
         self.entities = entities
+        self.references = references
 
 
 class StoreAway(Retriable):

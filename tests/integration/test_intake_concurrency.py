@@ -184,25 +184,47 @@ class Halted(Transaction):
         return super().targets(references, **how)
 
 
-def test_r25_two_workers_whose_papers_are_of_each_other_s_people_do_not_wait_in_a_circle(
-    store: HubStore,
+PEOPLE_OF_PAPERS = person(EN, 1), person(key("entraide", "2"), 1, cin="SH2"), person(ADS, 1, cin="SH3")
+OF_ADS = said(key("ads", "x", "enrolment"), 2, "insert", number="INS-2026-000009", person="a")
+# What is there, and what each of two workers takes.
+CIRCLES = {
+    "each enrols whom the other edits": (
+        PEOPLE_OF_PAPERS,
+        *(
+            (
+                said(key("entraide", str(edited)), 5, phone="+212600000001"),
+                said(
+                    key("entraide", f"e{enrolled}", "enrolment"),
+                    6,
+                    "insert",
+                    number=f"INS-2026-00000{enrolled}",
+                    person=str(enrolled),
+                ),
+            )
+            for edited, enrolled in ((1, 2), (2, 1))
+        ),
+    ),
+    "another's paper of the same number is of somebody else": (
+        (*PEOPLE_OF_PAPERS, OF_ADS),
+        (said(key("entraide", "e9", "enrolment"), 5, "insert", number="INS-2026-000009", person="1"),),
+        (said(ADS, 6, phone="+212600000001"), said(OF_ADS.key, 6, status="active")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "mine", "others"), CIRCLES.values(), ids=CIRCLES)
+def test_r25_two_workers_do_not_wait_for_each_other_in_a_circle(
+    store: HubStore, before: tuple[Change, ...], mine: tuple[Change, ...], others: tuple[Change, ...]
 ) -> None:
-    people = person(EN, 1), person(key("entraide", "2"), 1, cin="SH2")
     log: list[Converged] = []
     one, other = StoreHub(store, log=log), StoreHub(store, log=log)
-    one.take(*people)
-    edits = [said(record, 5, phone="+212600000001") for record in (EN, key("entraide", "2"))]
-    papers = [
-        said(key("entraide", f"e{n}", "enrolment"), 6, "insert", number=f"INS-2026-00000{n}", person=str(n))
-        for n in (1, 2)
-    ]
+    one.take(*before)
     with ThreadPoolExecutor(1) as pool:
         started: list[Future[Converged]] = []
 
         def meanwhile() -> None:
             if not started:
-                # The other edits the second person and enrols the first; this one the other way round.
-                started.append(pool.submit(other.take, edits[1], papers[0]))
+                started.append(pool.submit(other.take, *others))
                 _until(lambda: started[0].done() or other.rows(WAITING)[0].count > 0)
 
         @contextmanager
@@ -211,12 +233,12 @@ def test_r25_two_workers_whose_papers_are_of_each_other_s_people_do_not_wait_in_
                 yield Halted(tx, meanwhile)
 
         one.intake = Intake(CATALOGUE, TYPES, TERMS, IDS, begin, one._today)
-        one.take(edits[0], papers[1])
+        one.take(*mine)
         started[0].result(_PATIENCE_S)
     assert (one.rolled_back, other.rolled_back) == (0, 0)
     one.intake = other.intake
     one.settle_due()
-    assert_same(one, *people, *edits, *papers)
+    assert_same(one, *before, *mine, *others)
 
 
 @pytest.mark.parametrize("held", [EN, ENROLMENT, CONSENT], ids=["a person", "an enrolment", "a consent"])
