@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -65,7 +64,6 @@ class Registry:
 
 @cache
 def parts() -> Parts:
-    logging.disable(logging.CRITICAL)
     released = Catalogue.load(PROJECT / "schemas" / "records")
     # The people of the simulation know these; a record type more would change what every seed plays.
     catalogue = Catalogue({name: released.records[name] for name in RECORD_TYPES})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -33,6 +34,7 @@ def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool 
     if plant is not None:
         # More dies, and people do what brings it to light: most seeds would else be played in vain.
         options = Options(seed, often=PLANTS[plant].often, most_faults=10, one_passage_in=15)
+    logging.disable(logging.CRITICAL)
     region = Region(options)
     verdict = Verdict(seed, faults=region.faults, deeds=[str(deed) for deed in region.deeds])
     try:
@@ -62,6 +64,7 @@ def caught(plant: int, most: int) -> Verdict | None:
 
 def believed(seed: int, schedule: str) -> list[str]:
     """What is believed in the end, in a run in which no effect of a deed depends on what was delivered."""
+    logging.disable(logging.CRITICAL)
     region = Region(Options(seed, f"{schedule} {seed}", plain=True))
     region.run()
     judge = Judge(region)
