@@ -61,7 +61,11 @@ class Promises(Evidence):
                     continue  # Taken back: what stood before that is not what the hub has just replaced.
                 if isinstance(value, list) or entry.at_ms - before[-1].at_ms > STALE_MS:
                     continue
+                # A stamp may be ahead of the form, from before it: what had been sent by then is not of it.
+                sent = {s.change["event_id"] for s in said[entry.place] if s.at_ms < entry.at_ms}
                 for one in said[entry.place]:
+                    if one.change["event_id"] in sent:
+                        continue
                     at_ms = entry.at_ms + self.region.databases[entry.place[0]].skew_ms
                     asserted = name in one.change["changed"] and one.change["operation"] == "update"
                     if asserted and one.value(name) == value and one.change["stamp"] >> 16 >= at_ms:
