@@ -17,7 +17,7 @@ from connectors.sql import store
 from connectors.sql.mapping_reader import read_mapping
 from connectors.sweep_command import ROWS_PER_S, sweep_file
 from hub.contracts.certificates import certificate_files as read_certificate_files
-from hub.contracts.kafka_connection import KafkaConnection, kafka_options
+from hub.contracts.kafka_connection import KafkaConnection, kafka_options, quieten_clients
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 _DATABASE = click.option(
@@ -256,11 +256,7 @@ def run(
 ) -> None:
     """Carry edits to the hub and deliveries to the agency, until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # At DEBUG and INFO kafka-python prints keys and values, or a line per connection.
-    for name in ("kafka", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # On a busy machine it warns of every step that took longer than 0.1 s: nothing that anybody could mend.
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    quieten_clients()
     settings = Settings(
         kafka=kafka,
         registry_url=registry_url,

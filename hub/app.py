@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import tempfile
 import time
 from contextlib import closing
@@ -26,6 +25,7 @@ from hub.contracts import topics
 from hub.contracts.agreements import load_agreements
 from hub.contracts.certificates import Certificates, certificate_files
 from hub.contracts.events import EventSchemas
+from hub.contracts.kafka_connection import quieten_clients
 from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import NotRegistered, RegistryClient
@@ -307,11 +307,7 @@ def serve(loglevel: str) -> None:
 
     Settings come from the environment: see docs/operators.md.
     """
-    for name in ("aiokafka", "kafka", "httpx"):
-        # Their debug messages are costly to make: 8% of a worker's time.
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # On a busy machine it warns of every step that took longer than 0.1 s: nothing that anybody could mend.
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    quieten_clients()
     application = make_app(load_settings())
     application.finalize()
     worker = application.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True)

@@ -30,9 +30,9 @@ LOGIN = LocalLogin("127.0.0.1", CODE)
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 
 
-def contracts() -> Parts:
-    """The release's contracts and agreements; of store and Kafka nothing answers. Close it when done."""
-    settings = HubSettings(
+def unanswered() -> HubSettings:
+    """The release's contracts and agreements; of store and Kafka nothing answers."""
+    return HubSettings(
         bootstrap="127.0.0.1:9",
         registry_url="http://127.0.0.1:9",
         store_url="postgresql+psycopg://nobody@127.0.0.1:9/none",
@@ -40,7 +40,11 @@ def contracts() -> Parts:
         schemas=ROOT / "schemas",
         agreements=ROOT / "deploy" / "agreements",
     )
-    return Parts(settings)
+
+
+def contracts() -> Parts:
+    """What is built of `unanswered` settings. Close it when done."""
+    return Parts(unanswered())
 
 
 def away() -> LogReader:

@@ -5,23 +5,14 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from hub.local.stack import PROJECT
-from hub.local.sweep_command import _at_agency
-from hub.settings import HubSettings
+from support.console import unanswered
 
-SETTINGS = HubSettings(
-    bootstrap="127.0.0.1:9",
-    registry_url="http://127.0.0.1:9",
-    store_url="postgresql://nobody@127.0.0.1:9/none",
-    secret_file=PROJECT / "nowhere",
-    schemas=PROJECT / "schemas",
-    agreements=PROJECT / "deploy" / "agreements",
-)
+from hub.local.sweep_command import _at_agency
 
 
 def test_a_database_without_a_connector_is_left_out_and_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "ads.db"
     file.touch()
-    assert _at_agency(SETTINGS, "ads", f"sqlite:///{file}", None, repair=True) == {}
+    assert _at_agency(unanswered(), "ads", f"sqlite:///{file}", None, repair=True) == {}
     with sqlite3.connect(file) as database:
         assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
