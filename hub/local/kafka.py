@@ -14,6 +14,7 @@ from typing import Literal
 
 from hub.contracts.kafka_connection import SCRAM
 from hub.errors import Fatal
+from hub.local import java_classes
 from hub.local.ports import LOOPBACK, accepts
 from hub.local.process_spec import ProcessSpec
 
@@ -146,7 +147,6 @@ def prepare(
     logging = data / "log4j2.xml"
     logging.write_text(_LOGGING, encoding="utf-8")
     program = [
-        str(java()),
         *_JAVA_OPTIONS[profile],
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={logging.name}",
@@ -154,8 +154,8 @@ def prepare(
         ":".join(map(str, jars)),
     ]
     if not (data / "data" / "meta.properties").exists():
-        _format(program, properties)
-    return [*program, "kafka.Kafka", properties.name]
+        _format([str(java()), *java_classes.using(java()), *program], properties)
+    return [str(java()), *java_classes.keeping(java()), *program, "kafka.Kafka", properties.name]
 
 
 def _format(program: Sequence[str], properties: Path) -> None:
