@@ -84,7 +84,7 @@ class Lane(Service):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self.progress = time.monotonic()
         self.poll_ms = POLL_MS
-        # How long to let messages gather after a batch, in seconds.
+        # How long to let messages gather after a batch that was all there is, in seconds.
         self.gather_s = 0.0
         self.ready = False
 
@@ -187,8 +187,15 @@ class Lane(Service):  # type: ignore[misc]
             await self.idle()
         self.ready = True
         self.progress = time.monotonic()
-        if messages and self.gather_s:
+        if messages and self.gather_s and not self._more_waits(advances):
             await self.sleep(self.gather_s)
+
+    def _more_waits(self, advances: Iterable[Advance]) -> bool:
+        """Whether Kafka has said that it holds more of what was read: it need not gather, it has piled up."""
+        assert self._consumer is not None
+        read = {TopicPartition(a.topic, a.partition): a.following for a in advances}
+        ours = read.keys() & self._consumer.assignment()
+        return any((self._consumer.highwater(place) or 0) > read[place] for place in ours)
 
     async def _handle(self, messages: list[Message], advances: list[Advance]) -> None:
         if any(self._positions.get(TopicPartition(a.topic, a.partition)) != a.expected for a in advances):

@@ -222,6 +222,9 @@ class LaneConsumer:
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         return {place: len(self.broker.log[place]) for place in sorted(partitions)}
 
+    def highwater(self, partition: TopicPartition) -> int:
+        return len(self.broker.log[partition])
+
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, list[Record]]:
