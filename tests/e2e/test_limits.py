@@ -42,7 +42,7 @@ _CIN = "ZZ999999"
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with Stage(2, [], lambda _: None) as running:
+    with Stage(2, [], lambda _: None, kafka_profile="fast-start") as running:
         yield running
 
 

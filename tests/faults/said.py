@@ -127,8 +127,9 @@ def _fold_elements(known: Asserted, one: Saying, name: str) -> None:
 
 def repetitions_differ(said: Said) -> Iterable[str]:
     """Event ids under which an agency said different things: a change sent twice is the same change."""
-    first: dict[tuple[str, str], Saying] = {}
+    first: dict[tuple[str, str], Mapping[str, Any]] = {}
     for one in said.sayings:
-        before = first.setdefault((one.agency, one.change["event_id"]), one)
-        if before.change != one.change:
+        # Which entity an edit names is as its agency knows it then, and decides nothing (R16).
+        change = {**one.change, "entity": None}
+        if first.setdefault((one.agency, one.change["event_id"]), change) != change:
             yield f"{one.agency}: event {one.change['event_id']} was said twice, and not alike"

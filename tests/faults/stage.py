@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -222,7 +222,7 @@ class Stage:
 
     def _thaw(self, step: Step) -> None:
         """Let whoever is frozen go on, once others have done what there was to do, as far as they can."""
-        stopped = [one for one in self._processes() if one.status() == psutil.STATUS_STOPPED]
+        stopped = self._frozen()
         names = {one.pid: one.name for one in self.region.stack.processes()}
         assert stopped, f"nobody is frozen at {step.what}"
         if any(names[one.pid].startswith("hub-") for one in stopped):
@@ -231,13 +231,18 @@ class Stage:
         self._thaw_all()
 
     def _thaw_all(self) -> None:
-        for one in self._processes():
-            if one.status() == psutil.STATUS_STOPPED:
-                one.send_signal(signal.SIGCONT)
+        for one in self._frozen():
+            one.send_signal(signal.SIGCONT)
 
-    def _processes(self) -> list[psutil.Process]:
-        pids = [one.pid for one in self.region.stack.processes() if one.pid is not None]
-        return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    def _frozen(self) -> list[psutil.Process]:
+        found = []
+        for status in self.region.stack.processes():
+            with suppress(psutil.NoSuchProcess):  # it has just died, and comes back
+                if status.pid is not None:
+                    process = psutil.Process(status.pid)
+                    if process.status() == psutil.STATUS_STOPPED:
+                        found.append(process)
+        return found
 
     def _kill(self, step: Step) -> None:
         self.region.stack.wait_ready(step.what)

@@ -25,8 +25,8 @@ from hub.local.demo.story.people import (
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS") or 40)
 # The short slice of every test run.
 SLICE_ROUNDS = 3
-# Crash points of one round: every fourth of the list, so that they lie on different parts of the path.
-TOGETHER = 4
+# Crash points of one round: every third of the list, so that they lie on different parts of the path.
+TOGETHER = 8
 
 
 def play(stage: Stage, rounds: Iterator[Round], again: Callable[[int], str]) -> None:

@@ -24,6 +24,7 @@ from hub.errors import Fatal
 from hub.local.bench.workload import COLUMNS, TABLE, Row, fill
 from hub.local.demo.desk import Desk
 from hub.local.demo.quiet import Quiet
+from hub.local.kafka import Profile
 from hub.local.stack import AgencyDatabase, Endpoints, Progress, Stack, StackOptions
 
 SOURCE = "source"
@@ -71,9 +72,16 @@ class Stage:
     Entering starts it and returns once all agencies have joined; leaving stops it and removes its data.
     """
 
-    def __init__(self, targets: int, known: Sequence[Row], report: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        targets: int,
+        known: Sequence[Row],
+        report: Callable[[Progress], None],
+        kafka_profile: Profile = "load",
+    ) -> None:
         self.targets = [target(number) for number in range(1, targets + 1)]
         self._known = known
+        self._kafka_profile = kafka_profile
         self._report = report
         self._cleanup = ExitStack()
         self.desks: dict[str, Desk] = {}
@@ -156,7 +164,7 @@ class Stage:
             home=home / "data",
             agencies=[AgencyDatabase(agency) for agency in agencies],
             processes="full",
-            kafka_profile="load",
+            kafka_profile=self._kafka_profile,
             agreements=home / "agreements",
             connectors=home / "connectors",
             populate=self._populate,
