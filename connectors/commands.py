@@ -14,6 +14,7 @@ from connectors.compose import check, connect, open_database, runner
 from connectors.probe import Probe
 from connectors.settings import Settings
 from connectors.sql import store
+from connectors.sql.condition import condition, lines
 from connectors.sql.mapping_reader import read_mapping
 from connectors.sweep_command import ROWS_PER_S, sweep_file
 from hub.contracts.certificates import certificate_files as read_certificate_files
@@ -112,16 +113,17 @@ def uninstall(file: Path, database: str) -> None:
 @connector.command()
 @_FILE
 @_DATABASE
-def status(file: Path, database: str) -> None:
+@_JSON
+def status(file: Path, database: str, as_json: bool) -> None:
     """What waits to be sent, what the agency refuses, how far the inboxes are read."""
     mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
         store.require_capture(db, file, mapping.agency)
-        for line in store.summary(db):
-            click.echo(line)
+        told = condition(db)
     finally:
         db.close()
+    click.echo(json.dumps({"agency": mapping.agency, **told}) if as_json else "\n".join(lines(told)))
 
 
 @connector.command()

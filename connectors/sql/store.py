@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -247,66 +246,3 @@ _RENEW = tuple(
     f"UPDATE {{{table}}} SET incarnation = incarnation + :by {_OF_LIFE}"  # noqa: S608  # tables of our own
     for table in ("changes", "dirty", "shadow")
 )
-_RESTORED = "SELECT restored_ms FROM {state} WHERE restored_ms > 0"
-_COUNTS = """
-SELECT (SELECT count(*) FROM {changes}), (SELECT count(*) FROM {dirty}), (SELECT count(*) FROM {shadow})
-"""
-_PROBLEMS = """
-SELECT record, state, code, column_name, count(*)
-  FROM {retry} GROUP BY record, state, code, column_name ORDER BY record, state, code, column_name
-"""
-
-
-def summary(db: Database) -> list[str]:
-    """How an agency's side is, for a person."""
-    epoch, snapshot = state(db)
-    queue, marked, held = db.query(_COUNTS)[0]
-    lines = [
-        f"captured and not sent: {queue} rows, and {marked} rows of which only is known that they changed",
-        f"records known: {held}; epoch {epoch}",
-    ]
-    for (restored_ms,) in db.query(_RESTORED):
-        lines.append(
-            f"the database was found set back to an earlier state at {_moment(restored_ms)}; all rows were "
-            "to be read again from then on"
-        )
-    for record, progress in snapshot.items():
-        done = "done" if progress["done"] else f"read up to {progress['after']}"
-        again = f" again, for {', '.join(progress['fields'])}" if progress.get("fields") else ""
-        lines.append(f"snapshot of {record}{again}: {done}")
-    for topic, part, offset in db.query(
-        "SELECT topic, part, next_offset FROM {position} ORDER BY topic, part"
-    ):
-        lines.append(f"{topic}[{part}]: read up to {offset}")
-    lines += _sweeps(db)
-    for record, word, code, column, count in db.query(_PROBLEMS):
-        lines.append(f"{record}: {count} deliveries {word}: {code}{f' ({column})' if column else ''}")
-    return lines
-
-
-def _moment(ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(ms / 1000))
-
-
-_SWEEPS = "SELECT record, phase, after, finished_ms, cost, report FROM {sweep} ORDER BY record"
-_STANDING = """
-SELECT record, kind, state, count(*) FROM {finding} GROUP BY record, kind, state ORDER BY record, kind, state
-"""
-
-
-def _sweeps(db: Database) -> list[str]:
-    """When the rows were last compared, at what cost, and what was found and still stands (R30)."""
-    lines = []
-    for record, phase, after, finished_ms, cost, report in db.query(_SWEEPS):
-        if phase != "done":
-            read = cost["cost"]["rows"]
-            lines.append(f"sweep of {record}: under way, {read} rows read, up to {after}")
-        if finished_ms:
-            spent, at = report["cost"], _moment(finished_ms)
-            lines.append(
-                f"sweep of {record}: ended {at}; {spent['rows']} rows and {spent['keys']} keys read, "
-                f"{spent['bytes']} bytes, {float(spent['seconds']):.2f} s in the database"
-            )
-    for record, kind, state, count in db.query(_STANDING):
-        lines.append(f"{record}: {count} rows {kind} behind the triggers: {state}")
-    return lines

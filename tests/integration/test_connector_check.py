@@ -140,6 +140,12 @@ def test_installing_status_and_uninstalling(db: Database, url: str, tmp_path: Pa
     execute(db, "INSERT INTO people VALUES (1, 'SH1')")
     status = CliRunner().invoke(connector, ["status", str(file), "--database", url])
     assert "captured and not sent: 1 rows" in status.output
+    assert invoke("sweep", str(file), "--database", url, "--rows-per-second", "1000").exit_code == 0
+    status = CliRunner().invoke(connector, ["status", str(file), "--database", url, "--json"])
+    told = json.loads(status.output)
+    assert (told["agency"], told["epoch"], told["restored_ms"]) == ("ads", 1, None)
+    assert (told["queue"], told["deliveries"]) == ({"rows": 1, "marked": 0}, [])
+    assert [one["last"]["cost"]["rows"] for one in told["sweeps"]] == [1]
     CliRunner().invoke(connector, ["resnapshot", str(file), "--database", url, "--yes"])
     status = CliRunner().invoke(connector, ["status", str(file), "--database", url])
     assert "epoch 2" in status.output
