@@ -27,6 +27,8 @@ class Change:
 
     `values` holds normalised contract values (`hub.contracts.values.normalise`) of the fields in
     `changed` and `stale`; a field merged by union lists the elements added, `removed` those taken away.
+    `asserted`: the stamp since which the values hold, where that is not `stamp`; a snapshot without it, or
+    with 0, is of unknown age, and loses to everything dated (R11).
     `actor`: the account at the agency that made it, 200 characters at most; None where that is not known.
     `epoch`: as `Source.epoch` has it.
     """

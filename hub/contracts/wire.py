@@ -19,6 +19,7 @@ import fastavro
 from hub.contracts.events import EventSchemas
 from hub.contracts.records import FieldSpec, RecordType
 from hub.contracts.values import decode_long, encode, encode_long, encode_string
+from hub.core import stamps
 from hub.errors import SkipRecord
 
 # Above this a message is refused before it is read: a person's record has some hundred bytes (R6).
@@ -87,6 +88,14 @@ class RawChange:
     added: dict[str, list[bytes]] = field(default_factory=dict)
     removed: dict[str, list[bytes]] = field(default_factory=dict)
     stale: dict[str, bytes | None] = field(default_factory=dict)
+
+    @property
+    def held_since(self) -> int:
+        """The stamp at which the values hold. Of a snapshot that does not say, nobody knows: taken for what
+        was typed when it was sent, it would win over everything (R11)."""
+        if self.asserted is not None:
+            return self.asserted
+        return stamps.LOWEST if self.operation == "snapshot" else self.stamp
 
 
 OPERATIONS = ("insert", "update", "delete", "snapshot", "link", "unlink")

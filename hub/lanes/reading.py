@@ -97,7 +97,6 @@ class Reading:
         raw = self._readers[record_type].read(schema_id, body, self._schema_of)
         _check_header(raw, message)
         bound = stamps.bounded(raw.stamp, message.timestamp_ms, message.offset)
-        asserted = raw.stamp if raw.asserted is None else raw.asserted
         publishes = self._publishes.get((agency, record_type), frozenset())
         specs = self._specs[record_type]
         _check_stale(raw, specs)
@@ -106,7 +105,7 @@ class Reading:
             key=RecordKey(agency, record_type, raw.local_id, raw.incarnation),
             operation=raw.operation,
             stamp=raw.stamp,
-            effective=min(asserted, bound),
+            effective=min(raw.held_since, bound),
             event_id=raw.event_id,
             entity=self._entity(agency, raw.entity),
             withheld=tuple(name for name in spoken if name not in publishes),

@@ -199,7 +199,7 @@ def _superseded_at(
     `states`: all lives of the local record; `spoken`: the fields that count.
     """
     bound = stamps.bounded(raw.stamp, row.at_ms, row.kafka_offset)
-    effective = min(raw.stamp if raw.asserted is None else raw.asserted, bound)
+    effective = min(raw.held_since, bound)
     own = next((s for s in states if s.key.incarnation == raw.incarnation), None)
     if own is None or raw.stamp <= 0:
         # As long as the hub knows nothing of this life, a later one takes nothing from what it says.

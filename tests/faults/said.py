@@ -92,7 +92,9 @@ def _check(record: RecordType, change: Mapping[str, Any]) -> None:
 
 
 def _stamp(change: Mapping[str, Any], message: Logged) -> int:
-    said = change["stamp"] if change["asserted"] is None else change["asserted"]
+    said = change["asserted"]
+    if said is None:
+        said = 0 if change["operation"] == "snapshot" else change["stamp"]
     return min(said, (message.appended_ms + _AHEAD_MS) << 16)
 
 

@@ -89,7 +89,9 @@ def read_sayings(broker: Broker, schemas: Schemas) -> Iterator[Saying]:
         for message in log:
             change = schemas.decode(message.value or b"")
             name = Name(agency, record_type, change["local_id"], change["incarnation"])
-            said = change["stamp"] if change["asserted"] is None else change["asserted"]
+            said = change["asserted"]
+            if said is None:
+                said = 0 if change["operation"] == "snapshot" else change["stamp"]
             bound = (message.timestamp + AHEAD_MS) << 16 | message.offset % 65_536
             yield Saying(name, min(said, bound), change, message.timestamp)
 

@@ -99,6 +99,11 @@ def test_r10_what_a_snapshot_asserts_ranks_by_its_own_age_and_is_bounded_too() -
     assert one(message(operation="snapshot", asserted=2**62)).effective == minute(1)
 
 
+def test_r11_a_snapshot_that_does_not_say_since_when_is_of_unknown_age() -> None:
+    assert one(message(operation="snapshot", asserted=None)).effective == stamps.LOWEST
+    assert one(message(operation="insert", asserted=None)).effective == minute(1)
+
+
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
