@@ -15,6 +15,7 @@ from connectors.probe import Probe
 from connectors.settings import Settings
 from connectors.sql import store
 from connectors.sql.condition import condition, lines
+from connectors.sql.database_check import require_fit
 from connectors.sql.mapping_reader import read_mapping
 from connectors.sweep_command import ROWS_PER_S, sweep_file
 from hub.contracts.certificates import certificate_files as read_certificate_files
@@ -87,6 +88,7 @@ def check_command(file: Path, database: str | None, schemas: Path, agreements: P
 def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
     """Put the bookkeeping tables and the triggers into the agency's database; safe to repeat."""
     with connect(file, schemas, agreements, database) as (db, mapping):
+        require_fit(mapping, db)
         store.prepare(db, mapping.agency)
         for record in mapping.records.values():
             db.install_capture(record)

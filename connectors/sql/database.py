@@ -130,6 +130,10 @@ class Database(ABC):
         """Whether `column` alone is a primary key or unique."""
 
     @abstractmethod
+    def is_view(self, table: str) -> bool:
+        """Whether what is called so holds no rows of its own, but shows those of tables."""
+
+    @abstractmethod
     def may_capture(self, table: str) -> bool:
         """Whether triggers may be put on `table`."""
 

@@ -36,6 +36,9 @@ def check_database(
             if not columns:
                 problems.append(_no_table(table))
                 continue
+            if db.is_view(table.table):
+                problems.append(_view(table))
+                continue
             problems += _table(table, columns, db)
             if record is not None:
                 problems += _types(table, columns, record)
@@ -55,6 +58,8 @@ def require_fit(mapping: Mapping, db: Database) -> None:
     for record in mapping.records.values():
         for table in record.tables:
             columns = db.columns(table.table)
+            if columns and db.is_view(table.table):
+                problems.append(_view(table))
             problems += _absent(table, columns) if columns else [_no_table(table)]
     if problems:
         lines = [problem.line(mapping.path) for problem in sorted(problems, key=lambda p: p.at)]
@@ -63,6 +68,14 @@ def require_fit(mapping: Mapping, db: Database) -> None:
 
 def _no_table(table: TableMap) -> Problem:
     return Problem(table.at, f"no table {table.table!r} in this database")
+
+
+def _view(table: TableMap) -> Problem:
+    message = (
+        f"{table.table!r} is a view: triggers on it do not see what is written to the tables behind it; "
+        "name those under `tables`, the main one first"
+    )
+    return Problem(table.at, message)
 
 
 def _named(table: TableMap) -> list[tuple[str, Place]]:

@@ -174,6 +174,10 @@ class PostgreSQL(CoreDatabase):
         with self.at_work() as db:
             return catalog.is_unique(db, *placed(table, self._schema), column)
 
+    def is_view(self, table: str) -> bool:
+        with self.at_work() as db:
+            return catalog.is_view(db, *placed(table, self._schema))
+
     def may_capture(self, table: str) -> bool:
         with self.at_work() as db:
             return catalog.may_put_triggers(db, qualified(table, self._schema))

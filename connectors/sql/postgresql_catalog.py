@@ -122,6 +122,13 @@ def is_unique(db: Connection, schema: str, table: str, column: str) -> bool:
     )
 
 
+def is_view(db: Connection, schema: str, table: str) -> bool:
+    """Whether it is a view, materialized or not."""
+    inspector = inspect(db)
+    views = (*inspector.get_view_names(schema), *inspector.get_materialized_view_names(schema))
+    return table in views
+
+
 def may_put_triggers(db: Connection, name: str) -> bool:
     privilege = func.has_table_privilege(func.to_regclass(name), "TRIGGER", type_=Boolean)
     create = func.has_schema_privilege(func.current_schema(), "CREATE", type_=Boolean)

@@ -143,6 +143,10 @@ class SQLite(CoreDatabase):
     def forget_columns(self) -> None:
         """Nothing is kept."""
 
+    def is_view(self, table: str) -> bool:
+        with self.at_work() as db:
+            return table in inspect(db).get_view_names()
+
     def unique(self, table: str, column: str) -> bool:
         with self.at_work() as db:
             inspector = inspect(db)

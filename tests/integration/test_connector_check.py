@@ -97,6 +97,19 @@ def test_everything_that_does_not_fit_is_told(db: Database, url: str, tmp_path: 
         assert told in result.output, result.output
 
 
+def test_a_view_is_told_from_a_table(db: Database, url: str, tmp_path: Path) -> None:
+    execute(db, "CREATE TABLE people (id integer PRIMARY KEY, cin text)")
+    execute(db, "CREATE VIEW counter AS SELECT id, cin FROM people")
+    file = tmp_path / "ads.yaml"
+    mapping = "agency: ads\nrecords: {person: {tables: [{table: counter, key: id, fields: {cin: cin}}]}}\n"
+    file.write_text(mapping, encoding="utf-8")
+    told = invoke("check", str(file), "--database", url).output
+    assert "'counter' is a view" in told
+    assert "is not unique" not in told
+    refused = CliRunner().invoke(connector, ["install", str(file), "--database", url])
+    assert "'counter' is a view" in str(refused.exception)
+
+
 def test_a_key_that_nobody_makes_is_told(db: Database, url: str, tmp_path: Path) -> None:
     # SQLite takes a row without a key here, and so does a column that is unique and may be empty.
     execute(db, "CREATE TABLE people (id text UNIQUE, cin text)")
