@@ -9,71 +9,81 @@ writes a file of its own, and the last one stays.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 _MADE_WITHIN_S = 120
 
 
-def keeping(java: Path) -> list[str]:
-    """Options of a program whose classes are used if they are there, and kept at its end if not.
+@dataclass(frozen=True)
+class ClassArchive:
+    """The archive of the programs of some jars. `java`: the program `bin/java`."""
 
-    `java`: the program `bin/java`. Blocks for a second where Java's own classes are not ready yet.
-    """
-    archive = _folder(java) / "kafka.jsa"
-    with suppress(OSError):
-        if _is_cut_off(archive):
-            archive.unlink()
-    options = using(java)
-    if not options and _made_base(java):
-        options = _options(archive)
-    return [*options, "-XX:+AutoCreateSharedArchive"] if options else []
+    java: Path
+    jars: Sequence[Path]
 
+    def keeping(self) -> list[str]:
+        """Options of a program whose classes are used if they are there, and kept at its end if not.
 
-def using(java: Path) -> list[str]:
-    """Options of another program of the same jars: it uses the classes that are there, and keeps none."""
-    archive = _folder(java) / "kafka.jsa"
-    return _options(archive) if archive.exists() and _base(java).exists() else []
+        Blocks for a second where Java's own classes are not ready yet.
+        """
+        options = self.using()
+        if not options and self._made_base():
+            self._make_room()
+            options = self._options()
+        return [*options, "-XX:+AutoCreateSharedArchive"] if options else []
 
+    def using(self) -> list[str]:
+        """Options of another program of the same jars: it uses the classes that are there, and keeps none."""
+        return self._options() if self._is_whole() and self._base.exists() else []
 
-def _folder(java: Path) -> Path:
-    return java.parents[1] / "lib" / "server"
+    @property
+    def _folder(self) -> Path:
+        return self.java.parents[1] / "lib" / "server"
 
+    @property
+    def _base(self) -> Path:
+        return self._folder / "classes.jsa"
 
-def _base(java: Path) -> Path:
-    return _folder(java) / "classes.jsa"
+    @property
+    def _file(self) -> Path:
+        """Another one for each set of jars: Java would neither use nor replace one of others."""
+        names = "\n".join(map(str, self.jars))
+        return self._folder / f"kafka-{hashlib.sha256(names.encode()).hexdigest()[:12]}.jsa"
 
+    def _options(self) -> list[str]:
+        # Checked as a whole before it is believed: a damaged file is left alone, and the start is a slow one.
+        # What it says of classes that cannot be kept is nothing that a broker's log is read for.
+        quiet = "-Xlog:cds*=error,aot*=error"
+        return [f"-XX:SharedArchiveFile={self._file}", "-XX:+VerifySharedSpaces", quiet]
 
-def _options(archive: Path) -> list[str]:
-    # Checked as a whole before it is believed: a damaged file is left alone, and the start is a slow one.
-    # What it says of classes that cannot be kept is nothing that a broker's log is read for.
-    return [f"-XX:SharedArchiveFile={archive}", "-XX:+VerifySharedSpaces", "-Xlog:cds*=error,aot*=error"]
+    def _is_whole(self) -> bool:
+        """Whether Java was not killed while it wrote the file: the beginning is written last."""
+        with suppress(OSError), self._file.open("rb") as file:
+            return any(file.read(4))
+        return False
 
+    def _make_room(self) -> None:
+        """Remove what was cut off, and what belongs to the jars of another release."""
+        with suppress(OSError):
+            for file in self._folder.glob("kafka-*.jsa"):
+                file.unlink()
 
-def _is_cut_off(archive: Path) -> bool:
-    """Whether Java was killed while it wrote the file: the beginning is written last."""
-    with suppress(FileNotFoundError), archive.open("rb") as file:
-        return not any(file.read(4))
-    return False
-
-
-def _made_base(java: Path) -> bool:
-    """Have Java's own classes made ready; whether they are, which they cannot be in a folder of others."""
-    if _base(java).exists():
-        return os.access(_folder(java), os.W_OK)
-    with suppress(OSError, subprocess.SubprocessError), TemporaryDirectory(dir=_folder(java)) as staging:
-        made = Path(staging) / "classes.jsa"
-        command: Sequence[str] = [
-            str(java),
-            "-Xshare:dump",
-            f"-XX:SharedArchiveFile={made}",
-            "-XX:+UseSerialGC",
-        ]
-        subprocess.run(command, env={}, capture_output=True, timeout=_MADE_WITHIN_S, check=True)  # noqa: S603
-        made.replace(_base(java))
-        return True
-    return False
+    def _made_base(self) -> bool:
+        """Have Java's own classes made ready; whether they are: not in a folder of somebody else's."""
+        if self._base.exists():
+            return os.access(self._folder, os.W_OK)
+        with suppress(OSError, subprocess.SubprocessError), TemporaryDirectory(dir=self._folder) as staging:
+            made = Path(staging) / "classes.jsa"
+            dump = ["-Xshare:dump", f"-XX:SharedArchiveFile={made}", "-XX:+UseSerialGC"]
+            command = [str(self.java), *dump]
+            subprocess.run(command, env={}, capture_output=True, timeout=_MADE_WITHIN_S, check=True)  # noqa: S603
+            made.replace(self._base)
+            return True
+        return False

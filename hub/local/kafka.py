@@ -14,7 +14,7 @@ from typing import Literal
 
 from hub.contracts.kafka_connection import SCRAM
 from hub.errors import Fatal
-from hub.local import java_classes
+from hub.local.java_classes import ClassArchive
 from hub.local.ports import LOOPBACK, accepts
 from hub.local.process_spec import ProcessSpec
 
@@ -146,6 +146,7 @@ def prepare(
     properties.write_text("".join(f"{key}={value}\n" for key, value in lines), encoding="utf-8")
     logging = data / "log4j2.xml"
     logging.write_text(_LOGGING, encoding="utf-8")
+    classes = ClassArchive(java(), jars)
     program = [
         *_JAVA_OPTIONS[profile],
         "-Djava.awt.headless=true",
@@ -154,8 +155,8 @@ def prepare(
         ":".join(map(str, jars)),
     ]
     if not (data / "data" / "meta.properties").exists():
-        _format([str(java()), *java_classes.using(java()), *program], properties)
-    return [str(java()), *java_classes.keeping(java()), *program, "kafka.Kafka", properties.name]
+        _format([str(java()), *classes.using(), *program], properties)
+    return [str(java()), *classes.keeping(), *program, "kafka.Kafka", properties.name]
 
 
 def _format(program: Sequence[str], properties: Path) -> None:
