@@ -71,8 +71,8 @@ def agencies(hub: Stack, client: ModuleType) -> Iterator[tuple[Any, Any]]:
 
 def heard(agency: Any, record_type: str, **expected: Any) -> dict[str, Any]:
     """The first projection that shows these values; reads on until it comes."""
-    for _ in range(12):
-        for projection in agency.read([record_type], idle_s=5):
+    for _ in range(60):
+        for projection in agency.read([record_type], idle_s=1):
             image = projection["record"] or {}
             if all(image.get(name) == value for name, value in expected.items()):
                 return dict(projection)
@@ -99,7 +99,7 @@ def test_a_stock_client_says_and_hears_also_when_a_worker_is_killed(
     assert own["local_id"] == "17"
     # Each agency has its own name of the entity: two of them cannot compare notes (R4).
     assert own["entity"] != told["entity"]
-    # What was there before is of unknown age (R11): without `asserted` it would count as typed just now.
+    # What was there before is of unknown age (R11).
     assert ads.say("person", "7", "snapshot", {"cin": "SH7", "family_name_ar": "قديم"})["asserted"] == 0
     assert heard(entraide, "person", cin="SH7")["stamp"] == 0
 
@@ -180,8 +180,8 @@ def test_a_client_that_saves_whole_records_overwrites_and_keeps_nothing(agencies
     assert [one for one in ads.read(["person"], idle_s=5) if one["entity"] == told["entity"]] == []
     # What entraide said ends with its record, everywhere; what ads itself said is left.
     entraide.say("person", "31", "delete", {})
-    for _ in range(12):
-        left = [one for one in ads.read(["person"], idle_s=5) if one["entity"] == told["entity"]]
+    for _ in range(60):
+        left = [one for one in ads.read(["person"], idle_s=1) if one["entity"] == told["entity"]]
         if left:
             break
     assert left[-1]["fields"] == ["given_name_fr"]
