@@ -77,9 +77,8 @@ class CoreDatabase(Database):
             raise Retriable(f"{self.dialect}: not connected")
         return self._connection
 
-    @staticmethod
     @abstractmethod
-    def meaning(error: DBAPIError) -> JisrError:
+    def meaning(self, error: DBAPIError) -> JisrError:
         """What the connector does about an error of the driver."""
 
     @abstractmethod

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from connectors.sql import postgresql_capture as capture
 from connectors.sql import postgresql_catalog as catalog
@@ -34,7 +34,7 @@ from connectors.sql.postgresql_capture import placed, qualified
 from connectors.sql.postgresql_rows import MASKED_COLUMNS, RowStatements, given, masked
 from connectors.sql.postgresql_values import json_text, literal_text, loads
 from connectors.sql.tables import Bookkeeping
-from hub.errors import ConfigurationError, Retriable
+from hub.errors import ConfigurationError, JisrError, Retriable
 
 # People at work come first: the sink waits this long for a lock, then lets go and tries again (R28). Below
 # PostgreSQL's deadlock_timeout of 1 s, so that in a deadlock it is never the agency's side that is ended.
@@ -57,7 +57,6 @@ class PostgreSQL(CoreDatabase):
 
     dialect = "postgresql"
     for_update = " FOR UPDATE"
-    meaning = staticmethod(postgresql_errors.meaning)
     kinds: ClassVar = {
         "text": Text(),
         "bigint": BigInteger(),
@@ -96,6 +95,9 @@ class PostgreSQL(CoreDatabase):
         self._watches: dict[str, bool] = {}
         self._mark: tuple[int, int] | None = None
         self._settled = 0
+
+    def meaning(self, error: DBAPIError) -> JisrError:
+        return postgresql_errors.meaning(error)
 
     def connect(self) -> None:
         super().connect()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from sqlalchemy import URL, Integer, Table, Text, event, inspect, select, text, types
+from sqlalchemy import URL, Connection, Integer, Table, Text, event, inspect, select, text, types
 from sqlalchemy import Column as CoreColumn
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import InvalidRequestError, NoSuchTableError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, NoSuchTableError
 
 from connectors.sql import sqlite_capture as capture
 from connectors.sql import sqlite_errors
@@ -20,9 +21,10 @@ from connectors.sql.database import Column, NewRow, Refusal, alike, trigger_sets
 from connectors.sql.local_values import Image, Local, as_text
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.sqlite_capture import quoted
+from connectors.sql.sqlite_files import OpenFiles
 from connectors.sql.sqlite_rows import RowStatements
 from connectors.sql.sqlite_values import RESULTS, Json, image_of, kind_of, lenient_text, milliseconds
-from hub.errors import Retriable
+from hub.errors import JisrError, Retriable
 
 # People at work come first: give way after this long, and try again (R28).
 BUSY_TIMEOUT_S = 0.25
@@ -30,6 +32,7 @@ BUSY_TIMEOUT_S = 0.25
 # SQLAlchemy does not tell INT from INTEGER, and only an INTEGER PRIMARY KEY is the row's own number.
 _KEYS = text("SELECT name, upper(type) FROM pragma_table_info(:name) WHERE pk > 0")
 _TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+_LOOK = text("SELECT count(*) FROM sqlite_master")
 
 
 class SQLite(CoreDatabase):
@@ -41,7 +44,6 @@ class SQLite(CoreDatabase):
 
     dialect = "sqlite"
     tells_transactions = False
-    meaning = staticmethod(sqlite_errors.meaning)
     kinds: ClassVar = {
         "text": Text(),
         "bigint": Integer(),
@@ -52,6 +54,7 @@ class SQLite(CoreDatabase):
     in_list = r"IN (SELECT value FROM json_each(:\1))"
     list_type = Json()
     results = RESULTS
+    _files: OpenFiles | None = None
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         super().__init__(
@@ -67,15 +70,32 @@ class SQLite(CoreDatabase):
 
     def connect(self) -> None:
         self.close()
-        if not self._path.exists():
-            raise Retriable(f"{self._path}: no such file")
+        files = OpenFiles.at(self._path)
         super().connect()
+        # SQLite opens the log with the first read.
+        self.fetch(_LOOK)
+        files.check()
+        self._files = files
         self._rows.clear()
         self.describe()
         # One row, which silences capture for the hub's own statements.
         self._origin = Table("jisr_origin", self.metadata, CoreColumn("hub", Integer, nullable=False))
 
+    def meaning(self, error: DBAPIError) -> JisrError:
+        return sqlite_errors.meaning(error, self._path)
+
+    @property
+    def _db(self) -> Connection:
+        if self._files is not None:
+            self._files.check()
+        return super()._db
+
     def close(self) -> None:
+        if self._files is not None and self._files.is_log_lost():
+            # Never closed, also by nobody who clears up: it would write over what was restored.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+            self._connection = None
+        self._files = None
         super().close()
         while self._claims:
             self.release(next(iter(self._claims)))

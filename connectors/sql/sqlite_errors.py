@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
@@ -21,13 +22,20 @@ _REFUSED = {
     "SQLITE_MISMATCH": "bad_value",
     "SQLITE_TOOBIG": "too_long",
 }
-_AWAY = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY")
+# Beginnings of names of what may pass, and what it means: a disk is cleared, a copy comes to its end.
+_AWAY = {
+    "SQLITE_IOERR": "it cannot be read or written",
+    "SQLITE_CANTOPEN": "it cannot be opened: see the rights to the file and its folder",
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "it cannot be written: see the rights to the file and its folder",
+    "SQLITE_NOTADB": "it is no SQLite database, or only a part of one",
+}
 # "NOT NULL constraint failed: table.column"; of several columns the first.
 _COLUMN = re.compile(r"constraint failed: [^.]+\.([^,]+)")
 
 
-def meaning(error: DBAPIError) -> JisrError:
-    """`Refusal`, `Locked`, `Retriable` or `Fatal`."""
+def meaning(error: DBAPIError, path: Path) -> JisrError:
+    """`Refusal`, `Locked`, `Retriable` or `Fatal`; `path` is the database's file."""
     cause = error.orig
     name: str = getattr(cause, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -35,6 +43,9 @@ def meaning(error: DBAPIError) -> JisrError:
     if name in _REFUSED or name.startswith("SQLITE_CONSTRAINT"):
         found = _COLUMN.search(str(cause))
         return Refusal(_REFUSED.get(name, "check"), found.group(1) if found else "")
-    if error.connection_invalidated or name.startswith(_AWAY):
-        return Retriable(f"SQLite: {name}")
-    return Fatal(f"SQLite: {name or type(cause).__name__}: {cause}")
+    for beginning, what in _AWAY.items():
+        if name.startswith(beginning):
+            return Retriable(f"{path}: {what} ({name})")
+    if error.connection_invalidated:
+        return Retriable(f"{path}: the connection was lost")
+    return Fatal(f"{path}: {cause} ({name or type(cause).__name__})")

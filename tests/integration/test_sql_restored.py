@@ -16,7 +16,7 @@ from connectors.sdk import Arrivals, Change, Sent
 from connectors.sql import store
 from connectors.sql.condition import condition, lines
 from hub.core.epochs import first_life
-from hub.errors import Retriable
+from hub.errors import Fatal, JisrError, Retriable
 
 TABLES = (
     PERSON, "jisr_changes", "jisr_shadow", "jisr_state", "jisr_entity", "jisr_position", "jisr_dirty",
@@ -237,13 +237,13 @@ def test_a_row_that_is_made_again_is_the_agencys_own(agency: Agency) -> None:
     assert agency.change().values == {"family_name_fr": "Alaoui"}
 
 
-def refused(step: Callable[[], object]) -> str:
-    """With what a side asks to be connected anew, in the end."""
+def refused(step: Callable[[], object], how: type[JisrError] = Retriable) -> str:
+    """With what a side asks to be connected anew, or ends, in the end."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             step()
-        except Retriable as error:
+        except how as error:
             return str(error)
         time.sleep(0.05)
     raise AssertionError("it goes on")
@@ -281,6 +281,83 @@ def test_a_restore_beneath_a_running_connector_is_noticed_by_both_sides(
     store.new_epoch(agency.sink.db)
     assert "new epoch" in refused(lambda: agency.source.read(100))
     agency.close()
+
+
+def file_of(agency: Agency) -> Path:
+    return Path(agency.url.partition(":///")[2])
+
+
+def put_in_place(agency: Agency, content: bytes, *, over: bool) -> None:
+    """A copy of the file, put there beneath the connector: moved into its place, or written over it."""
+    file = file_of(agency)
+    agency.people.close()
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink()
+    copy = file.with_name("copy")
+    copy.write_bytes(content)
+    if over:
+        file.write_bytes(copy.read_bytes())
+    else:
+        copy.replace(file)
+
+
+@pytest.fixture
+def working(tmp_path: Path) -> Iterator[tuple[Agency, bytes, list[Sent]]]:
+    """An agency whose connector is at work on a file; an older copy of the file; what was sent."""
+    agency = Agency("sqlite", empty_database("sqlite", None, tmp_path), tmp_path)
+    agency.start()
+    key = agency.add(cin="SH1")
+    log = agency.changes()
+    agency.sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = file_of(agency).read_bytes()
+    edit(agency, key, "SH7")
+    log += agency.changes()
+    agency.apply()
+    yield agency, content, log_of(log)
+    agency.close()
+
+
+def test_another_file_in_the_database_s_place_is_noticed_by_both_sides(
+    working: tuple[Agency, bytes, list[Sent]],
+) -> None:
+    agency, content, log = working
+    put_in_place(agency, content, over=False)
+    assert "another file is in its place" in refused(lambda: agency.source.read(100))
+    assert "another file is in its place" in refused(lambda: agency.sink.apply(Arrivals()))
+    agency.sink.close()
+    agency.sink.connect()
+    started_again(agency)
+    assert agency.source.look_back(log) is True
+    assert [(c.operation, c.values["cin"]) for c in agency.changes()] == [("snapshot", "SH1")]
+
+
+def test_what_a_restored_file_holds_is_not_written_over_by_a_connector_that_ends(
+    working: tuple[Agency, bytes, list[Sent]],
+) -> None:
+    """Its log is gone, and its own has what came after the backup."""
+    agency, content, _ = working
+    put_in_place(agency, content, over=True)
+    assert "stop it before a restore" in refused(lambda: agency.source.read(100), Fatal)
+    assert "stop it before a restore" in refused(lambda: agency.sink.apply(Arrivals()), Fatal)
+    agency.close()
+    assert file_of(agency).read_bytes() == content
+
+
+def test_a_file_that_is_away_or_not_whole_is_waited_for(tmp_path: Path) -> None:
+    agency = Agency("sqlite", empty_database("sqlite", None, tmp_path), tmp_path)
+    agency.start()
+    agency.close()
+    file = file_of(agency)
+    content = file.read_bytes()
+    file.write_bytes(b"not a database" * 1_000)
+    with pytest.raises(Retriable, match="no SQLite database"):
+        agency.sink.connect()
+    file.unlink()
+    with pytest.raises(Retriable, match="no such file"):
+        agency.source.connect()
+    file.write_bytes(content)
+    agency.source.connect()
+    agency.source.close()
 
 
 def test_a_death_between_sending_and_forgetting_is_no_restore(agency: Agency) -> None:

@@ -138,6 +138,7 @@ class SimulatedSQLite(SQLite):
         """`prepared`: the bookkeeping is there already."""
         CoreDatabase.__init__(self, URL.create("sqlite"), creator=self._handle)
         event.listen(self._engine, "connect", production._configure)
+        self._path = Path(":memory:")
         self.database: AgencyDatabase | None = None
         self._claims: dict[str, Any] = {}
         self._rows: dict[int, Any] = {}
