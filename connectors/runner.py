@@ -7,6 +7,7 @@ all of them end and start anew when that is wanted.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -123,7 +124,7 @@ class Runner:
         self._call.set()
 
     def _drive(self, side: Side, end: threading.Event) -> None:
-        wait_s = FIRST_WAIT_S
+        wait_s, opened_at = FIRST_WAIT_S, math.inf
         try:
             while not end.is_set():
                 wish = self._steering.wish(side.name)
@@ -133,9 +134,13 @@ class Runner:
                 try:
                     side.open()
                     self._present(side)
-                    wait_s = FIRST_WAIT_S
+                    opened_at = time.monotonic()
                     self._work(side, end)
                 except Retriable as error:
+                    # What opens and then fails at once, as without a right, must not open again and again.
+                    if time.monotonic() - opened_at > LONGEST_WAIT_S:
+                        wait_s = FIRST_WAIT_S
+                    opened_at = math.inf
                     self._away(side, error, wait_s)
                     side.close()
                     self._wait(side, wait_s)

@@ -12,16 +12,21 @@ from typing import Any, TypeVar
 from connectors.sql.local_values import Image, Local
 from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.tables import Bookkeeping
-from hub.errors import JisrError, Retriable
+from hub.errors import Retriable
 
 Answer = TypeVar("Answer")
 
 
-class Refusal(JisrError):
-    """The database refuses a statement; `code` and `column` are all that is told to anyone else."""
+class Refusal(Retriable):
+    """The database refuses a statement; `code` and `column` are all that is told to anyone else.
 
-    def __init__(self, code: str, column: str = "") -> None:
-        super().__init__(f"refused: {code}{f' in column {column}' if column else ''}")
+    `detail` is for this side's own log: the database's word, where it names no value of any row. What is
+    refused of no single delivery, as a table that may not be read, is waited for like an absent database.
+    """
+
+    def __init__(self, code: str, column: str = "", detail: str = "") -> None:
+        told = (f"refused: {code}", f" in column {column}" if column else "", f": {detail}" if detail else "")
+        super().__init__("".join(told))
         self.code = code
         self.column = column
 

@@ -24,6 +24,8 @@ _REFUSED = {
     "428C9": "generated_column",
     "42501": "not_permitted",
 }
+# Bookkeeping tables begin so: what is refused there is of no single delivery.
+_OWN = "jisr_"
 # Lock not available, deadlock, serialization failure, statement timeout or cancel.
 _LOCKED = frozenset({"55P03", "40P01", "40001", "57014"})
 
@@ -34,8 +36,12 @@ def meaning(error: DBAPIError) -> JisrError:
     state: str = getattr(cause, "sqlstate", None) or ""
     if state in _LOCKED:
         return Locked("the rows are locked: by somebody at work there, or another side of this connector")
+    # Of rights and of what there is, PostgreSQL's own word names tables and columns, and no value.
+    word = (cause.diag.message_primary or "") if state.startswith("42") else ""
+    if _OWN in word:
+        return Retriable(f"the connector's own bookkeeping is not as it was made: {word}")
     if state in _REFUSED or state.startswith("22"):
-        return Refusal(_REFUSED.get(state, "bad_value"), _column(cause))
+        return Refusal(_REFUSED.get(state, "bad_value"), _column(cause), word)
     if not state and isinstance(error, DataError) and not error.connection_invalidated:
         # The driver itself refuses a text, as one with a NUL.
         return Refusal("bad_value")

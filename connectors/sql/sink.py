@@ -241,7 +241,7 @@ class SqlSink:
         else:
             item = PutOff(delivery, WAITING, "locked")
         self._report(record, item.code)
-        log.info("%s: a delivery is put off: %s %s", record, item.code, item.column)
+        log.info("%s: a delivery is put off: %s", record, error)
         with self.db.transaction():
             before = retries.prior(self.db, record, [delivery.entity])
             known = store.entities(self.db, record, [delivery.entity])

@@ -13,6 +13,7 @@ from sql_agency import PERSON, Agency, empty_database
 from connectors.sdk import Arrivals
 from connectors.sql import chunk
 from connectors.sql.database import Locked
+from hub.errors import Retriable
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -408,6 +409,34 @@ def test_a_refused_row_does_not_hold_up_its_neighbours(
     agency.deliver("B", {"family_name_fr": "Bon"})
     assert agency.refusals() == [("B", "resolved", "", "")]
     assert agency.sql(f"SELECT count(*) FROM {PERSON} WHERE names = 'Bon'") == [(1,)]
+
+
+@pytest.mark.parametrize("agency", ["postgresql"], indirect=True)
+def test_rights_that_were_taken_away_are_named_and_waited_for(
+    agency: Agency, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the agency's table they refuse its deliveries; on the bookkeeping none, since none is to blame."""
+    agency.sql("REVOKE INSERT ON centre FROM current_user")
+    with caplog.at_level("INFO", "connectors.sql.sink"):
+        counts = agency.apply(
+            agency.delivery("E1", FULL),
+            agency.delivery("C1", {"code": "C-1", "name_fr": "Jisr"}, record_type="centre"),
+        )
+    assert counts == {"applied": 1, "refused": 1}
+    assert agency.refusals() == [("C1", "refused", "not_permitted", "")]
+    assert "permission denied for table centre" in caplog.text
+    agency.changes()
+    for right, table, step in (
+        ("SELECT", "jisr_changes", lambda: agency.source.read(100)),
+        ("UPDATE", "jisr_shadow", lambda: agency.deliver("E1", {**FULL, "cin": "SH7"})),
+    ):
+        agency.sql(f"REVOKE {right} ON {table} FROM current_user")
+        with pytest.raises(Retriable, match=f"own bookkeeping.*permission denied for table {table}"):
+            step()
+        agency.sql(f"GRANT {right} ON {table} TO current_user")
+        step()
+    assert agency.sql(f"SELECT cin FROM {PERSON}") == [("SH7",)]
+    assert agency.refusals() == []
 
 
 def test_a_field_that_is_refused_leaves_the_others(agency: Agency) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from support import plain_http
@@ -63,6 +64,22 @@ def test_a_side_that_is_away_is_connected_again_and_the_other_goes_on() -> None:
     assert steady.calls.count("open") == 1
     assert seen_away == ["not connected yet", "away", "still"]
     assert runner.health["source"].away == ""
+
+
+def test_what_fails_as_soon_as_it_is_open_is_opened_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a right is lacking: each time costs connections to the database and to Kafka."""
+    now, waits = [0.0], []
+    monkeypatch.setattr(runner_module, "FIRST_WAIT_S", 1.0)
+    monkeypatch.setattr(runner_module, "LONGEST_WAIT_S", 4.0)
+    monkeypatch.setattr(runner_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Runner, "_wait", lambda _, __, wait_s: waits.append(wait_s))
+    at_once: list[object] = [Retriable("no right")] * 4
+    after_work: list[object] = [lambda: now.__setitem__(0, 5.0), Retriable("away"), Retriable("still")]
+    runner = Runner([Scripted("source", [*at_once, *after_work, lambda: runner.stop()])], Metrics("ads"))
+    runner.run()
+    assert [wait_s for wait_s in waits if wait_s >= 1] == [1, 2, 4, 4, 1, 2]
 
 
 @pytest.mark.parametrize("error", [Fatal("a person must act"), RuntimeError("a bug")])
