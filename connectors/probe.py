@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Mapping
@@ -12,25 +13,34 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from connectors.runner import Health
+from hub.errors import ConfigurationError
 
 
 class Probe:
-    """Serves from a thread of its own; port 0 takes a free one."""
+    """Serves from a thread of its own; port 0 takes a free one.
+
+    Raises `ConfigurationError` where it may not listen there, as on a port that is taken.
+    """
 
     def __init__(self, host: str, port: int, registry: Collector, health: Mapping[str, Health]) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, kind, body = answer(self.path, registry, health)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                # Who asked may not have waited for the answer.
+                with contextlib.suppress(ConnectionError):
+                    self.send_response(status)
+                    self.send_header("Content-Type", kind)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the base class's name
                 """Probes come every few seconds: no line for each."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            raise ConfigurationError(f"JISR_WEB_HOST and JISR_WEB_PORT: {host}:{port}: {error}") from error
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="probe", daemon=True).start()
 

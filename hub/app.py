@@ -42,6 +42,7 @@ from hub.lanes.reading import Reading
 from hub.lanes.receipts import ReceiptsLane
 from hub.lanes.restores import Restores
 from hub.lanes.stewards import StewardsIntake
+from hub.listening import require_free
 from hub.ops.behind import StoreCheck
 from hub.ops.brakes import brake_limits
 from hub.ops.counting import Counting
@@ -308,7 +309,9 @@ def serve(loglevel: str) -> None:
     Settings come from the environment: see docs/operators.md.
     """
     quieten_clients()
-    application = make_app(load_settings())
+    settings = load_settings()
+    require_free(settings.web_host, settings.web_port)
+    application = make_app(settings)
     application.finalize()
     worker = application.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True)
     raise SystemExit(worker.execute_from_commandline())

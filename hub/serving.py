@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from hub.errors import ConfigurationError
+from hub.listening import require_free
 
 
 class Tls(NamedTuple):
@@ -76,9 +77,9 @@ def serve(
     """Serve an ASGI application until a signal; requests under way then have `grace_s` seconds. Blocks.
 
     `stopping` is called on the event loop before they are waited for. With `tls` by https; raises
-    `ConfigurationError` if its files cannot be used. `trusted_proxies`, as `proxies_of` gives them: behind
-    these, a request's client is the right-most address of X-Forwarded-For that is none of them. What anybody
-    else says in that header counts for nothing.
+    `ConfigurationError` if its files, or the port, cannot be used. `trusted_proxies`, as `proxies_of` gives
+    them: behind these, a request's client is the right-most address of X-Forwarded-For that is none of them.
+    What anybody else says in that header counts for nothing.
     """
     config = uvicorn.Config(
         app,
@@ -98,6 +99,7 @@ def serve(
         config.load()
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(f"{tls}: the certificate or its key cannot be used: {error}") from error
+    require_free(host, port)
     # uvicorn stops on SIGTERM and then raises the signal again, which would end in status -15.
     signal.signal(signal.SIGTERM, _exit)
     Server(config, stopping).run()

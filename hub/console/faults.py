@@ -49,7 +49,10 @@ def fault(error: Exception) -> Fault:
     if isinstance(error, NotFound):
         return Fault(404, _PLAIN[404])
     if isinstance(error, Retriable):
-        return Fault(503, marked("The hub's store or Kafka does not answer. Try again in a moment."))
+        return Fault(
+            503,
+            marked("The hub's store, Kafka or the schema registry does not answer. Try again in a moment."),
+        )
     if isinstance(error, HTTPException) and error.status_code in TITLES:
         return Fault(error.status_code, _PLAIN.get(error.status_code, TITLES[400]))
     if isinstance(error, JisrError):

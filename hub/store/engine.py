@@ -16,6 +16,9 @@ from hub.store.address import postgresql_url
 from hub.store.errors import StoreAway
 from hub.store.transaction import STAGED, Transaction
 
+# Connection, resources (a full disk, too many connections), shutdown or start, system: it may be well again,
+# as may a standby that is read only until it takes over.
+_AWAY = ("08", "53", "57P", "58", "25006")
 # Deadlock and serialization failure: PostgreSQL rolled us back so that others can go on; do it again.
 _TRY_AGAIN = frozenset({"40P01", "40001"})
 # A worker that is frozen, or whose machine is gone, inside a transaction holds its locks until the server
@@ -81,6 +84,9 @@ def _explained(error: BaseException | None, *, lost: bool) -> BaseException:
     sqlstate = getattr(error, "sqlstate", None)
     if sqlstate in _TRY_AGAIN:
         return Retriable("the store rolled a transaction back to let another pass")
+    if isinstance(error, psycopg.Error) and sqlstate and sqlstate.startswith(_AWAY):
+        # The first line alone: others may name values.
+        return StoreAway(f"the hub's store cannot do its work: {error.diag.message_primary} ({sqlstate})")
     if lost or sqlstate is None:
         return StoreAway(f"the hub's store does not answer: {error}")
     return error or StoreAway("the hub's store does not answer")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaError
+from click.testing import CliRunner
 
-from hub.app import Hub
+from hub.app import Hub, serve
 from hub.contracts.topics import TopicSpec
+from hub.errors import ConfigurationError
 from hub.lanes.messages import OutMessage
 from hub.local.stack import Stack
 from hub.ops.provision import provision_topics
@@ -54,3 +56,19 @@ def test_a_worker_that_was_started_while_kafka_was_away_publishes_once_it_is_the
             await hub.close()
 
     asyncio.run(start())
+
+
+def test_a_worker_whose_port_is_taken_says_so_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"a secret of the tests, long enough")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = {
+            "JISR_BOOTSTRAP": "127.0.0.1:9",
+            "JISR_REGISTRY_URL": "http://127.0.0.1:9",
+            "JISR_STORE_URL": "postgresql://hub@127.0.0.1:9/hub",
+            "JISR_SECRET_FILE": str(tmp_path / "secret"),
+            "JISR_WEB_PORT": str(port),
+        }
+        ended = CliRunner().invoke(serve, env=environment)
+    assert isinstance(ended.exception, ConfigurationError)
+    assert f"127.0.0.1:{port} cannot be listened on" in str(ended.exception)

@@ -53,3 +53,14 @@ def test_a_worker_frozen_inside_a_transaction_does_not_keep_the_others(
             tx.connection.execute(text("SELECT value FROM setting WHERE name = 'turn'")).scalar() == "other"
         )
     frozen.close()
+
+
+def test_a_store_that_takes_no_writes_is_waited_for(store: HubStore, database: str) -> None:
+    """As a standby that has not taken over yet."""
+    with store.begin() as tx:
+        name = tx.connection.execute(text("SELECT quote_ident(current_database())")).scalar()
+        tx.connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    standby = HubStore(database)
+    with pytest.raises(StoreAway, match=r"read-only transaction \(25006\)"), standby.begin():
+        pass
+    standby.close()

@@ -119,6 +119,8 @@ def test_the_probe_tells_who_is_away() -> None:
         assert plain_http.get(f"{url}/livez").json()["sides"] == {"sink": "no progress"}
         assert "jisr_connector_backlog_rows" in plain_http.get(f"{url}/metrics").text
         assert plain_http.get(f"{url}/etc/passwd").status_code == 404
+        with pytest.raises(ConfigurationError, match=f"JISR_WEB_PORT: 127.0.0.1:{probe.port}: .*in use"):
+            Probe("127.0.0.1", probe.port, metrics.registry, runner.health)
     finally:
         probe.close()
 

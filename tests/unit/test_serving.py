@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -58,3 +59,10 @@ def test_files_that_cannot_be_used_stop_a_start(tmp_path: Path) -> None:
     for alone in ((text, None), (None, text)):
         with pytest.raises(ConfigurationError, match="JISR_X_CERTIFICATE_FILE and JISR_X_KEY_FILE belong"):
             tls_of(*alone, "JISR_X")
+
+
+def test_a_port_that_is_taken_is_named_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port} cannot be listened on: .*in use"):
+            serve(None, "127.0.0.1", port, grace_s=1)
