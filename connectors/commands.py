@@ -19,7 +19,8 @@ from connectors.sql.database_check import require_fit
 from connectors.sql.mapping_reader import read_mapping
 from connectors.sweep_command import ROWS_PER_S, sweep_file
 from hub.contracts.certificates import certificate_files as read_certificate_files
-from hub.contracts.kafka_connection import KafkaConnection, kafka_options, quieten_clients
+from hub.contracts.client_logs import quieten_clients
+from hub.contracts.kafka_connection import KafkaConnection, kafka_options
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 _DATABASE = click.option(

@@ -24,8 +24,8 @@ from prometheus_client import generate_latest
 from hub.contracts import topics
 from hub.contracts.agreements import load_agreements
 from hub.contracts.certificates import Certificates, certificate_files
+from hub.contracts.client_logs import quieten_clients
 from hub.contracts.events import EventSchemas
-from hub.contracts.kafka_connection import quieten_clients
 from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import NotRegistered, RegistryClient

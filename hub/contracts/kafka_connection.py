@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import logging
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -192,18 +191,6 @@ class KafkaConnection:
         if not password:
             raise ConfigurationError(f"JISR_KAFKA_PASSWORD_FILE: {self.password_file} is empty")
         return password
-
-
-def quieten_clients() -> None:
-    """Log of the clients' own remarks only what somebody could mend; said of a whole process, when it starts.
-
-    At DEBUG and INFO kafka-python prints keys and values, or a line per connection, and merely to make such
-    messages took 8% of a worker's time.
-    """
-    for name in ("aiokafka", "kafka", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # On a busy machine it warns of every step that took longer than 0.1 s: nothing that anybody could mend.
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
 
 
 def _on_loopback(server: str) -> bool:
