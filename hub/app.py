@@ -26,6 +26,7 @@ from hub.contracts.agreements import load_agreements
 from hub.contracts.certificates import Certificates, certificate_files
 from hub.contracts.client_logs import quieten_clients
 from hub.contracts.events import EventSchemas
+from hub.contracts.kafka_connection import brief
 from hub.contracts.policies import terms_by_type, type_policies
 from hub.contracts.records import Catalogue
 from hub.contracts.registry_client import NotRegistered, RegistryClient
@@ -220,7 +221,7 @@ class Hub:
                 admin.close()
         except Exception as error:
             trouble = self.settings.kafka.trouble()
-            raise Retriable(f"Kafka does not tell its topics: {error!r}{trouble}") from error
+            raise Retriable(f"Kafka does not tell its topics: {brief(error)}{trouble}") from error
 
     async def close(self) -> None:
         self.gatherer.close()

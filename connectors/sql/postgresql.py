@@ -85,7 +85,11 @@ class PostgreSQL(CoreDatabase):
         arguments = {
             "connect_timeout": 5,
             "application_name": "jisr-connector",
+            # A server whose machine is gone says nothing: by the system's defaults it is waited for an hour.
             "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
             "options": session,
         }
         super().__init__(given, connect_args=arguments, json_serializer=json_text, json_deserializer=loads)

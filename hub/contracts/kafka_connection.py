@@ -19,6 +19,7 @@ PLAINTEXT, SSL, SASL_SSL = "PLAINTEXT", "SSL", "SASL_SSL"
 PROTOCOLS = (PLAINTEXT, SSL, SASL_SSL)
 SCRAM = "SCRAM-SHA-512"
 _HANDSHAKE_S = 3.0
+_BRIEF = 200
 MECHANISMS = (SCRAM, "SCRAM-SHA-256", "PLAIN")
 
 # Setting → meaning: of `HubSettings`, and of every command that speaks to Kafka.
@@ -191,6 +192,12 @@ class KafkaConnection:
         if not password:
             raise ConfigurationError(f"JISR_KAFKA_PASSWORD_FILE: {self.password_file} is empty")
         return password
+
+
+def brief(error: BaseException) -> str:
+    """A client's error for a message of ours: some hold a broker's whole answer, with every topic."""
+    text = repr(error)
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
 
 
 def _on_loopback(server: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from hub.contracts.kafka_connection import KafkaConnection
+from hub.contracts.kafka_connection import KafkaConnection, brief
 from hub.contracts.partitioner import partition_of
 from hub.crash import crash_point
 from hub.errors import Retriable
@@ -68,7 +68,7 @@ class LogWriter:
             crash_point("publication.sending")
             acknowledged = await asyncio.gather(*(future for _, _, future in sent))
         except KafkaError as error:
-            raise Retriable(f"Kafka did not acknowledge a batch: {error!r}") from error
+            raise Retriable(f"Kafka did not acknowledge a batch: {brief(error)}") from error
         wanted = {(message.topic, message.key) for message in followed}
         return {
             (message.topic, message.key): (partition, where.offset + index)

@@ -35,7 +35,7 @@ from kafka.errors import (
 )
 
 from hub.contracts.agreements import Agreement
-from hub.contracts.kafka_connection import KafkaConnection
+from hub.contracts.kafka_connection import KafkaConnection, brief
 from hub.contracts.topics import AGENCY_RIGHTS, READ, WRITE, agency_topics, hub_topics
 from hub.errors import Fatal, Retriable
 
@@ -220,7 +220,7 @@ def _connected(kafka: KafkaConnection) -> Iterator[KafkaAdminClient]:
             "set JISR_KAFKA_USER to one of its super.users"
         ) from error
     except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise Retriable(f"Kafka at {kafka} does not answer: {error}{kafka.trouble()}") from error
+        raise Retriable(f"Kafka at {kafka} does not answer: {brief(error)}{kafka.trouble()}") from error
     except KafkaError as error:
         raise Fatal(f"Kafka at {kafka} refuses to show or change rights: {error}") from error
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import AuthorizationError, KafkaConfigurationError, KafkaError
 
-from hub.contracts.kafka_connection import KafkaConnection
+from hub.contracts.kafka_connection import KafkaConnection, brief
 from hub.errors import Fatal, Retriable
 
 Place = tuple[str, int]
@@ -226,7 +226,7 @@ class LogReader:
             raise Fatal(f"Kafka at {self._kafka} refuses: {error}; check the user's rights") from error
         except (KafkaError, OSError) as error:
             trouble = self._kafka.trouble()
-            raise Retriable(f"Kafka at {self._kafka} does not answer: {error!r}{trouble}") from error
+            raise Retriable(f"Kafka at {self._kafka} does not answer: {brief(error)}{trouble}") from error
 
 
 class KeptReaders:

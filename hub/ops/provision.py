@@ -22,7 +22,7 @@ from kafka.errors import (
 )
 
 from hub.contracts.agreements import Agreement
-from hub.contracts.kafka_connection import KafkaConnection
+from hub.contracts.kafka_connection import KafkaConnection, brief
 from hub.contracts.topics import TopicSpec, agency_topics, hub_topics
 from hub.errors import Fatal, Retriable
 
@@ -144,7 +144,7 @@ def _connected(
         finally:
             client.close()
     except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise Retriable(f"Kafka at {kafka} does not answer: {error}{kafka.trouble()}") from error
+        raise Retriable(f"Kafka at {kafka} does not answer: {brief(error)}{kafka.trouble()}") from error
     except KafkaError as error:
         raise Fatal(f"Kafka at {kafka} refuses to show, make or change topics: {error}") from error
 

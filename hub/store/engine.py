@@ -25,6 +25,16 @@ _TRY_AGAIN = frozenset({"40P01", "40001"})
 # ends that: nobody could take over before. Far longer than any batch computes between two statements.
 ABANDONED_AFTER_S = 20.0
 
+# A server whose machine or network is gone says nothing, not even that: by the system's defaults a worker
+# would wait for it for two hours.
+_GONE_AFTER_S = 30
+_LIVELINESS = {
+    "keepalives_idle": _GONE_AFTER_S // 2,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": _GONE_AFTER_S * 1000,
+}
+
 
 class HubStore:
     """The hub's PostgreSQL. `url`: `postgresql://…`, as SQLAlchemy has it.
@@ -42,6 +52,7 @@ class HubStore:
             connect_args={
                 "connect_timeout": 5,
                 "application_name": "jisr-hub",
+                **_LIVELINESS,
                 "options": f"-c idle_in_transaction_session_timeout={abandoned_ms}",
             },
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ import pytest
 from sqlalchemy import text
 from support.store_hub import open_store
 
+from connectors.sql.postgresql import PostgreSQL
 from hub.store.engine import HubStore
 from hub.store.errors import StoreAway
 
@@ -64,3 +67,20 @@ def test_a_store_that_takes_no_writes_is_waited_for(store: HubStore, database: s
     with pytest.raises(StoreAway, match=r"read-only transaction \(25006\)"), standby.begin():
         pass
     standby.close()
+
+
+def test_a_server_whose_machine_is_gone_is_given_up_after_half_a_minute(
+    store: HubStore, database: str
+) -> None:
+    """What the system is asked for: a machine that goes away cannot be had here."""
+    agency = PostgreSQL(database)
+    agency.connect()
+    with store.begin() as tx:
+        for connection in (tx.connection, agency._db):
+            with socket.socket(fileno=os.dup(connection.connection.driver_connection.fileno())) as raw:
+                asked = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                idle, interval, count = (raw.getsockopt(socket.IPPROTO_TCP, one) for one in asked)
+                unanswered_ms = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            assert idle + interval * count == 30
+            assert unanswered_ms == 30_000
+    agency.close()

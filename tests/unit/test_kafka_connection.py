@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from kafka.errors import KafkaConnectionError
 
-from hub.contracts.kafka_connection import KafkaConnection, kafka_options
+from hub.contracts.kafka_connection import KafkaConnection, brief, kafka_options
 from hub.errors import ConfigurationError
 from hub.local.tls import broker_certificate
 from hub.settings import load_settings
@@ -154,3 +155,10 @@ def test_a_command_takes_the_same_settings(password: Path) -> None:
     assert answer.exit_code == 0, answer.output
     assert taken == [KafkaConnection(ELSEWHERE, "SASL_SSL", user="salma", password_file=password)]
     assert isinstance(CliRunner().invoke(command, [], env=environment).exception, ConfigurationError)
+
+
+def test_of_a_broker_s_whole_answer_only_the_beginning_is_told() -> None:
+    assert brief(KafkaConnectionError("refused")) == "KafkaConnectionError('refused')"
+    told = brief(KafkaConnectionError("one topic, " * 9_000))
+    assert told.startswith("KafkaConnectionError('one topic, one topic")
+    assert len(told) < 250
