@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 from hub.core.assertions import RecordState
@@ -142,13 +142,14 @@ def _judge(
 ) -> Iterator[Review]:
     if groups.find(a.id) == groups.find(b.id):
         return
-    for x in groups.members[groups.find(a.id)]:
-        for y in groups.members[groups.find(b.id)]:
-            if frozenset((x.id, y.id)) in groups.apart:
-                return
-            if against := contradictions(policy, x, y):
-                yield Review(a.id, b.id, "contradiction", (*shared, *against))
-                return
+    pairs = list(product(groups.members[groups.find(a.id)], groups.members[groups.find(b.id)]))
+    if groups.apart and any(frozenset((x.id, y.id)) in groups.apart for x, y in pairs):
+        # A steward has said so: nobody is asked again, whatever else speaks against it.
+        return
+    for x, y in pairs:
+        if against := contradictions(policy, x, y):
+            yield Review(a.id, b.id, "contradiction", (*shared, *against))
+            return
     if policy.natural_key or agreement(policy, a, b):
         groups.join(a.id, b.id)
     else:

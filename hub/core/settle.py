@@ -343,12 +343,31 @@ def _contents(
         )
         if content:
             contents[agency] = content
-    for agency in sorted((entity.held.keys() | left) - contents.keys() - rules.joining):
+    over = _left_over(members)
+    for agency in sorted((entity.held.keys() | left | over.keys()) - contents.keys() - rules.joining):
         # Also when it was told before: the message may have died with the worker that had to send it. Also
         # where the agreement speaks of such records no longer.
         before = entity.held.get(agency)
-        contents[agency] = _ended(policy, members, moved, before.operation if before else "")
+        ended = _ended(policy, members, moved, before.operation if before else "")
+        contents[agency] = ended._replace(local_id=over.get(agency))
     return contents
+
+
+def _left_over(members: Iterable[RecordState]) -> dict[str, str]:
+    """Agency → the row that the hub had made there beside another one, and that is now the only one.
+
+    The other one received what the hub says, and has been removed with it; of this one its agency's side
+    does not know that it is meant, unless it is named.
+    """
+    by_agency: dict[str, list[RecordState]] = {}
+    for member in members:
+        by_agency.setdefault(member.key.agency, []).append(member)
+    found = {agency: primary(mine) for agency, mine in by_agency.items() if len(mine) > 1}
+    return {
+        agency: one.key.local_id
+        for agency, one in found.items()
+        if one is not None and one.linked is not None and not (one.asserts.values or one.asserts.unions)
+    }
 
 
 def _ended(policy: TypePolicy, members: list[RecordState], moved: bytes | None, told: str) -> Content:

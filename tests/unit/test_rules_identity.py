@@ -155,6 +155,23 @@ def test_r15_the_end_of_all_records_is_a_deletion_elsewhere_only_if_the_type_say
     assert hub.told("ads", record).content.operation == told
 
 
+def test_r15_a_row_that_the_hub_had_made_beside_an_own_one_goes_as_well() -> None:
+    """Made before the hub had heard of the agency's own row: it is not the one that is updated (R21)."""
+    first, own, made = (
+        key(a, i, "enrolment") for a, i in (("ads", "a"), ("entraide", "1"), ("entraide", "2"))
+    )
+    hub = hub_of((said(first, 1, "insert", number=NUMBER), said(own, 2, "insert", number=NUMBER)))
+    hub.take(said(made, 3, "link", entity=hub.entity(first)))
+    assert hub.told("entraide", first).content.local_id == "1"
+    hub.take(said(first, 4, "delete"))
+    assert hub.told("entraide", first).content.operation == DELETE
+    hub.take(said(own, 5, "unlink"))
+    told = hub.told("entraide", first).content
+    assert (told.operation, told.local_id) == (DELETE, "2")
+    hub.take(said(made, 6, "unlink"))
+    assert hub.told("entraide", first).content.operation == DELETE
+
+
 def test_r15_a_propagated_deletion_ends_what_was_said_before_it_whoever_said_it() -> None:
     one, other = key("entraide", "1", "enrolment"), key("ads", "a", "enrolment")
     changes = [
@@ -249,6 +266,18 @@ def test_r16_names_without_a_letter_agree_with_nobody() -> None:
     hub = hub_of((person(EN, 1, **nameless), person(ADS, 2, **nameless)))
     assert hub.entity(EN) != hub.entity(ADS)
     assert [review.reason for review in hub.reviews] == ["identifier_alone"]
+
+
+@pytest.mark.parametrize(("decided", "contradicted"), [(EN, ADS), (ADS, EN)])
+def test_r16_who_was_told_apart_is_not_asked_about_again_whatever_else_contradicts(
+    decided: RecordKey, contradicted: RecordKey
+) -> None:
+    other = key("health", "h")
+    hub = hub_of((person(contradicted, 1, sex="female"), person(decided, 2)))
+    hub.decide(decided, other, same=False)
+    hub.take(person(other, 3, sex="male"))
+    assert len(set(hub.world.entity_of.values())) == 2
+    assert hub.reviews == []
 
 
 def test_r16_a_contradiction_with_any_member_keeps_the_whole_group_apart() -> None:
