@@ -137,6 +137,17 @@ class Settling:
                 return done
         raise Retriable(f"the entities of one batch changed hands {_MAX_RESTARTS} times while it was read")
 
+    def _foreseeing(
+        self, work: Callable[[Transaction, Converged, frozenset[bytes], bool], None], finish: Finish
+    ) -> Converged:
+        """As `_attempt`; what is met too late to be locked in order is not waited for: `work` begins again,
+        and finds it in `_met` (R25)."""
+        self._met = frozenset()
+        try:
+            return self._attempt(work, finish)
+        finally:
+            self._met = None
+
     def _leave_to_others(self, tx: Transaction, done: Converged) -> None:
         """What was settled by other rules than those in force is due again. Asked last: from here on whoever
         brings others into force settles these entities after us, since we hold their locks."""

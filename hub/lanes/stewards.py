@@ -9,10 +9,12 @@ from hub.core.assertions import Change
 from hub.core.crosswalk import World
 from hub.core.matching import Decision
 from hub.core.step import Absorbed
+from hub.lanes.consents import CONSENT, PERSON
 from hub.lanes.converged import Converged
 from hub.lanes.identify import find_block_around, link_block
 from hub.lanes.intake import Intake
 from hub.lanes.reading import Message
+from hub.lanes.references import references_of
 from hub.lanes.settling import Finish
 from hub.store.errors import LockSetGrew
 from hub.store.transaction import Transaction
@@ -39,7 +41,7 @@ class StewardsIntake(Intake):
                 by_type.setdefault(change.key.record_type, []).append((change, _no_message(change)))
             self._take(tx, done, by_type, grown, alone)
 
-        return self._attempt(work, finish)
+        return self._foreseeing(work, finish)
 
     def reidentify(
         self,
@@ -50,15 +52,15 @@ class StewardsIntake(Intake):
     ) -> Converged:
         """Work out again who is who among `records` and all connected to them (R16).
 
-        `decide` writes, inside the transaction, what a steward decided; where it returns False nothing is
-        looked at. Blocks.
+        `decide` writes, inside the transaction, what a steward decided, once all that this may change is
+        locked: whoever takes changes in writes reviews under the same locks. Where it returns False nothing
+        is done. Blocks.
         """
 
         def work(tx: Transaction, done: Converged, grown: frozenset[bytes], alone: bool) -> None:
-            if not decide(tx):
-                return
             tx.lock_references(alone=alone)
             policy = self._types[record_type]
+            self._lock_referred_to(tx, record_type, records)
             block = find_block_around(tx, policy, records)
             wanted = block.entities | grown
             world = tx.lock_entities(wanted)
@@ -68,13 +70,25 @@ class StewardsIntake(Intake):
             if missing or joined:
                 now = tx.records(missing).entity_of.values()
                 raise LockSetGrew(frozenset(wanted | joined | set(now)))
+            if not decide(tx):
+                return
             # Also said with what the records assert, so that a rebuilt store knows it (R31).
             noted = _note_decisions(world, tx.decisions(records))
             absorbed = Absorbed(touched=noted, evidence=set(records))
             linked = link_block(tx, policy, world, absorbed, block)
             self._after(tx, done, record_type, world, absorbed, linked, alone)
 
-        return self._attempt(work, finish)
+        return self._foreseeing(work, finish)
+
+    def _lock_referred_to(self, tx: Transaction, record_type: str, records: Collection[bytes]) -> None:
+        """Lock what the entities of `records` refer to, and what was met beyond, at the turn of its type:
+        before all of this type, as whoever takes changes in does (R25)."""
+        members = tx.members(set(tx.records(records).entity_of.values()))
+        referred = {r for state in members.records.values() for _, r in references_of(state, self._types)}
+        led_to = tx.led_to(referred | (self._met or frozenset()))
+        for kind in self._order[: self._order.index(record_type)]:
+            about_persons = kind == PERSON and record_type == CONSENT
+            tx.lock_early(led_to.get(kind, set()), shared=not about_persons)
 
 
 def _note_decisions(world: World, decisions: Iterable[Decision]) -> set[bytes]:

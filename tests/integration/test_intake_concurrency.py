@@ -23,9 +23,11 @@ from hub.core.crosswalk import World
 from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake
 from hub.lanes.reading import Message, Read
+from hub.lanes.stewards import StewardsIntake
 from hub.store.engine import HubStore
 from hub.store.errors import Fenced
 from hub.store.loading import Advance
+from hub.store.stewardship import Decided, save_decision
 from hub.store.transaction import Transaction
 
 BORN = datetime.date(1990, 1, 1)
@@ -239,6 +241,54 @@ def test_r25_two_workers_do_not_wait_for_each_other_in_a_circle(
     one.intake = other.intake
     one.settle_due()
     assert_same(one, *before, *mine, *others)
+
+
+# What is there, of what a steward decides that it is one, and what a worker takes meanwhile.
+STEWARDS_CIRCLES = {
+    "papers of persons whom the worker edits": (
+        (*PEOPLE_OF_PAPERS, OF_ADS, enrolment(2)),
+        (ENROLMENT, OF_ADS.key),
+        (said(EN, 5, phone="+212600000001"), said(ENROLMENT, 6, status="active")),
+    ),
+    "persons of whom the worker has a review": (
+        (person(EN, 1, sex="female"), person(ADS, 2, sex="male")),
+        (EN, ADS),
+        (said(ADS, 5, birth_date=datetime.date(1990, 1, 2)),),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "pair", "others"), STEWARDS_CIRCLES.values(), ids=STEWARDS_CIRCLES)
+def test_r25_a_steward_and_a_worker_do_not_wait_for_each_other_in_a_circle(
+    store: HubStore, before: tuple[Change, ...], pair: tuple[RecordKey, RecordKey], others: tuple[Change, ...]
+) -> None:
+    one, other = StoreHub(store), StoreHub(store)
+    one.take(*before)
+    ids = [record_id(record) for record in pair]
+    with ThreadPoolExecutor(1) as pool:
+        started: list[Future[Converged]] = []
+
+        def meanwhile() -> None:
+            if not started:
+                started.append(pool.submit(other.take, *others))
+                _until(lambda: started[0].done() or other.rows(WAITING)[0].count > 0)
+
+        @contextmanager
+        def begin() -> Iterator[Transaction]:
+            with store.begin() as tx:
+                yield Halted(tx, meanwhile)
+
+        def decide(tx: Transaction) -> bool:
+            save_decision(tx, ids, Decided(True, 1, "a steward", "the same"))
+            if pair[0].record_type == "person":
+                meanwhile()
+            return True
+
+        intake = StewardsIntake(CATALOGUE, TYPES, TERMS, IDS, begin, one._today)
+        intake.reidentify(pair[0].record_type, ids, decide, lambda *_: None)
+        started[0].result(_PATIENCE_S)
+    assert other.rolled_back == 0
+    assert one.entity(pair[0]) == one.entity(pair[1])
 
 
 @pytest.mark.parametrize("held", [EN, ENROLMENT, CONSENT], ids=["a person", "an enrolment", "a consent"])
