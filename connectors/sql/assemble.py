@@ -215,7 +215,7 @@ def _echo(shadow: Shadow | None, slot: Slot, name: str, value: Any, image: Image
     """Whether this is the value that the hub delivered, which nobody here has contradicted since."""
     if shadow is None or name in shadow.own or name not in shadow.delivered:
         return False
-    sent, became = shadow.delivered[name]
+    sent, became = shadow.delivered[name][:2]
     return bool(became == held(slot, name, image)) or bool(sent == plain(value))
 
 

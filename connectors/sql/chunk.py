@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connectors.sdk import Delivery
 from connectors.sql import retries, store
 from connectors.sql.database import Database
 from connectors.sql.decide import APPLIED, SUPERSEDED, Decider, Step
+from connectors.sql.following import Followers
 from connectors.sql.plan import settle
 from connectors.sql.recognise import Recogniser
-from connectors.sql.retries import REFUSED, WAITING
+from connectors.sql.retries import OF_OURS, REFUSED, WAITING
 from connectors.sql.row_print import minus, plus, written
 from connectors.sql.rows import DELETE, INSERT, UNLINK, Captured, EntityRow
 from connectors.sql.writing import RowWriter
@@ -40,11 +41,16 @@ class Chunk:
     db: Database
     decider: Decider
     recogniser: Recogniser
+    followers: Followers
     waits: bool = True
     # Whether the hub is to be told something besides positions.
     news: bool = False
     # Since when people's rows are locked; None where none is, or all have been from the beginning.
     locked_at: float | None = None
+    # Whether rows of other record types are to be tried again for what happened here.
+    followed: bool = False
+    # Entity → the local record that stood for it before.
+    _moved: dict[str, str] = field(default_factory=dict)
 
     @property
     def record(self) -> str:
@@ -71,6 +77,8 @@ class Chunk:
         self._note_prints(live, before_writing)
         self._settle(live, now_ms)
         self._record(live, before, now_ms)
+        if self._moved:
+            self.followed = self.followers.follow(self._moved, now_ms)
         # What was put off and has been overtaken since would be tried for ever.
         overtaken = [s.delivery for s in steps if s.outcome == SUPERSEDED and s.delivery.entity in retried]
         self.news = retries.settle(self.db, self.record, overtaken, before) or self.news
@@ -94,6 +102,8 @@ class Chunk:
     def _find(self, steps: Sequence[Step]) -> None:
         """Each step's row, locked; its pending edits; its shadow: in this order."""
         for step in steps:
+            if _is_without_row(step):
+                step.entity.local_id = None
             step.local_id = step.delivery.local_id or step.entity.local_id
         ids = sorted({step.local_id for step in steps if step.local_id is not None})
         if not ids:
@@ -178,14 +188,24 @@ class Chunk:
         entity, shadow = step.entity, step.shadow
         entity.version = max(entity.version, step.delivery.version)
         if step.delete:
-            entity.local_id = None
+            entity.local_id = entity.named = None
         elif shadow is not None and step.decided and (step.insert or step.belongs()):
             if shadow.entity not in (None, entity.entity):
                 self.db.execute(
                     _RELEASE, {"record": self.record, "local_id": shadow.local_id, "entity": entity.entity}
                 )
+            former = entity.local_id or entity.named or self._through_merge(entity)
+            if former is not None and former != shadow.local_id:
+                self._moved[entity.entity] = former
             entity.local_id, shadow.entity = shadow.local_id, entity.entity
             entity.merged_into = None
+            if step.insert or step.delivery.local_id is not None:
+                entity.named = step.delivery.local_id
+
+    def _through_merge(self, entity: EntityRow) -> str | None:
+        """The row by which the entity was meant while it was part of another one."""
+        into = entity.merged_into
+        return None if into is None else store.resolve(self.db, self.record, [into]).get(into)
 
     def _merge(self, steps: Sequence[Step]) -> None:
         """Re-point, delete nothing (R21): the row stands for the other entity, unless that has one."""
@@ -195,7 +215,7 @@ class Chunk:
                 continue
             other = store.entities(self.db, self.record, [into]).get(into) or EntityRow(self.record, into)
             own, local_id = step.entity, step.entity.local_id
-            own.merged_into, own.local_id = into, None
+            own.merged_into, own.local_id, own.named = into, None, None
             if local_id is not None:
                 other.local_id = other.local_id or local_id
                 shadow = store.locked_shadows(self.db, self.record, [local_id])[local_id]
@@ -211,6 +231,17 @@ def _is_news(step: Step, retried: Collection[str], *, again: bool) -> bool:
         return True
     step.outcome = SUPERSEDED
     return False
+
+
+def _is_without_row(step: Step) -> bool:
+    """Whether the hub has taken back that a row stands for the entity: its record is somebody else's now.
+
+    What the hub says before it has heard of a row that was made here names none either, and means that one.
+    """
+    delivery, entity = step.delivery, step.entity
+    if delivery.operation != "upsert" or delivery.local_id is not None or delivery.partition == OF_OURS:
+        return False
+    return entity.named is not None and entity.named == entity.local_id
 
 
 def _is_of_whole_row(row: Captured) -> bool:

@@ -168,6 +168,10 @@ class Database(ABC):
         """Which of these keys have a row; reads nothing else of it."""
 
     @abstractmethod
+    def referring(self, table: TableMap, column: str, keys: Sequence[str]) -> set[str]:
+        """The keys of rows that hold one of `keys` in `column`."""
+
+    @abstractmethod
     def insert_rows(
         self, table: TableMap, columns: Sequence[str], rows: Sequence[Sequence[Local]]
     ) -> list[NewRow]:

@@ -290,6 +290,10 @@ def settle(
         delivered[name] = [value, held(slot, name, became.get(slot.part))]
         if own:
             own.pop(name, None)
+    for spec in converter.record.references:
+        if spec.name in delivered and listed(delivery, spec.name):
+            # Also where the row stays as it is: another entity may have come to stand behind the same row.
+            delivered[spec.name][2:] = [delivery.values.get(spec.name)]
     for name, before in plan.before.items():
         if name in plan.hub_fields and any(item is not None for item in before):
             shadow.replaced[name] = [before, now_ms]

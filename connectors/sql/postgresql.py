@@ -223,6 +223,11 @@ class PostgreSQL(CoreDatabase):
         valid = [key for key in keys if catalog.valid_key(rows.key_type, key)]
         return {key for (key,) in self.fetch(rows.present(), {"keys": valid})} if valid else set()
 
+    def referring(self, table: TableMap, column: str, keys: Sequence[str]) -> set[str]:
+        rows = self._of(table)
+        valid = [key for key in keys if catalog.valid_key(rows.type_of(column), key)]
+        return {key for (key,) in self.fetch(rows.referring(column), {"keys": valid})} if valid else set()
+
     def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
         statement = self._of(table).page(first=after is None)
         found = self.fetch(statement, {"limit": limit} | ({} if after is None else {"after": after}))

@@ -84,6 +84,17 @@ class RowStatements:
             "present", lambda: select(cast(self.key, Text)).where(self._is_named(), *self._fixed())
         )
 
+    def referring(self, column: str) -> Select[Any]:
+        """The keys of rows that hold one of `keys` in `column`."""
+        held = self.target.c[column] == any_(bindparam("keys", type_=ARRAY(AsText(self.type_of(column)))))
+        return self._once(
+            ("referring", column), lambda: select(cast(self.key, Text)).where(held, *self._fixed())
+        )
+
+    def type_of(self, column: str) -> str:
+        """A column's type, as PostgreSQL writes it."""
+        return _type(self._columns, column)
+
     def page(self, *, first: bool) -> Select[Any]:
         """`limit` rows by the order of the key, beyond `after` unless `first`."""
 

@@ -13,6 +13,9 @@ from connectors.sql.tables import OUTBOX, RETRY
 from hub.contracts.records import RecordType
 
 REFUSED, WAITING, RESOLVED = "refused", "waiting", "resolved"
+MOVED_REFERENCE = "moved_reference"
+# Where a delivery comes from that the hub has not sent: nothing is reported of it.
+OF_OURS = ("", 0)
 
 # How soon a delivery is tried again, by why it was put off: (first, longest) in ms, doubling. A refusal
 # mostly ends with a new version or a new mapping; the slow retry finds a constraint that was relaxed.
@@ -20,6 +23,8 @@ _DELAYS_MS = {
     "locked": (200, 5_000),
     "local_edit": (100, 5_000),
     "missing_reference": (5_000, 300_000),
+    # What this side says to itself: another row stands now for what the row refers to.
+    MOVED_REFERENCE: (0, 5_000),
 }
 _REFUSED_DELAY_MS = (60_000, 3_600_000)
 _DUE = """
@@ -115,7 +120,7 @@ def put_off(
 
 def tell(db: Database, news: Sequence[tuple[Delivery, Unsettled]]) -> None:
     """Queue exceptions for the receipts."""
-    rows = [outbox_row(delivery.partition, exception) for delivery, exception in news]
+    rows = [outbox_row(d.partition, exception) for d, exception in news if d.partition != OF_OURS]
     db.append(OUTBOX, rows)
 
 

@@ -45,9 +45,10 @@ class Shadow:
 
     `known`: highest stamp delivered. `last`: highest stamp sent. `born`: stamp of this incarnation's
     insert, if the agency made it. By field: `delivered` = [value as the hub sent it, local columns as they
-    became], only while the row's value is the hub's; `own` = stamp of the agency's last captured edit;
-    `replaced` = [local columns that the hub wrote over, when in ms] (R13); `kept` = the agency's own local
-    columns that the hub wrote over, given back when the hub's value is withdrawn (R17).
+    became], of a reference [local id, local columns, entity], only while the row's value is the hub's;
+    `own` = stamp of the agency's last captured edit; `replaced` = [local columns that the hub wrote over,
+    when in ms] (R13); `kept` = the agency's own local columns that the hub wrote over, given back when the
+    hub's value is withdrawn (R17).
     `row_print`: what the row looked like (`row_print`); None while that is not known.
     """
 
@@ -69,10 +70,14 @@ class Shadow:
 
 @dataclass(slots=True)
 class EntityRow:
-    """One row of `jisr_entity`: the highest version applied, and the local record that stands for it."""
+    """One row of `jisr_entity`: the highest version applied, and the local record that stands for it.
+
+    `named`: the local record that the hub itself named last. Of one that was made here it may not have heard
+    yet; one that it has named, and names no longer, stands for somebody else now (R21)."""
 
     record: str
     entity: str
     version: int = 0
     local_id: str | None = None
     merged_into: str | None = None
+    named: str | None = None

@@ -19,6 +19,7 @@ from connectors.sql.convert import Converter
 from connectors.sql.database import Database, Locked, Refusal, patiently
 from connectors.sql.database_check import require_fit
 from connectors.sql.decide import Decider
+from connectors.sql.following import Followers
 from connectors.sql.mapping import Mapping as AgencyMapping
 from connectors.sql.pace import NEW_AIM_S, Pace
 from connectors.sql.plan import Planner
@@ -206,7 +207,9 @@ class SqlSink:
         """Apply all in one transaction; what one row's refusal undoes is tried again without it."""
         recogniser = self._recognisers[record]
         patiently(partial(recogniser.prepare, deliveries))
-        chunk, began = Chunk(self.db, self._deciders[record], recogniser, self._waits), time.monotonic()
+        followers = Followers(self.db, record, self.converters)
+        chunk = Chunk(self.db, self._deciders[record], recogniser, followers, self._waits)
+        began = time.monotonic()
         try:
             with self.db.transaction(by_hub=True):
                 steps = chunk.apply(deliveries, retried)
@@ -229,7 +232,7 @@ class SqlSink:
         for put_off in [step.put_off for step in steps if step.put_off is not None]:
             self._report(record, put_off.code)
         self._news = self._news or chunk.news
-        self._waits = self._waits or any(step.put_off is not None for step in steps)
+        self._waits = self._waits or chunk.followed or any(step.put_off is not None for step in steps)
 
     def _refuse(self, record: str, delivery: Delivery, error: Refusal | Locked) -> None:
         """Keep a delivery that the database refuses; its version counts as seen."""

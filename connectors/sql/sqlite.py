@@ -220,6 +220,9 @@ class SQLite(CoreDatabase):
     def present(self, table: TableMap, keys: Sequence[str]) -> set[str]:
         return {key for (key,) in self.fetch(self._of(table).present(), {"keys": list(keys)})}
 
+    def referring(self, table: TableMap, column: str, keys: Sequence[str]) -> set[str]:
+        return {key for (key,) in self.fetch(self._of(table).referring(column), {"keys": list(keys)})}
+
     def page(self, table: TableMap, after: str | None, limit: int) -> list[tuple[str, Image, int | None]]:
         statement = self._of(table).page(first=after is None)
         found = self.fetch(statement, {"limit": limit} | ({} if after is None else {"after": after}))

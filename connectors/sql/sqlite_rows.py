@@ -61,6 +61,13 @@ class RowStatements:
             "present", lambda: select(cast(self.key, Text)).where(self._is_named(), *self._fixed())
         )
 
+    def referring(self, column: str) -> Select[Any]:
+        """The keys of rows that hold one of `keys` in `column`."""
+        held = self._is_one_of(self.target.c[column])
+        return self._once(
+            ("referring", column), lambda: select(cast(self.key, Text)).where(held, *self._fixed())
+        )
+
     def page(self, *, first: bool) -> Select[Any]:
         """`limit` rows by the order of the key, beyond `after` unless `first`."""
 
@@ -106,9 +113,13 @@ class RowStatements:
         return select(cast(self.key, Text), at, *columns).where(*self._fixed())
 
     def _is_named(self) -> ColumnElement[bool]:
+        return self._is_one_of(self.key)
+
+    @staticmethod
+    def _is_one_of(column: ColumnElement[Any]) -> ColumnElement[bool]:
         # One parameter, whatever the number of keys.
         keys = func.json_each(bindparam("keys", type_=Json())).table_valued("value")
-        return self.key.in_(select(keys.c.value))
+        return column.in_(select(keys.c.value))
 
     def _fixed(self) -> list[ColumnElement[bool]]:
         return [cast(self.target.c[name], Text) == value for name, value in self.map.fixed.items()]

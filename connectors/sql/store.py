@@ -34,7 +34,7 @@ SELECT record, local_id, entity, incarnation, deleted, created_by_hub, known, la
 """
 DELETED = "SELECT local_id FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids) AND deleted"
 ENTITIES = """
-SELECT record, entity, version, local_id, merged_into
+SELECT record, entity, version, local_id, merged_into, named
   FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
 """
 _STANDING_FOR = """

@@ -59,7 +59,8 @@ SHADOW = Bookkeeping(
 )
 ENTITY = Bookkeeping(
     "entity",
-    {"record": "text", "entity": "text", "version": "bigint", "local_id": "text", "merged_into": "text"},
+    {"record": "text", "entity": "text", "version": "bigint", "local_id": "text", "merged_into": "text"}
+    | {"named": "text"},
     key=("record", "entity"),
 )
 POSITION = Bookkeeping(

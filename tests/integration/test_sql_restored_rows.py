@@ -58,7 +58,11 @@ def test_edits_of_the_row_go_on_in_its_new_life(agency: Agency) -> None:
 def test_a_delivery_from_before_the_deletion_was_seen_brings_nothing_back(agency: Agency) -> None:
     local_id, stamp = deleted(agency)
     assert agency.deliver("E1", VALUES, local_id=local_id, seen=stamp - 1) == {"gone": 1}
-    assert agency.deliver("E1", VALUES, seen=stamp) == {"gone": 1}
+    # Nor does one from before the hub has heard that its row was made.
+    agency.deliver("E2", VALUES)
+    agency.sql(f"DELETE FROM {PERSON}")
+    assert agency.changes()[-1].operation == "delete"
+    assert agency.deliver("E2", VALUES, seen=0) == {"gone": 1}
     assert agency.count() == 0
 
 

@@ -353,6 +353,73 @@ def test_a_split_points_the_row_to_another_entity(agency: Agency) -> None:
     assert agency.row(key, "cin") == ("SH2",)
 
 
+@pytest.mark.parametrize("first", ["who keeps the row", "who is without one"])
+def test_after_a_split_each_has_a_row_whoever_is_told_first(agency: Agency, first: str) -> None:
+    """The hub had named the row for E1, and names none any more: to E1 it must not be written (R21)."""
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", FULL, local_id=key)
+    other = {**FULL, "cin": "SH2"}
+    if first == "who keeps the row":
+        agency.deliver("E2", other, local_id=key)
+        agency.deliver("E1", FULL)
+    else:
+        agency.deliver("E1", FULL)
+        agency.deliver("E2", other, local_id=key)
+    # Where an identifier is unique, the one waits until the other has let go of it.
+    agency.retry_now()
+    made = {cin: str(number) for number, cin in agency.sql(f'SELECT "المعرف", cin FROM {PERSON}')}
+    assert made.keys() == {"SH2", "SH123456"}
+    assert made["SH2"] == key
+    assert agency.change().entity == "E1"
+    # Of the new row the hub has not heard yet: it is meant all the same.
+    agency.deliver("E1", {**FULL, "cin": "SH3"})
+    assert agency.count() == 2
+    assert agency.row(made["SH123456"], "cin") == ("SH3",)
+
+
+def test_what_is_told_of_one_who_was_part_of_another_follows_when_a_row_is_made(agency: Agency) -> None:
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", {**FULL, "cin": "SH1"}, local_id=key)
+    agency.deliver("E2", operation="merged", merged_into="E1")
+    # Told before its person is: as far as is known here, that is still part of the other.
+    paper = {"number": "INS-2026-000001", "person": "E2", "status": "active"}
+    agency.deliver("N1", paper, record_type="enrolment")
+    assert agency.sql("SELECT qui FROM inscription") == [(int(key),)]
+    agency.deliver("E2", FULL)
+    agency.retry_now()
+    made = dict(agency.sql(f'SELECT cin, "المعرف" FROM {PERSON}'))
+    assert agency.sql("SELECT qui FROM inscription") == [(made["SH123456"],)]
+
+
+@pytest.mark.parametrize("first", ["who keeps the row", "who is without one"])
+def test_after_a_split_what_refers_to_either_follows_it(agency: Agency, first: str) -> None:
+    """The hub has nothing new to say of those who refer to E1: they refer to the same as before (R20)."""
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", FULL, local_id=key)
+    papers = {f"N{n}": {"number": f"INS-2026-00000{n}", "person": "E1", "status": "active"} for n in (1, 2)}
+    for name, values in papers.items():
+        agency.deliver(name, values, record_type="enrolment")
+    split = [
+        agency.delivery("E2", {**FULL, "cin": "SH2"}, local_id=key),
+        agency.delivery("E1", FULL),
+    ]
+    for delivery in split if first == "who keeps the row" else reversed(split):
+        agency.apply(delivery)
+    agency.retry_now()
+    # One of them was E2's; in whichever order.
+    agency.deliver("N2", {**papers["N2"], "person": "E2"}, record_type="enrolment")
+    agency.retry_now()
+    made = dict(agency.sql(f'SELECT cin, "المعرف" FROM {PERSON}'))
+    held = dict(agency.sql("SELECT numero, qui FROM inscription"))
+    assert held == {"INS-2026-000001": made["SH123456"], "INS-2026-000002": made["SH2"]}
+    # The hub is not told that they wait for what only this side knows of, and it is nobody's edit.
+    assert {state for entity, state, *_ in agency.refusals() if entity in papers} <= {"resolved"}
+    assert [change.operation for change in agency.changes() if change.operation != "link"] == []
+
+
 def test_a_reference_waits_for_what_it_refers_to(agency: Agency) -> None:
     number = {"number": "INS-2026-000001", "person": "E1", "centre": "C1", "status": "active"}
     agency.deliver("N1", number, record_type="enrolment")
