@@ -102,7 +102,11 @@ class SQLite(CoreDatabase):
 
     def claim(self, side: str) -> None:
         # A lock on a file of its own: closing any handle of the database would drop SQLite's own locks.
-        lock = self._path.with_name(f"{self._path.name}.jisr-{side}").open("w")
+        file = self._path.with_name(f"{self._path.name}.jisr-{side}")
+        try:
+            lock = file.open("w")
+        except OSError as error:
+            raise Retriable(f"{file} cannot be made: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

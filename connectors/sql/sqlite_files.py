@@ -60,6 +60,6 @@ class OpenFiles:
 def _identity(path: Path) -> _Identity | None:
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:  # none there, or none to be seen
         return None
     return found.st_dev, found.st_ino

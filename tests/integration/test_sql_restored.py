@@ -356,6 +356,13 @@ def test_a_file_that_is_away_or_not_whole_is_waited_for(tmp_path: Path) -> None:
     with pytest.raises(Retriable, match="no such file"):
         agency.source.connect()
     file.write_bytes(content)
+    # Where the connector may make no file beside it, as on a full disk, or in a folder of somebody else's.
+    claim = file.with_name(f"{file.name}.jisr-source")
+    claim.unlink()
+    claim.mkdir()
+    with pytest.raises(Retriable, match=f"{claim.name} cannot be made"):
+        agency.source.connect()
+    claim.rmdir()
     agency.source.connect()
     agency.source.close()
 
