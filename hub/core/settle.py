@@ -349,23 +349,25 @@ def _contents(
         # where the agreement speaks of such records no longer.
         before = entity.held.get(agency)
         ended = _ended(policy, members, moved, before.operation if before else "")
-        contents[agency] = ended._replace(local_id=over.get(agency))
+        local_id, known = over.get(agency, (None, False))
+        contents[agency] = ended._replace(local_id=local_id, known=known)
     return contents
 
 
-def _left_over(members: Iterable[RecordState]) -> dict[str, str]:
-    """Agency → the row that the hub had made there beside another one, and that is now the only one.
+def _left_over(members: Iterable[RecordState]) -> dict[str, tuple[str, bool]]:
+    """Agency → the row that the hub had made there and that is to go; whether its side knows which is meant.
 
-    The other one received what the hub says, and has been removed with it; of this one its agency's side
-    does not know that it is meant, unless it is named.
+    It does not where another row had received what the hub says, and has been removed with it. And it is
+    told also where it was told of no such entity, or that it had become part of another: since then a split
+    has given the row back.
     """
     by_agency: dict[str, list[RecordState]] = {}
     for member in members:
         by_agency.setdefault(member.key.agency, []).append(member)
-    found = {agency: primary(mine) for agency, mine in by_agency.items() if len(mine) > 1}
+    found = {agency: (primary(mine), len(mine) == 1) for agency, mine in by_agency.items()}
     return {
-        agency: one.key.local_id
-        for agency, one in found.items()
+        agency: (one.key.local_id, alone)
+        for agency, (one, alone) in found.items()
         if one is not None and one.linked is not None and not (one.asserts.values or one.asserts.unions)
     }
 

@@ -172,6 +172,21 @@ def test_r15_a_row_that_the_hub_had_made_beside_an_own_one_goes_as_well() -> Non
     assert hub.told("entraide", first).content.operation == DELETE
 
 
+def test_r15_a_row_that_a_split_gives_back_to_what_is_no_more_goes() -> None:
+    """Its agency was told that it had become part of another, and has let it go since (R29)."""
+    hub = hub_of((person(EN, 1), person(REGION, 2, cin="SH2")))
+    hub.take(said(ADS, 3, "link", entity=hub.entity(REGION)))
+    was = hub.entity(REGION)
+    hub.decide(EN, REGION, same=True)
+    told = hub.inbox["ads", was]
+    assert told.content.operation == MERGED
+    assert hub.world.entities[was].bury("ads", told.version)
+    hub.take(said(REGION, 4, "delete"))
+    hub.decide(EN, REGION, same=False, stamp=2)
+    content = hub.inbox["ads", was].content
+    assert (content.operation, content.local_id) == (RETRACT, ADS.local_id)
+
+
 def test_r15_a_propagated_deletion_ends_what_was_said_before_it_whoever_said_it() -> None:
     one, other = key("entraide", "1", "enrolment"), key("ads", "a", "enrolment")
     changes = [
