@@ -35,6 +35,8 @@ KINDS = {
     "reuse": 2,
     "rename": 1,
 }
+# How far apart a steward's decisions are: what was decided meets what is on its way, or what is long at rest.
+_DECIDED_MS = (300, 1_500, 5_000, 20_000)
 NOTED = (
     "phone",
     "phone",
@@ -85,6 +87,20 @@ def draw(seed: int, number: int, *, plain: bool = False, often: Collection[str] 
             agency = rng.choice(_WRITERS)
         person = rng.choice((focus, focus, focus, rng.randrange(3)))
         deeds.append(Deed(at_ms, agency, kind, person, rng.randrange(1_000), serial))
+    return deeds
+
+
+def draw_decisions(seed: int, *, often: bool = False) -> list[Deed]:
+    """What a steward at the hub decides in one run: in half of all runs nothing. `often`: in any, and more.
+
+    By dice of their own: in runs without a steward people do what they did before there was one.
+    """
+    rng = Random(f"steward {seed}")
+    most = 8 if often else rng.choice((0, 5))
+    deeds, at_ms = [], 0
+    for serial in range(1, rng.randint(1, most) + 1 if most else 1):
+        at_ms += rng.choice(_DECIDED_MS)
+        deeds.append(Deed(at_ms, "hub", "decide", 0, rng.randrange(1_000_000), serial))
     return deeds
 
 

@@ -33,8 +33,10 @@ class Evidence:
                 record.linked = hub_name(found or b"")
         named = {name: hub_name(one) for name, one in ids.items()}
         self.hub_id = ids
+        # The last word on two records stands.
+        self.decided = {frozenset((one.a, one.b)): one.same for one in region.stewards.ledger}
         self.reference = Reference(
-            records, named, self.given.catalogue, self.given.agreements, TODAY, self._disputed()
+            records, named, self.given.catalogue, self.given.agreements, TODAY, self._disputed(), self.decided
         )
 
     def _messages(self, topic: str) -> Iterator[Any]:

@@ -28,6 +28,7 @@ class Judge(Promises, Tellings):
             *self.told_wrongly(),
             *self._rows(),
             *self._doubled(),
+            *self._asked_again(),
             *self.promises_broken(),
         ]
 
@@ -135,6 +136,13 @@ class Judge(Promises, Tellings):
         for place, number in made.items():
             if number > 1:
                 yield f"{place}: {number} rows were made for one entity"
+
+    def _asked_again(self) -> Iterator[str]:
+        """Reviews that a steward is still asked for, though the pair was decided."""
+        for a, b, reason, *_, state in self.region.store.rows("review"):
+            pair = frozenset(name for name, one in self.hub_id.items() if one in (a, b))
+            if state == "open" and pair in self.decided:
+                yield f"{sorted(pair)}: asked for again ({reason}), and was decided"
 
 
 def _was_typed(entries: list[Entry], one: Saying, name: str) -> bool:

@@ -11,6 +11,7 @@ from connectors import messages
 from connectors.sdk import Arrivals
 from connectors.sql import assemble, chunk, plan, snapshot
 from connectors.sql import source as sql_source
+from connectors.sql.following import Followers
 from connectors.sql.plan import Planner
 from connectors.sql.sink import SqlSink
 from connectors.sql.source import SqlSource
@@ -87,6 +88,13 @@ def _() -> list[Change]:
 @plant("R17", "what is no longer listed is left where it is", 67, often=("consent", "withdraw", "diagnose"))
 def _() -> list[Change]:
     return [(plan, "_is_the_hubs", lambda *_: False)]
+
+
+@plant(
+    "R20", "after a split, what refers to a person stays with the former row", 25, often=("decide", "enrol")
+)
+def _() -> list[Change]:
+    return [(Followers, "follow", lambda *_: False)]
 
 
 @plant("R28", "the version of a delivery is not looked at", 98)

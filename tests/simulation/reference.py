@@ -65,11 +65,13 @@ class Reference:
         agreements: Mapping[str, Agreement],
         today: datetime.date,
         disputed: Mapping[tuple[str, str, str], frozenset[str]],
+        decided: Mapping[frozenset[Name], bool],
     ) -> None:
         """`named`: how the hub names each record; `linked` of a record is such a name. `disputed`: the fields
-        of a place over which the hub contends no longer."""
+        of a place over which the hub contends no longer. `decided`: what a steward said last of two records,
+        whether they are one."""
         self.records, self.catalogue, self.agreements = records, catalogue, agreements
-        self._today, self._disputed = today, disputed
+        self._today, self._disputed, self._decided = today, disputed, decided
         self._by_name = {named[name]: record for name, record in records.items()}
         self.entity_of: dict[Name, Entity] = {}
         self.entities: list[Entity] = []
@@ -102,15 +104,24 @@ class Reference:
                 both = group_of[a] + group_of[b]
                 group_of.update(dict.fromkeys([record.name for record in both], both))
 
+        # A steward's word goes before everything; then what a row was made for.
+        apart = {pair for pair, same in self._decided.items() if not same}
+        for pair in self._decided.keys() - apart:
+            if pair <= group_of.keys():
+                join(*pair)
         for name in names:
             founder = self._by_name.get(self.records[name].linked or "")
-            if founder is not None and founder.name[1] == kind:
+            if founder is not None and founder.name[1] == kind and {name, founder.name} not in apart:
                 join(name, founder.name)
         fields = self.catalogue.records[kind].fields
         for a, b in combinations(names, 2):
             one, other = self.records[a], self.records[b]
             if group_of[a] is not group_of[b] and _same(fields, one, other):
-                against = any(_contradict(fields, x, y) for x in group_of[a] for y in group_of[b])
+                against = any(
+                    {x.name, y.name} in apart or _contradict(fields, x, y)
+                    for x in group_of[a]
+                    for y in group_of[b]
+                )
                 if not against:
                     join(a, b)
         for group in {id(group): group for group in group_of.values()}.values():

@@ -23,12 +23,13 @@ from hub.lanes.joining import Joining
 from hub.lanes.log import LogWriter
 from simulation.agency import AgencyDatabase, HubWrote
 from simulation.broker import Broker, LaneProducer
-from simulation.deeds import TODAY, draw
+from simulation.deeds import TODAY, draw, draw_decisions
 from simulation.parts import AGENCIES, codec, parts
 from simulation.people import Entry, People, Place
 from simulation.ports import PARTITIONS, Clock, SimulatedIntake, SimulatedReceipts, Turn, ports
 from simulation.said import Schemas, read_sayings
 from simulation.schedule import Gone, Process, Schedule
+from simulation.stewards import Stewards
 from simulation.store import MemoryStore
 
 WORKERS = ("hub-0", "hub-1")
@@ -59,13 +60,15 @@ class Observer:
 class Options:
     """What a run is made of. `schedule`: draws the order and the faults; by default the seed of the deeds.
 
-    `often`: kinds of deeds that people do more often.
+    `often`: kinds of deeds that people do more often. `steward`: whether one decides, and often; None: as the
+    seed has it.
     """
 
     seed: int
     schedule: str = ""
     plain: bool = False
     often: Collection[str] = ()
+    steward: bool | None = None
     # How many faults there are at most, and of how many passages of a crash point one is a fault.
     most_faults: int = 4
     one_passage_in: int = 40
@@ -98,10 +101,13 @@ class Region:
             database.watch = partial(self._look, name)
         self.people = People(self.schedule, self.databases, plain=options.plain)
         self.deeds = draw(options.seed, DEEDS, plain=options.plain, often=options.often)
+        self.stewards = Stewards(self.store, self.parts)
+        idle = options.plain or options.steward is False
+        self.decisions = [] if idle else draw_decisions(options.seed, often=bool(options.steward))
         self._restarts: list[tuple[int, Callable[[], None]]] = []
         self.seen_wrong: list[str] = []
         self._quiet = False
-        self._worked = False
+        self._at_work = 0
 
     def _topics(self) -> dict[str, int]:
         found = {spec.name: spec.partitions for spec in topics.hub_topics(self.parts.catalogue.partitions)}
@@ -117,18 +123,23 @@ class Region:
     def run(self) -> None:
         """Everything from the first deed to rest; raises what failed."""
         with ports(self.schedule, self.broker, self._passage):
-            processes = Process("people")
+            everybody = Process("people")
             try:
                 self._before_capture()
                 for name in AGENCIES:
                     self._start_connector(name)
                 for name in WORKERS:
                     self._start_worker(name)
-                self.schedule.spawn(processes, "people", self._people)
+                works = [("people", self._people)]
+                if self.decisions:
+                    works.append(("steward", partial(self.stewards.work, self.decisions)))
+                self._at_work = len(works)
+                for name, work in works:
+                    self.schedule.spawn(everybody, name, partial(self._to_its_end, work))
                 self._supervise()
             finally:
                 self._quiet = True
-                for process in [*self._processes.values(), processes]:
+                for process in [*self._processes.values(), everybody]:
                     with suppress(Gone):
                         self.schedule.kill(process)
             if self.schedule.failure is not None:
@@ -149,7 +160,10 @@ class Region:
         # Whether people begin before all have joined is up to the seed.
         self.schedule.wait(timeout_ms=self.schedule.rng.choice((0, 0, 15_000)))
         self.people.work(self.deeds)
-        self._worked = True
+
+    def _to_its_end(self, work: Callable[[], None]) -> None:
+        work()
+        self._at_work -= 1
 
     def _supervise(self) -> None:
         """Restart who died, repeat messages, and wait until all is at rest."""
@@ -164,14 +178,14 @@ class Region:
             self._restarts = [one for one in self._restarts if one[0] > now_ms]
             for start in due:
                 start()
-            if not self._worked and self.schedule.chance(ONE_LOOK_REPEATS_IN):
+            if self._at_work and self.schedule.chance(ONE_LOOK_REPEATS_IN):
                 self.broker.repeat(self.schedule.rng.choice((".changes", ".inbox")))
             rested = 0 if due or self._restarts or self._unrest() else rested + 1
-            self._quiet = self._worked and self._quiet
+            self._quiet = not self._at_work and self._quiet
 
     def _unrest(self) -> list[str]:
         """What is still to be done."""
-        found = [] if self._worked else ["people are at work"]
+        found = ["people are at work"] if self._at_work else []
         found += [f"publication {row[0]}" for row in self.store.rows("publication")]
         today = (TODAY - TODAY.fromordinal(719_163)).days
         found += ["due"] if any(row[0] <= today for row in self.store.rows("due")) else []
@@ -241,7 +255,7 @@ class Region:
         """A crash point is passed: perhaps somebody dies here, or is frozen, or others go on."""
         schedule = self.schedule
         process = schedule.current.process
-        if schedule.current.dying or process is schedule.supervisor.process:
+        if schedule.current.dying or process.name not in self._processes:
             return
         if (
             not self._quiet

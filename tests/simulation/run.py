@@ -33,7 +33,8 @@ def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool 
     options = Options(seed, schedule, plain)
     if plant is not None:
         # More dies, and people do what brings it to light: most seeds would else be played in vain.
-        options = Options(seed, often=PLANTS[plant].often, most_faults=10, one_passage_in=15)
+        often = PLANTS[plant].often
+        options = Options(seed, often=often, steward="decide" in often, most_faults=10, one_passage_in=15)
     logging.disable(logging.CRITICAL)
     region = Region(options)
     verdict = Verdict(seed, faults=region.faults, deeds=[str(deed) for deed in region.deeds])

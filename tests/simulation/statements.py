@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hub.lanes import joining
-from hub.store import disclosures, history, positions
+from hub.store import audit, disclosures, history, positions, stewardship
 from simulation.tables import Session
 
 Parameters = Mapping[str, Any]
@@ -30,6 +30,9 @@ class Result(list[Any]):
     def one(self) -> Any:
         (row,) = self
         return row
+
+    def one_or_none(self) -> Any:
+        return self.one() if self else None
 
 
 class Row(SimpleNamespace):
@@ -121,6 +124,44 @@ def _take_farewells(session: Session, p: Parameters) -> Answer:
     return taken
 
 
+def _decision(session: Session, p: Parameters) -> Answer:
+    key = (p["a"], p["b"])
+    if session.get("decision", key) is None:
+        return []
+    session.lock("decision", key)
+    _, _, same, stamp = session.get("decision", key) or key
+    return [Row(same=same, stamp=stamp, who="", why="")]
+
+
+def _save_decision(session: Session, p: Parameters) -> None:
+    key = (p["a"], p["b"])
+    session.lock("decision", key)
+    known = session.get("decision", key)
+    if known is None or known[3] < p["stamp"]:
+        session.put("decision", key, (*key, p["same"], p["stamp"]))
+
+
+def _close_review(session: Session, p: Parameters) -> None:
+    for key in ((p["a"], p["b"]), (p["b"], p["a"])):
+        if session.get("review", key) is not None:
+            session.lock("review", key)
+            row = session.get("review", key) or ()
+            session.put("review", key, (*row[:4], p["state"]))
+
+
+def _settle_reviews(session: Session, p: Parameters) -> None:
+    for key, row in session.rows("review"):
+        one, other = (session.get("record", record) or [None] * 6 for record in key)
+        if row[4] == "open" and one[5] in p["entities"] and one[5] == other[5]:
+            session.put("review", key, (*row[:4], "settled"))
+
+
+def _leave_publication(session: Session, p: Parameters) -> None:
+    session.tables.serial += 1
+    number, long_ago_ms = session.tables.serial, session.schedule.now_ms - 86_400_000
+    session.put("publication", number, (number, "steward", p["payload"], long_ago_ms))
+
+
 def _nothing(_session: Session, _p: Parameters) -> None:
     pass
 
@@ -182,6 +223,12 @@ ANSWERS: dict[Any, Callable[[Session, Parameters], Answer | None]] = {
     joining._SNAPSHOT: _snapshot,
     joining._ALL_DUE: _all_due,
     history._FORGET: _nothing,
+    stewardship._DECISION: _decision,
+    stewardship._SAVE_DECISION: _save_decision,
+    stewardship._CLOSE_REVIEW: _close_review,
+    stewardship._SETTLE_REVIEWS: _settle_reviews,
+    stewardship._LEAVE_PUBLICATION: _leave_publication,
+    audit._NOTE: _nothing,
     disclosures._BEGIN: _nothing,
     disclosures._END: _nothing,
     disclosures._OPEN: _nothing,

@@ -281,7 +281,10 @@ class MemoryTransaction(Transaction):
 
     def save_reviews(self, world: World, reviews: Sequence[Review]) -> None:
         for one in reviews:
-            self.session.put("review", (one.a, one.b), tuple(one))
+            key = (one.a, one.b)
+            self.session.lock("review", key)
+            known = self.session.get("review", key)
+            self.session.put("review", key, (*one, known[4] if known else "open"))
 
     def save_disputes(self, disputes: Sequence[tuple[bytes, str, RecordKey]]) -> None:
         for record, name, key in disputes:

@@ -10,7 +10,7 @@ from hub.core.assertions import unpack
 from hub.lanes.messages import hub_name
 from simulation.evidence import SCHEMAS, Evidence
 from simulation.reference import Entity
-from simulation.said import plain
+from simulation.said import Name, plain
 
 
 class Tellings(Evidence):
@@ -129,9 +129,17 @@ class Tellings(Evidence):
             if where not in states:
                 yield f"{name}: no assertions were kept"
             else:
-                kept = {n: stamp for n, (stamp, _) in unpack(states[where]["state"]).values.items()}
+                state = unpack(states[where]["state"])
+                kept = {n: stamp for n, (stamp, _) in state.values.items()}
                 if kept != {n: stamp for n, (stamp, _) in record.values.items()}:
                     yield f"{name}: other assertions were kept than were said"
+                decided = {other: same for other, (_, same) in state.decided.items()}
+                if decided != self._decided_of(name):
+                    yield f"{name}: other decisions were kept than a steward made"
+
+    def _decided_of(self, name: Name) -> dict[bytes, bool]:
+        pairs = [(pair, same) for pair, same in self.decided.items() if name in pair]
+        return {self.hub_id[other]: same for pair, same in pairs for other in pair - {name}}
 
     def _named_in_keys(self) -> Iterator[str]:
         """A key tells nobody who is meant (R4)."""
