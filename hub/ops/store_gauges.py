@@ -36,6 +36,7 @@ PUT_OFF_CODES = frozenset(
         "locked",
         "local_edit",
         "missing_reference",
+        "moved_reference",
     }
 )
 
