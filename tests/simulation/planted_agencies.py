@@ -26,7 +26,7 @@ def _() -> list[Change]:
     return [(messages, "record_token", lambda _key, _type, local_id: local_id)]
 
 
-@plant("R10", "a stamp is the clock's, whatever was shown", 20)
+@plant("R10", "a stamp is the clock's, whatever was shown", 82)
 def _() -> list[Change]:
     return [(stamps, "capture", lambda clock_ms, _known: stamps.at(clock_ms))]
 
@@ -74,7 +74,7 @@ def _() -> list[Change]:
     return [(SqlSource, "read", read_and_forget), (SqlSource, "acknowledge", lambda *_: None)]
 
 
-@plant("R22", "what was tried is mixed with what came since", 4)
+@plant("R22", "what was tried is mixed with what came since", 0)
 def _() -> list[Change]:
     return [(sql_source.SqlSource, "_as_tried", lambda _self, rows: rows)]
 
@@ -85,13 +85,13 @@ def _() -> list[Change]:
     return [(SQLite, "begin", lambda self, *, by_hub: begin(self, by_hub=False))]
 
 
-@plant("R17", "what is no longer listed is left where it is", 67, often=("consent", "withdraw", "diagnose"))
+@plant("R17", "what is no longer listed is left where it is", 280, often=("consent", "withdraw", "diagnose"))
 def _() -> list[Change]:
     return [(plan, "_is_the_hubs", lambda *_: False)]
 
 
 @plant(
-    "R20", "after a split, what refers to a person stays with the former row", 25, often=("decide", "enrol")
+    "R20", "after a split, what refers to a person stays with the former row", 0, often=("decide", "enrol")
 )
 def _() -> list[Change]:
     return [(Followers, "follow", lambda *_: False)]
@@ -102,7 +102,7 @@ def _() -> list[Change]:
     return [(chunk, "_is_news", lambda _step, _retried: True)]
 
 
-@plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over", 31)
+@plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over", 15)
 def _() -> list[Change]:
     existing_row = Planner.existing_row
 
@@ -112,12 +112,12 @@ def _() -> list[Change]:
     return [(Planner, "existing_row", knowing_all)]
 
 
-@plant("R28", "an edit that is not sent yet is written over", 3)
+@plant("R28", "an edit that is not sent yet is written over", 0)
 def _() -> list[Change]:
     return [(Planner, "pending_slots", lambda _self, _rows: set())]
 
 
-@plant("R28", "a position moves before the effects that it covers", 3)
+@plant("R28", "a position moves before the effects that it covers", 17)
 def _() -> list[Change]:
     apply = SqlSink.apply
 

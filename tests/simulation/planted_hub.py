@@ -74,7 +74,7 @@ def _() -> list[Change]:
     return [(matching, "contradictions", lambda *_: ()), (matching, "agreement", lambda *_: True)]
 
 
-@plant("R18", "a merge does not raise all versions above the highest", often=("learn", "receive"))
+@plant("R18", "a merge does not raise all versions above the highest", 18, often=("learn", "receive"))
 def _() -> list[Change]:
     regroup = step.regroup
 
@@ -88,7 +88,7 @@ def _() -> list[Change]:
     return [(step, "regroup", forgetful)]
 
 
-@plant("R25", "entities are locked before identities")
+@plant("R25", "entities are locked before identities", 2)
 def _() -> list[Change]:
     find_block = intake.find_block
 
@@ -99,7 +99,7 @@ def _() -> list[Change]:
     return [(intake, "find_block", locked_first)]
 
 
-@plant("R25", "positions move in a transaction of their own, before their effects", 1)
+@plant("R25", "positions move in a transaction of their own, before their effects", 0)
 def _() -> list[Change]:
     converge = Intake.converge
 
@@ -144,7 +144,7 @@ def _() -> list[Change]:
     return [(settle, "project", project)]
 
 
-@plant("R21", "the newest of an agency's records receives, not the oldest", 4)
+@plant("R21", "the newest of an agency's records receives, not the oldest", 6)
 def _() -> list[Change]:
     def newest(members: Any) -> Any:
         return max((m for m in members if m.live), key=lambda m: (m.born, m.key), default=None)
@@ -152,7 +152,7 @@ def _() -> list[Change]:
     return [(projection, "primary", newest), (settle, "primary", newest)]
 
 
-@plant("R26", "a publication is forgotten before the broker has it", 9)
+@plant("R26", "a publication is forgotten before the broker has it", 3)
 def _() -> list[Change]:
     publish = IntakeLane._publish
 
@@ -165,12 +165,12 @@ def _() -> list[Change]:
     return [(IntakeLane, "_publish", forget_first)]
 
 
-@plant("R26", "nobody looks whether another worker moved on meanwhile", 73)
+@plant("R26", "nobody looks whether another worker moved on meanwhile", 90)
 def _() -> list[Change]:
     return [(intake_lane, "behind", lambda _tx, _out: {})]
 
 
-@plant("R29", "a tombstone is written before the agency has read what stood there", 68)
+@plant("R29", "a tombstone is written before the agency has read what stood there", 36)
 def _() -> list[Change]:
     def take_all(tx: Any, _limit: int) -> Any:
         taken = [(key, (*row[:3], row[6])) for key, row in tx.session.rows("farewell")]
