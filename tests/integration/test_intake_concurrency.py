@@ -214,13 +214,15 @@ CIRCLES = {
 }
 
 
-@pytest.mark.parametrize(("before", "mine", "others"), CIRCLES.values(), ids=CIRCLES)
-def test_r25_two_workers_do_not_wait_for_each_other_in_a_circle(
-    store: HubStore, before: tuple[Change, ...], mine: tuple[Change, ...], others: tuple[Change, ...]
-) -> None:
-    log: list[Converged] = []
-    one, other = StoreHub(store, log=log), StoreHub(store, log=log)
-    one.take(*before)
+Begin = Callable[[], AbstractContextManager[Transaction]]
+
+
+@contextmanager
+def halted_by(
+    other: StoreHub, *others: Change
+) -> Iterator[tuple[Callable[[], AbstractContextManager[Transaction]], Callable[[], None]]]:
+    """How transactions begin in which the other worker takes its batch in between, and what lets it begin at
+    once; ends when it has taken it."""
     with ThreadPoolExecutor(1) as pool:
         started: list[Future[Converged]] = []
 
@@ -231,12 +233,23 @@ def test_r25_two_workers_do_not_wait_for_each_other_in_a_circle(
 
         @contextmanager
         def begin() -> Iterator[Transaction]:
-            with store.begin() as tx:
+            with other.store.begin() as tx:
                 yield Halted(tx, meanwhile)
 
+        yield begin, meanwhile
+        started[0].result(_PATIENCE_S)
+
+
+@pytest.mark.parametrize(("before", "mine", "others"), CIRCLES.values(), ids=CIRCLES)
+def test_r25_two_workers_do_not_wait_for_each_other_in_a_circle(
+    store: HubStore, before: tuple[Change, ...], mine: tuple[Change, ...], others: tuple[Change, ...]
+) -> None:
+    log: list[Converged] = []
+    one, other = StoreHub(store, log=log), StoreHub(store, log=log)
+    one.take(*before)
+    with halted_by(other, *others) as (begin, _):
         one.intake = Intake(CATALOGUE, TYPES, TERMS, IDS, begin, one._today)
         one.take(*mine)
-        started[0].result(_PATIENCE_S)
     assert (one.rolled_back, other.rolled_back) == (0, 0)
     one.intake = other.intake
     one.settle_due()
@@ -265,18 +278,7 @@ def test_r25_a_steward_and_a_worker_do_not_wait_for_each_other_in_a_circle(
     one, other = StoreHub(store), StoreHub(store)
     one.take(*before)
     ids = [record_id(record) for record in pair]
-    with ThreadPoolExecutor(1) as pool:
-        started: list[Future[Converged]] = []
-
-        def meanwhile() -> None:
-            if not started:
-                started.append(pool.submit(other.take, *others))
-                _until(lambda: started[0].done() or other.rows(WAITING)[0].count > 0)
-
-        @contextmanager
-        def begin() -> Iterator[Transaction]:
-            with store.begin() as tx:
-                yield Halted(tx, meanwhile)
+    with halted_by(other, *others) as (begin, meanwhile):
 
         def decide(tx: Transaction) -> bool:
             save_decision(tx, ids, Decided(True, 1, "a steward", "the same"))
@@ -286,7 +288,6 @@ def test_r25_a_steward_and_a_worker_do_not_wait_for_each_other_in_a_circle(
 
         intake = StewardsIntake(CATALOGUE, TYPES, TERMS, IDS, begin, one._today)
         intake.reidentify(pair[0].record_type, ids, decide, lambda *_: None)
-        started[0].result(_PATIENCE_S)
     assert other.rolled_back == 0
     assert one.entity(pair[0]) == one.entity(pair[1])
 

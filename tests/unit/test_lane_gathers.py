@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from support.lanes import lane_reading
 
-from hub.contracts.kafka_connection import KafkaConnection
 from hub.lanes.lane import Lane
-from hub.lanes.turns import Turns
 
 PLACE = TopicPartition("ads.receipts", 0)
 
@@ -52,16 +51,9 @@ class Reader(Lane):
 
 def read_once(end: int | None, lost: bool = False) -> float:
     async def read() -> float:
-        options: dict[str, Any] = {
-            "kafka": KafkaConnection("127.0.0.1:9"),
-            "group": "jisr",
-            "worker": "hub-0",
-            "topics": [PLACE.topic],
-        }
-        lane = Reader(**options, store=None, topic_ids=dict)
-        backlog = lane._consumer = Backlog(end)
+        backlog = Backlog(end)
+        lane = lane_reading(backlog, Reader, PLACE.topic)
         lane.meanwhile = backlog.lose if lost else None
-        lane._turns = Turns(backlog, 10)
         lane._positions = {PLACE: 6}
         lane.gather_s = 0.25
         await lane._once()

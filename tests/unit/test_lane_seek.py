@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from aiokafka import TopicPartition
+from support.lanes import lane_reading
 
-from hub.contracts.kafka_connection import KafkaConnection
 from hub.lanes.lane import Lane
-from hub.lanes.turns import Turns
 from hub.store.positions import Position
 
 PLACE = TopicPartition("ads.receipts", 0)
@@ -52,16 +51,8 @@ class Reader(Lane):
 
 def test_a_predecessor_that_still_moves_on_leaves_no_gap() -> None:
     async def seek() -> Log:
-        options: dict[str, Any] = {
-            "kafka": KafkaConnection("127.0.0.1:9"),
-            "group": "jisr",
-            "worker": "hub-0",
-            "topics": [PLACE.topic],
-        }
-        lane = Reader(**options, store=None, topic_ids=dict)
-        log = lane._consumer = Log()
-        lane._turns = Turns(log, 10)
-        await lane.seek({PLACE})
+        log = Log()
+        await lane_reading(log, Reader, PLACE.topic).seek({PLACE})
         return log
 
     assert asyncio.run(seek()).sought == {PLACE: 6}
