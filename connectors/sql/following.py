@@ -46,8 +46,10 @@ class Followers:
         meant = [one for one in shadows.values() if _means(one, name, moved)]
         known = store.entities(self.db, record, sorted({one.entity for one in meant if one.entity}))
         for shadow in meant:
-            if shadow.entity in known:
-                yield _delivered(shadow, known[shadow.entity].version)
+            entity = known.get(shadow.entity or "")
+            # Of two rows of one entity, only the one that stands for it receives what the hub says (R21).
+            if entity is not None and entity.local_id == shadow.local_id:
+                yield _delivered(shadow, entity.version)
 
     def _put_off(self, record: str, again: Sequence[Delivery], now_ms: int) -> bool:
         # What waits already is resolved when its turn comes.

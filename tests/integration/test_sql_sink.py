@@ -420,6 +420,26 @@ def test_after_a_split_what_refers_to_either_follows_it(agency: Agency, first: s
     assert [change.operation for change in agency.changes() if change.operation != "link"] == []
 
 
+def test_of_two_rows_of_one_paper_only_the_one_that_stands_for_it_follows(agency: Agency) -> None:
+    """The other one receives nothing (R21), and what is the agency's own there is not for this row."""
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", FULL, local_id=key)
+    for name in ("N1", "N2"):
+        paper = {"number": f"INS-2026-{name}", "person": "E1", "status": "active"}
+        agency.deliver(name, paper, record_type="enrolment")
+    agency.sql("UPDATE inscription SET statut = 'P' WHERE numero = 'INS-2026-N2'")
+    agency.changes()
+    agency.deliver("N2", record_type="enrolment", operation="merged", merged_into="N1")
+    agency.deliver("E2", {**FULL, "cin": "SH2"}, local_id=key)
+    agency.deliver("E1", FULL)
+    agency.retry_now()
+    assert dict(agency.sql("SELECT numero, statut FROM inscription")) == {
+        "INS-2026-N1": "A",
+        "INS-2026-N2": "P",
+    }
+
+
 def test_a_reference_waits_for_what_it_refers_to(agency: Agency) -> None:
     number = {"number": "INS-2026-000001", "person": "E1", "centre": "C1", "status": "active"}
     agency.deliver("N1", number, record_type="enrolment")
