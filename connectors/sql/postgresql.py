@@ -182,7 +182,7 @@ class PostgreSQL(CoreDatabase):
 
     def is_view(self, table: str) -> bool:
         with self.at_work() as db:
-            return catalog.is_view(db, *placed(table, self._schema))
+            return catalog.is_view(db, qualified(table, self._schema))
 
     def may_capture(self, table: str) -> bool:
         with self.at_work() as db:

@@ -122,11 +122,14 @@ def is_unique(db: Connection, schema: str, table: str, column: str) -> bool:
     )
 
 
-def is_view(db: Connection, schema: str, table: str) -> bool:
+def is_view(db: Connection, name: str) -> bool:
     """Whether it is a view, materialized or not."""
-    inspector = inspect(db)
-    views = (*inspector.get_view_names(schema), *inspector.get_materialized_view_names(schema))
-    return table in views
+    return bool(db.scalar(_VIEW, {"name": name}))
+
+
+_VIEW = text("""
+SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(:name) AND relkind IN ('v', 'm'))
+""")
 
 
 def may_put_triggers(db: Connection, name: str) -> bool:

@@ -142,11 +142,11 @@ def _judge(
 ) -> Iterator[Review]:
     if groups.find(a.id) == groups.find(b.id):
         return
-    pairs = list(product(groups.members[groups.find(a.id)], groups.members[groups.find(b.id)]))
-    if groups.apart and any(frozenset((x.id, y.id)) in groups.apart for x, y in pairs):
+    both = groups.members[groups.find(a.id)], groups.members[groups.find(b.id)]
+    if groups.apart and any(frozenset((x.id, y.id)) in groups.apart for x, y in product(*both)):
         # A steward has said so: nobody is asked again, whatever else speaks against it.
         return
-    for x, y in pairs:
+    for x, y in product(*both):
         if against := contradictions(policy, x, y):
             yield Review(a.id, b.id, "contradiction", (*shared, *against))
             return

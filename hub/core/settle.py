@@ -343,7 +343,7 @@ def _contents(
         )
         if content:
             contents[agency] = content
-    over = _left_over(members)
+    over = _left_over(member for member in members if member.key.agency not in contents)
     for agency in sorted((entity.held.keys() | left | over.keys()) - contents.keys() - rules.joining):
         # Also when it was told before: the message may have died with the worker that had to send it. Also
         # where the agreement speaks of such records no longer.

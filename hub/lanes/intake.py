@@ -84,8 +84,7 @@ class Intake(Settling):
             done.changes = len(read.changes)
             self._take(tx, done, by_type, grown, alone)
 
-        self._met = frozenset()
-        try:
+        with self._foreseeing():
             while True:
                 try:
                     return self._attempt(work, finish)
@@ -94,8 +93,6 @@ class Intake(Settling):
                     # place.
                     for record, fields in mass.records.items():
                         weak.setdefault(record, set()).update(fields)
-        finally:
-            self._met = None
 
     # One record type
 

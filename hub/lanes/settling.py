@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from hub.contracts.policies import day_number
 from hub.contracts.records import Catalogue
@@ -137,14 +137,13 @@ class Settling:
                 return done
         raise Retriable(f"the entities of one batch changed hands {_MAX_RESTARTS} times while it was read")
 
-    def _foreseeing(
-        self, work: Callable[[Transaction, Converged, frozenset[bytes], bool], None], finish: Finish
-    ) -> Converged:
-        """As `_attempt`; what is met too late to be locked in order is not waited for: `work` begins again,
-        and finds it in `_met` (R25)."""
+    @contextmanager
+    def _foreseeing(self) -> Iterator[None]:
+        """In here an attempt does not wait for what it meets too late to lock it in order: its work begins
+        again, and finds it in `_met` (R25)."""
         self._met = frozenset()
         try:
-            return self._attempt(work, finish)
+            yield
         finally:
             self._met = None
 

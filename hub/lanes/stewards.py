@@ -41,7 +41,8 @@ class StewardsIntake(Intake):
                 by_type.setdefault(change.key.record_type, []).append((change, _no_message(change)))
             self._take(tx, done, by_type, grown, alone)
 
-        return self._foreseeing(work, finish)
+        with self._foreseeing():
+            return self._attempt(work, finish)
 
     def reidentify(
         self,
@@ -78,7 +79,8 @@ class StewardsIntake(Intake):
             linked = link_block(tx, policy, world, absorbed, block)
             self._after(tx, done, record_type, world, absorbed, linked, alone)
 
-        return self._foreseeing(work, finish)
+        with self._foreseeing():
+            return self._attempt(work, finish)
 
     def _lock_referred_to(self, tx: Transaction, record_type: str, records: Collection[bytes]) -> None:
         """Lock what the entities of `records` refer to, and what was met beyond, at the turn of its type:

@@ -155,8 +155,8 @@ def prepare(
         ":".join(map(str, jars)),
     ]
     if not (data / "data" / "meta.properties").exists():
-        _format([str(java()), *classes.using(), *program], properties)
-    return [str(java()), *classes.keeping(), *program, "kafka.Kafka", properties.name]
+        _format([str(classes.java), *classes.using(), *program], properties)
+    return [str(classes.java), *classes.keeping(), *program, "kafka.Kafka", properties.name]
 
 
 def _format(program: Sequence[str], properties: Path) -> None:
