@@ -69,6 +69,8 @@ class Chunk:
         recognised = self.recogniser.suggest(live)
         self._find([step for step in live if step.put_off is None])
         self.recogniser.settle(recognised)
+        self._pass_over(live)
+        live = [step for step in live if step.outcome != SUPERSEDED]
         for step in live:
             if step.put_off is None:
                 self.decider.decide(step)
@@ -131,6 +133,27 @@ class Chunk:
             elif local_id in dirty or any(_is_of_whole_row(row) for row in step.pending):
                 step.later(WAITING, "local_edit")
             taken.add(local_id)
+
+    def _pass_over(self, steps: Sequence[Step]) -> None:
+        """What was said of a row before it came to stand for another entity is overtaken (R18, R21).
+
+        Two partitions of an inbox have no order, so a merge may be read before what was said earlier. Whoever
+        moves takes a higher version: the other's tells, once the hub has named the row as the other's, and
+        what it said has been written."""
+        strangers = {
+            id(step): step.shadow.entity
+            for step in steps
+            if step.put_off is None and step.shadow and step.shadow.entity not in (None, step.delivery.entity)
+        }
+        others = {entity for entity in strangers.values() if entity is not None}
+        holders = store.entities(self.db, self.record, sorted(others))
+        unwritten = retries.prior(self.db, self.record, holders) if holders else {}
+        for step in steps:
+            holder = holders.get(strangers.get(id(step)) or "")
+            if holder is None or holder.entity in unwritten or holder.version <= step.delivery.version:
+                continue
+            if holder.local_id == holder.named == step.local_id:
+                step.outcome = SUPERSEDED
 
     def _pending(self, ids: list[str]) -> tuple[dict[str, list[Captured]], set[str]]:
         """(captured rows by local id, local ids of dirty rows)."""

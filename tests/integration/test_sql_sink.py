@@ -393,6 +393,47 @@ def test_what_is_told_of_one_who_was_part_of_another_follows_when_a_row_is_made(
     assert agency.sql("SELECT qui FROM inscription") == [(made["SH123456"],)]
 
 
+def test_what_was_said_of_a_row_before_a_merge_does_nothing_after_it(agency: Agency) -> None:
+    """Two partitions have no order: a merge may be read before what was said earlier (R18, R21)."""
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", {**FULL, "cin": "SH1"}, local_id=key, version=1)
+    agency.deliver("E2", {**FULL, "cin": "SH2"}, local_id=key, version=5)
+    assert agency.deliver("E1", {"cin": "SH1"}, local_id=key, version=3) == {"superseded": 1}
+    agency.deliver("E1", operation="merged", merged_into="E2", version=5)
+    assert agency.row(key, "cin", "numero") == ("SH2", "612345678")
+    # Nor is the other's row removed for what had been said of the one.
+    again = agency.add()
+    agency.changes()
+    agency.deliver("E3", FULL, local_id=again, version=1)
+    agency.deliver("E4", {**FULL, "cin": "SH4"}, local_id=again, version=5)
+    assert agency.deliver("E3", operation="delete", local_id=again, version=3) == {"superseded": 1}
+    assert agency.row(again, "cin") == ("SH4",)
+
+
+def test_a_row_is_given_to_whom_it_is_named_for_where_the_other_has_not_taken_it(agency: Agency) -> None:
+    """A higher version does not tell: the other may not have been named for the row, or not be there yet."""
+    # Made here, so that the hub has not named it for E1; it says meanwhile that it is E2's.
+    agency.deliver("E1", FULL, version=1)
+    key = str(agency.change().local_id)
+    agency.deliver("E1", {**FULL, "phone": "+212699999999"}, version=9)
+    assert agency.deliver("E2", {**FULL, "cin": "SH2"}, local_id=key, version=5) == {"applied": 1}
+    assert agency.row(key, "cin") == ("SH2",)
+    # The paper's later version waits for a person who is not here: it is not what stands in the row.
+    paper = {"number": "INS-1", "person": "E2", "status": "active"}
+    agency.deliver("N1", paper, record_type="enrolment", version=1)
+    (row,) = agency.sql("SELECT id FROM inscription")
+    agency.changes()
+    agency.deliver("N1", paper, record_type="enrolment", local_id=str(row[0]), version=2)
+    later = {**paper, "person": "E7"}
+    assert agency.deliver("N1", later, record_type="enrolment", local_id=str(row[0]), version=9) == {
+        "waiting": 1
+    }
+    other = {**paper, "number": "INS-2"}
+    outcome = agency.deliver("N2", other, record_type="enrolment", local_id=str(row[0]), version=5)
+    assert outcome == {"applied": 1}
+
+
 @pytest.mark.parametrize("first", ["who keeps the row", "who is without one"])
 def test_after_a_split_what_refers_to_either_follows_it(agency: Agency, first: str) -> None:
     """The hub has nothing new to say of those who refer to E1: they refer to the same as before (R20)."""
