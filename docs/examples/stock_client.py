@@ -6,8 +6,8 @@
     python stock_client.py AGENCY join person centre
     python stock_client.py AGENCY read person
 
-`Agency` keeps what it knows in memory. A real system keeps `rows` and `versions` in its own database, in
-the same transaction as the rows that they describe. docs/agencies.md explains each step.
+`Agency` keeps what it knows in memory. A real system keeps `rows`, `versions` and `named` in its own
+database, in the same transaction as the rows that they describe. docs/agencies.md explains each step.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Agency:
         kafka = {"bootstrap.servers": bootstrap, **(security or {})}
         self.rows: dict[tuple[str, str], Row] = {}  # (record type, local id)
         self.versions: dict[tuple[str, str], int] = {}  # (record type, entity)
+        # (record type, entity) → the local id by which the hub itself last named it
+        self.named: dict[tuple[str, str], str] = {}
         self.registry = registry = SchemaRegistryClient({"url": registry_url})
         # The hub's release registers schemas; an agency only looks them up.
         self.encode = AvroSerializer(
@@ -186,10 +188,11 @@ class Agency:
     def apply(self, record_type: str, projection: dict[str, Any]) -> bool:
         """Hold what the projection lists, and nothing else of the hub's; False if it is an old one."""
         entity, record = projection["entity"], projection["record"] or {}
-        if projection["version"] <= self.versions.get((record_type, entity), -1):
+        known = (record_type, entity)
+        if projection["version"] <= self.versions.get(known, -1) or self._is_overtaken(known, projection):
             return False  # Readers ignore what is not newer: messages come twice, and late (R18).
-        self.versions[record_type, entity] = projection["version"]
-        local_id = projection["local_id"] or self._local_id(record_type, entity)
+        self.versions[known] = projection["version"]
+        local_id = self._row_of(known, projection)
         if projection["operation"] == "upsert":
             place = (record_type, local_id or uuid.uuid4().hex)
             row = self.rows.setdefault(place, Row(created=local_id is None))
@@ -212,6 +215,30 @@ class Agency:
             # Removed because the hub said so: nobody here deleted it, so it may come back.
             self.say(record_type, local_id, "unlink", {})
             del self.rows[record_type, local_id]
+
+    def _is_overtaken(self, known: tuple[str, str], projection: dict[str, Any]) -> bool:
+        """Whether the row that it names has become another entity's since, by that one's higher version: two
+        partitions have no order, so a merge may come before what was said earlier."""
+        record_type, local_id = known[0], projection["local_id"]
+        row = self.rows.get((record_type, local_id))
+        if row is None or row.entity in (None, known[1]):
+            return False
+        holder = (record_type, row.entity)
+        return self.named.get(holder) == local_id and self.versions[holder] > projection["version"]
+
+    def _row_of(self, known: tuple[str, str], projection: dict[str, Any]) -> str | None:
+        """The row that the hub names, else the one that we made: unless it had named one, and names it no
+        longer. That one stands for somebody else now, and the entity gets a new one (R21)."""
+        local_id: str | None = projection["local_id"]
+        if local_id is not None:
+            self.named[known] = local_id
+        elif projection["operation"] != "upsert" or known not in self.named:
+            local_id = self._local_id(*known)
+        else:
+            former = self.rows.get((known[0], self.named.pop(known)))
+            if former is not None and former.entity == known[1]:
+                former.entity = None
+        return local_id
 
     def _local_id(self, record_type: str, entity: str) -> str | None:
         known = (key for key, row in self.rows.items() if key[0] == record_type and row.entity == entity)

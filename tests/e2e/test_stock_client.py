@@ -188,6 +188,40 @@ def test_a_client_that_saves_whole_records_overwrites_and_keeps_nothing(agencies
     assert left[-1]["record"]["given_name_fr"] == "Layla"
 
 
+@pytest.mark.parametrize("first", ["who keeps the row", "who is without one"])
+def test_a_stock_client_keeps_two_apart_who_were_one(hub: Stack, client: ModuleType, first: str) -> None:
+    """A split and a merge, by two partitions: in whichever order they are read (R18, R21)."""
+    said: list[tuple[str, ...]] = []
+    apart = client.Agency("ads", hub.endpoints.bootstrap, hub.endpoints.registry, b"a" * 32)
+    apart.say = lambda record_type, local_id, operation, _: said.append((record_type, local_id, operation))
+
+    def told(entity: str, version: int, local_id: str | None, cin: str, **more: Any) -> bool:
+        projection = {"entity": entity, "version": version, "local_id": local_id, "operation": "upsert"}
+        image = {"record": {"cin": cin}, "fields": ["cin"], "stamp": version}
+        return bool(apart.apply("person", projection | image | more))
+
+    told("E1", 1, "7", "SH1")
+    split = [("E2", 2, "7", "SH2"), ("E1", 2, None, "SH1")]
+    for one in split if first == "who keeps the row" else reversed(split):
+        assert told(*one)
+    ((_, made, operation),) = said
+    assert operation == "link"
+    assert {(key[1], row.entity, row.delivered["cin"]) for key, row in apart.rows.items()} == {
+        ("7", "E2", "SH2"),
+        (made, "E1", "SH1"),
+    }
+    # The hub has not heard of the new row yet, and means it all the same.
+    assert told("E1", 3, None, "SH3")
+    assert apart.rows["person", made].delivered == {"cin": "SH3"}
+    # One again: what was said of the one before does not undo what the other was told.
+    assert told("E2", 9, "7", "SH9")
+    told("E3", 9, "7", "SH9")
+    assert told("E3", 11, "7", "SH11")
+    assert not told("E2", 10, "7", "SH10")
+    assert apart.rows["person", "7"].delivered == {"cin": "SH11"}
+    apart.close()
+
+
 @pytest.fixture
 def java(hub: Stack, tmp_path: Path) -> Callable[..., str]:
     """Runs the example client in Java, built as its page says; returns what it prints."""

@@ -61,8 +61,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  *       AGENCY say person 17 insert family_name_fr=Alaoui given_name_fr=Leila
  * </pre>
  *
- * What it knows is kept in memory. A real system keeps {@code rows} and {@code versions} in its own
- * database, in the same transaction as the rows that they describe. docs/agencies.md explains each step.
+ * What it knows is kept in memory. A real system keeps {@code rows}, {@code versions} and {@code named} in
+ * its own database, in the same transaction as the rows that they describe. docs/agencies.md explains each step.
  */
 public final class StockClient implements AutoCloseable {
     private static final Duration TIMEOUT = Duration.ofSeconds(30);
@@ -91,6 +91,8 @@ public final class StockClient implements AutoCloseable {
     private final Map<Integer, Schema> byId = new HashMap<>();
     private final Map<Place, Row> rows = new HashMap<>();
     private final Map<Place, Long> versions = new HashMap<>();
+    /** Entity → the local id by which the hub itself last named it. */
+    private final Map<Place, String> named = new HashMap<>();
     private final KafkaProducer<String, byte[]> producer;
     private final KafkaConsumer<String, byte[]> consumer;
 
@@ -203,11 +205,11 @@ public final class StockClient implements AutoCloseable {
         String entity = text(projection.get("entity"));
         Place known = new Place(recordType, entity);
         long version = (Long) projection.get("version");
-        if (version <= versions.getOrDefault(known, -1L)) {
+        if (version <= versions.getOrDefault(known, -1L) || isOvertaken(known, projection)) {
             return false; // Readers ignore what is not newer: messages come twice, and late (R18).
         }
         versions.put(known, version);
-        String localId = projection.get("local_id") == null ? localId(known) : text(projection.get("local_id"));
+        String localId = rowOf(known, projection);
         if (text(projection.get("operation")).equals("upsert")) {
             hold(recordType, localId, entity, projection);
         } else if (localId != null && rows.containsKey(new Place(recordType, localId))) {
@@ -245,6 +247,40 @@ public final class StockClient implements AutoCloseable {
             say(place.recordType(), place.id(), "unlink", Map.of());
             rows.remove(place);
         }
+    }
+
+    /**
+     * Whether the row that it names has become another entity's since, by that one's higher version: two
+     * partitions have no order, so a merge may come before what was said earlier.
+     */
+    private boolean isOvertaken(Place known, GenericRecord projection) {
+        String localId = projection.get("local_id") == null ? null : text(projection.get("local_id"));
+        Row row = rows.get(new Place(known.recordType(), localId));
+        if (row == null || row.entity == null || row.entity.equals(known.id())) {
+            return false;
+        }
+        Place holder = new Place(known.recordType(), row.entity);
+        return localId.equals(named.get(holder)) && versions.get(holder) > (Long) projection.get("version");
+    }
+
+    /**
+     * The row that the hub names, else the one that we made: unless it had named one, and names it no longer.
+     * That one stands for somebody else now, and the entity gets a new one (R21).
+     */
+    private String rowOf(Place known, GenericRecord projection) {
+        if (projection.get("local_id") != null) {
+            String localId = text(projection.get("local_id"));
+            named.put(known, localId);
+            return localId;
+        }
+        if (!text(projection.get("operation")).equals("upsert") || !named.containsKey(known)) {
+            return localId(known);
+        }
+        Row former = rows.get(new Place(known.recordType(), named.remove(known)));
+        if (former != null && known.id().equals(former.entity)) {
+            former.entity = null;
+        }
+        return null;
     }
 
     private String localId(Place known) {
