@@ -99,7 +99,7 @@ def _() -> list[Change]:
 
 @plant("R28", "the version of a delivery is not looked at", 98)
 def _() -> list[Change]:
-    return [(chunk, "_is_news", lambda _step, _retried: True)]
+    return [(chunk, "_is_news", lambda _step, _retried, **_: True)]
 
 
 @plant("R28", "`seen` is ignored: an edit that the hub has not heard of is written over", 15)

@@ -127,9 +127,9 @@ def _() -> list[Change]:
     return [(settling, "consent_of", always_given)]
 
 
-@plant("R19", "who loses is not answered", 28)
+@plant("R19", "who loses is not answered", 36)
 def _() -> list[Change]:
-    return [(settle, "answer", lambda *_: None)]
+    return [(settle, "answer", lambda *_, **__: None)]
 
 
 @plant("R20", "a record is shown where what it refers to is not")

@@ -14,6 +14,10 @@ from simulation.planted import PLANTS
 from simulation.reference import Entity
 from simulation.region import Options, Region
 
+# What a planted function raises that no longer fits where it is called: it would be found by any seed, and
+# prove nothing.
+_DOES_NOT_FIT = (TypeError, AttributeError, NameError)
+
 
 @dataclass
 class Verdict:
@@ -43,6 +47,8 @@ def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool 
         with PLANTS[plant].planted() if plant is not None else nullcontext():
             region.run()
     except Exception as error:
+        if plant is not None and isinstance(error, _DOES_NOT_FIT):
+            raise
         last = traceback.extract_tb(error.__traceback__)[-1]
         verdict.problems = [f"{type(error).__name__}: {error} ({last.name}, line {last.lineno})"]
     else:
