@@ -245,7 +245,7 @@ _ARABIC = str.maketrans(
 )
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
 def _folded(encoded: bytes) -> str:
     return folded(text_of(encoded))
 

@@ -54,7 +54,8 @@ _JOINED_ARTICLE = re.compile("^ال(?=...)|^el(?=[^eilsy]....)")
 _TWICE = re.compile(r"(.)\1+")
 
 
-@lru_cache(maxsize=100_000)
+# For those who look for somebody; a worker keeps the keys of whole names.
+@lru_cache(maxsize=5_000)
 def sounds(name: str) -> tuple[str, ...]:
     """The keys of a name's words, each once; a word without any consonant has none."""
     return tuple(dict.fromkeys(filter(None, map(_key, _words(name)))))
