@@ -74,12 +74,12 @@ class LogReader:
     def ends(self, places: Collection[Place]) -> dict[Place, int]:
         """The offset after the last message of each partition."""
         with self._translated():
-            return _by_place(self._consumer.end_offsets(_partitions(places))) if places else {}
+            return _by_place(self._consumer.end_offsets(self._known(places))) if places else {}
 
     def beginnings(self, places: Collection[Place]) -> dict[Place, int]:
         """The offset of the oldest message that each partition still has."""
         with self._translated():
-            return _by_place(self._consumer.beginning_offsets(_partitions(places))) if places else {}
+            return _by_place(self._consumer.beginning_offsets(self._known(places))) if places else {}
 
     def timestamps(self, offsets: Mapping[Place, int]) -> dict[Place, int]:
         """When the first message at or after each offset was appended (Unix ms).
@@ -100,7 +100,7 @@ class LogReader:
         if not places:
             return {}
         with self._translated():
-            found = self._consumer.offsets_for_times(dict.fromkeys(_partitions(places), ms))
+            found = self._consumer.offsets_for_times(dict.fromkeys(self._known(places), ms))
         return {(at.topic, at.partition): one.offset for at, one in found.items() if one is not None}
 
     def onwards(self, offsets: Mapping[Place, int], count: int) -> list[Found]:
@@ -183,6 +183,16 @@ class LogReader:
     def close(self) -> None:
         with contextlib.suppress(KafkaError, OSError):
             self._consumer.close(autocommit=False, timeout_ms=1_000)
+
+    def _known(self, places: Collection[Place]) -> list[TopicPartition]:
+        """These partitions, known to the consumer.
+
+        After some minutes kafka-python forgets what it is not assigned to; asked for several partitions, of
+        which it knows some, it then asks the broker for those alone, and says nothing of the others.
+        """
+        for topic in {topic for topic, _ in places}:
+            self._consumer.partitions_for_topic(topic)
+        return _partitions(places)
 
     def _between(self, place: Place, start: int, end: int, keys: Collection[bytes] | None) -> list[Found]:
         matching = [

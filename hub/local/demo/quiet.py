@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import Engine, text
 
 from hub.contracts import topics
 from hub.contracts.agreements import Agreement
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.errors import Fatal
 from hub.local.demo.desk import Desk
+from hub.ops.log_reader import LogReader, Place
 
 _POLL_S = 0.1
 _UNDER_WAY_AT_AGENCY = """
@@ -48,16 +49,14 @@ class Quiet:
 
     def __init__(self, region: Watched) -> None:
         self._region = region
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=region.bootstrap, group_id=None, enable_auto_commit=False
-        )
+        self._log = LogReader(KafkaConnection(region.bootstrap))
         agencies = region.agreements
-        self._changes = self._partitions(topics.changes, agencies)
+        self._changes = self._places(topics.changes, agencies)
         # Of an agency without a database nobody can know here what it has read.
-        self._inboxes = self._partitions(topics.inbox, region.desks)
+        self._inboxes = self._places(topics.inbox, region.desks)
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False)
+        self._log.close()
 
     def wait(self, within_s: float) -> bool:
         """Return as soon as nothing is under way any more; False if that takes longer than `within_s`."""
@@ -72,14 +71,14 @@ class Quiet:
             time.sleep(_POLL_S)
         return False
 
-    def look(self) -> dict[TopicPartition, int] | None:
+    def look(self) -> dict[Place, int] | None:
         """How much was ever written to all topics, if nothing is under way; else None."""
         if any(desk.one(_UNDER_WAY_AT_AGENCY) for desk in self._region.desks.values()):
             return None
         waiting, joined, read = self._at_hub()
         if waiting or joined < sum(one.snapshot for one in self._region.agreements.values()):
             return None
-        written = self._consumer.end_offsets([*self._changes, *self._inboxes])
+        written = self._log.ends([*self._changes, *self._inboxes])
         applied = {place: offset for place, (offset, _) in self._inbox_positions().items()}
         arrived = all(read.get(place, 0) == written[place] for place in self._changes)
         if arrived and all(applied.get(place, 0) == written[place] for place in self._inboxes):
@@ -89,45 +88,41 @@ class Quiet:
     def all_read(self) -> bool:
         """Whether the hub has read every change, and published all that follows from it."""
         waiting, _, read = self._at_hub()
-        written = self._consumer.end_offsets(self._changes)
+        written = self._log.ends(self._changes)
         return not waiting and all(read.get(place, 0) == written[place] for place in self._changes)
 
     def applied(self, agency: str) -> bool:
         """Whether the agency's connector has applied everything in its inboxes."""
-        inboxes = [place for place in self._inboxes if place.topic.startswith(f"{agency}.")]
+        inboxes = [place for place in self._inboxes if place[0].startswith(f"{agency}.")]
         applied = {place: offset for place, (offset, _) in self._inbox_positions().items()}
-        written = self._consumer.end_offsets(inboxes)
+        written = self._log.ends(inboxes)
         return all(applied.get(place, 0) == written[place] for place in inboxes)
 
-    def _at_hub(self) -> tuple[int, int, dict[TopicPartition, int]]:
+    def _at_hub(self) -> tuple[int, int, dict[Place, int]]:
         """(what is due or unpublished, how many have joined, offsets read)."""
         with self._region.store.connect() as store:
             waiting, joined = store.execute(_AT_HUB).one()
-            read = {TopicPartition(row[0], row[1]): row[2] for row in store.execute(_HUB_POSITIONS)}
+            read = {(row[0], row[1]): row[2] for row in store.execute(_HUB_POSITIONS)}
         return waiting, joined, read
 
     def last_commit_s(self) -> float:
         """When an agency's database last committed something from the hub, in seconds since 1970."""
         return max((at_ms for _, at_ms in self._inbox_positions().values()), default=0) / 1000
 
-    def _inbox_positions(self) -> dict[TopicPartition, tuple[int, int]]:
+    def _inbox_positions(self) -> dict[Place, tuple[int, int]]:
         return {
-            TopicPartition(topic, part): (int(offset), int(at_ms))
+            (topic, part): (int(offset), int(at_ms))
             for desk in self._region.desks.values()
             for topic, part, offset, at_ms in desk.ask(_INBOX_POSITIONS)
         }
 
-    def _partitions(self, name: Callable[[str, str], str], agencies: Iterable[str]) -> list[TopicPartition]:
-        return [
-            place
-            for agency in agencies
-            for record_type in self._region.agreements[agency].record_types
-            for place in self._partitions_of(name(agency, record_type))
-        ]
-
-    def _partitions_of(self, topic: str) -> list[TopicPartition]:
-        numbers = self._consumer.partitions_for_topic(topic)
-        if not numbers:
-            # Unwatched it would always seem to be at rest.
-            raise Fatal(f"Kafka has no topic {topic}: are the release's topics made (`jisr topics check`)?")
-        return [TopicPartition(topic, number) for number in sorted(numbers)]
+    def _places(self, name: Callable[[str, str], str], agencies: Iterable[str]) -> list[Place]:
+        agreements = self._region.agreements
+        wanted = [name(agency, kind) for agency in agencies for kind in agreements[agency].record_types]
+        found, missing = self._log.places(wanted)
+        if missing:
+            # Unwatched they would always seem to be at rest.
+            raise Fatal(
+                f"Kafka has no topic {missing[0]}: are the release's topics made (`jisr topics check`)?"
+            )
+        return found
