@@ -224,6 +224,9 @@ class Chunk:
             entity.merged_into = None
             if step.insert or step.delivery.local_id is not None:
                 entity.named = step.delivery.local_id
+        elif step.decided and entity.local_id == step.delivery.local_id is not None:
+            # The row is gone, and was meant all the same: once it is named no more, another may be made.
+            entity.named = entity.local_id
 
     def _through_merge(self, entity: EntityRow) -> str | None:
         """The row by which the entity was meant while it was part of another one."""

@@ -411,6 +411,20 @@ def test_what_was_said_of_a_row_before_a_merge_does_nothing_after_it(agency: Age
     assert agency.row(again, "cin") == ("SH4",)
 
 
+def test_one_whose_row_is_gone_gets_another_when_it_is_named_no_more(agency: Agency) -> None:
+    """The deleted row was of another, as it turns out: a steward has told two apart again (R15, R21)."""
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", FULL, local_id=key)
+    agency.deliver("E1", operation="merged", merged_into="E2")
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    agency.changes()
+    assert agency.deliver("E2", FULL, local_id=key, seen=0) == {"gone": 1}
+    agency.deliver("E2", operation="retract")
+    assert agency.deliver("E2", FULL) == {"applied": 1}
+    assert agency.count() == 1
+
+
 def test_a_row_is_given_to_whom_it_is_named_for_where_the_other_has_not_taken_it(agency: Agency) -> None:
     """A higher version does not tell: the other may not have been named for the row, or not be there yet."""
     # Made here, so that the hub has not named it for E1; it says meanwhile that it is E2's.

@@ -241,6 +241,14 @@ class SimulatedSQLite(SQLite):
             self._prepared = True
 
 
+class AtRest(SimulatedSQLite):
+    """For the judge: everybody has gone."""
+
+    @contextmanager
+    def _as_writer(self) -> Iterator[None]:
+        yield
+
+
 class _Alone:
     """A schedule with nobody else in it."""
 

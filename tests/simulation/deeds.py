@@ -104,6 +104,11 @@ def draw_decisions(seed: int, *, often: bool = False) -> list[Deed]:
     return deeds
 
 
+def draw_sweeps(seed: int) -> bool:
+    """Whether connectors sweep in one run (R30): in a third of all, by dice of their own."""
+    return Random(f"sweeps {seed}").randrange(3) == 0
+
+
 def truth(person: int) -> Values:
     """Who a person really is."""
     return {

@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from connectors.sql.row_print import RowPrinter
+from connectors.sql.sweep_look import Look
 from hub.contracts import topics
+from simulation.agency import AtRest, ask
 from simulation.evidence import is_said
 from simulation.forms import FORMS
 from simulation.people import Entry
@@ -29,6 +32,7 @@ class Judge(Promises, Tellings):
             *self._rows(),
             *self._doubled(),
             *self._asked_again(),
+            *self._found_by_sweeps(),
             *self.promises_broken(),
         ]
 
@@ -143,6 +147,22 @@ class Judge(Promises, Tellings):
             pair = frozenset(name for name, one in self.hub_id.items() if one in (a, b))
             if state == "open" and pair in self.decided:
                 yield f"{sorted(pair)}: asked for again ({reason}), and was decided"
+
+    def _found_by_sweeps(self) -> Iterator[str]:
+        """Nobody works behind the triggers here: whatever a sweep found is none of that (R30), whether it
+        came while all were at work, or comes now."""
+        for agency, database in self.region.databases.items():
+            for record, local_id, kind in ask(database, "SELECT record, local_id, kind FROM jisr_finding"):
+                yield f"{agency}: {record} {local_id}: a sweep takes it for {kind}"
+            db = AtRest()
+            db.database = database
+            db.connect()
+            for kind, converter in self.given.converters[agency].items():
+                look = Look(db, converter, RowPrinter(converter.map))
+                look.rows(None)
+                look.gone(None)
+                for finding in look.findings:
+                    yield f"{agency}: {kind} {finding.local_id}: a sweep would take it for {finding.text()}"
 
 
 def _was_typed(entries: list[Entry], one: Saying, name: str) -> bool:

@@ -25,6 +25,7 @@ from simulation.agency import SimulatedSQLite, make_template
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 AGENCIES = ("ads", "entraide", "health")
+SIDES = ("source", "sink", "sweep")
 RECORD_TYPES = ("centre", "consent", "enrolment", "person")
 
 
@@ -91,7 +92,7 @@ def parts() -> Parts:
         mappings,
         {name: make_template(mapping) for name, mapping in mappings.items()},
         {name: converters_of(mapping, catalogue) for name, mapping in mappings.items()},
-        {(name, side): SimulatedSQLite() for name in AGENCIES for side in ("source", "sink")},
+        {(name, side): SimulatedSQLite() for name in AGENCIES for side in SIDES},
         Metrics("simulation"),
     )
 

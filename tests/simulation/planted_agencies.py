@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
 from connectors import messages
 from connectors.sdk import Arrivals
-from connectors.sql import assemble, chunk, plan, snapshot
+from connectors.sql import assemble, chunk, plan, snapshot, store, sweep_look
 from connectors.sql import source as sql_source
+from connectors.sql.chunk import Chunk
 from connectors.sql.following import Followers
 from connectors.sql.plan import Planner
 from connectors.sql.sink import SqlSink
@@ -137,3 +139,14 @@ def _() -> list[Change]:
         steps.clear()
 
     return [(RowWriter, "_begin_lives", silent)]
+
+
+@plant("R30", "a sweep compares rows of which an edit is not sent yet", 41, ("sweep",))
+def _() -> list[Change]:
+    careless = SimpleNamespace(busy=lambda *_: set(), state=store.state)
+    return [(sweep_look, "store", careless)]
+
+
+@plant("R30", "what the hub writes is not noted: a sweep takes it for an edit of the agency's", 0, ("sweep",))
+def _() -> list[Change]:
+    return [(Chunk, "_note_prints", lambda *_: None)]

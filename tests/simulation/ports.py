@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
-from connectors import loops
+from connectors import loops, sweeping
 from connectors.loops import LONGEST_IDLE_S
-from connectors.sql import sink, sqlite_capture
+from connectors.sql import sink, sqlite_capture, sweep_look
 from hub import crash
 from hub.lanes import intake_lane, lane, log
 from hub.lanes.intake_lane import IntakeLane
@@ -24,6 +24,8 @@ from simulation.schedule import START_MS, Schedule
 T = TypeVar("T")
 # How long an idle side waits for a write.
 IDLE_MS = 3_000
+# Fewer than in production, so that a sweep has several pages of the few rows that there are.
+PAGE_ROWS = 2
 # Fewer than in production: what matters is that there are several.
 PARTITIONS = 2
 
@@ -113,6 +115,9 @@ def ports(schedule: Schedule, broker: Broker, passage: Callable[[str], None]) ->
         mock.patch.object(loops, "Consumer", partial(_consumer, broker)),
         mock.patch.object(loops, "time", clock),
         mock.patch.object(sink, "time", clock),
+        mock.patch.object(sweeping, "time", clock),
+        mock.patch.object(sweep_look, "time", clock),
+        mock.patch.object(sweep_look, "PAGE_ROWS", PAGE_ROWS),
         mock.patch.object(sqlite_capture, "NOW_MS", "jisr_now_ms()"),
         mock.patch.object(
             lane, "AIOKafkaConsumer", lambda group_id, **_: kafka.LaneConsumer(broker, group_id)

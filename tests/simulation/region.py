@@ -15,6 +15,8 @@ from connectors.loops import SinkSide, SourceSide
 from connectors.runner import Runner
 from connectors.sql.sink import SqlSink
 from connectors.sql.source import SqlSource
+from connectors.sql.sweep import Sweeper
+from connectors.sweeping import SweepSide
 from hub.contracts import topics
 from hub.contracts.kafka_connection import KafkaConnection
 from hub.core import stamps
@@ -23,8 +25,8 @@ from hub.lanes.joining import Joining
 from hub.lanes.log import LogWriter
 from simulation.agency import AgencyDatabase, HubWrote
 from simulation.broker import Broker, LaneProducer
-from simulation.deeds import TODAY, draw, draw_decisions
-from simulation.parts import AGENCIES, codec, parts
+from simulation.deeds import TODAY, draw, draw_decisions, draw_sweeps
+from simulation.parts import AGENCIES, SIDES, codec, parts
 from simulation.people import Entry, People, Place
 from simulation.ports import PARTITIONS, Clock, SimulatedIntake, SimulatedReceipts, Turn, ports
 from simulation.said import Schemas, read_sayings
@@ -41,6 +43,9 @@ LOOK_MS = 400
 AWAY_MS = (400, 400, 8_000)
 # Longer than it takes the group to give a silent worker up.
 FROZEN_MS = 9_000
+# How often a connector sweeps each record type, if it does, and how fast: beside everything else.
+SWEEP_EVERY_S = 2.0
+SWEEP_ROWS_PER_S = 20.0
 # How long everything may take to come to rest, in simulated time: retries wait for minutes.
 REST_MS = 5 * 60 * 1000
 
@@ -60,8 +65,8 @@ class Observer:
 class Options:
     """What a run is made of. `schedule`: draws the order and the faults; by default the seed of the deeds.
 
-    `often`: kinds of deeds that people do more often. `steward`: whether one decides, and often; None: as the
-    seed has it.
+    `often`: kinds of deeds that people do more often. `steward`: whether one decides, and often; `sweeps`:
+    whether connectors sweep; None: as the seed has it.
     """
 
     seed: int
@@ -69,6 +74,7 @@ class Options:
     plain: bool = False
     often: Collection[str] = ()
     steward: bool | None = None
+    sweeps: bool | None = None
     # How many faults there are at most, and of how many passages of a crash point one is a fault.
     most_faults: int = 4
     one_passage_in: int = 40
@@ -103,6 +109,7 @@ class Region:
         self.deeds = draw(options.seed, DEEDS, plain=options.plain, often=options.often)
         self.stewards = Stewards(self.store, self.parts)
         idle = options.plain or options.steward is False
+        self.sweeps = draw_sweeps(options.seed) if options.sweeps is None else options.sweeps
         self.decisions = [] if idle else draw_decisions(options.seed, often=bool(options.steward))
         self._restarts: list[tuple[int, Callable[[], None]]] = []
         self.seen_wrong: list[str] = []
@@ -223,8 +230,12 @@ class Region:
         """The hub wrote over a value: if a person had typed it, the hub must have heard of that (R28)."""
         place = (agency, wrote.record_type, wrote.local_id)
         says = self.parts.agreements[agency].publishes.get(wrote.record_type, frozenset())
-        typed = [e for e in self.people.ledger if e.place == place and wrote.field in e.values]
-        if not typed or typed[-1].values[wrote.field] != wrote.before or wrote.field not in says:
+        done = [entry for entry in self.people.ledger if entry.place == place]
+        typed = [entry for entry in done if wrote.field in entry.values]
+        # What people have deleted is not theirs when the hub makes a row of that id.
+        if not typed or done[-1].operation == "delete" or wrote.field not in says:
+            return
+        if typed[-1].values[wrote.field] != wrote.before:
             return
         earlier = [one for one in self.databases[agency].hub_wrote if one[1:4] == wrote[1:4]]
         if earlier and earlier[-1].at_ms >= typed[-1].at_ms:
@@ -314,7 +325,7 @@ class Region:
         given, database = self.parts, self.databases[agency]
         mapping, converters = given.mappings[agency], given.converters[agency]
         agreement = given.agreements[agency]
-        for side in ("source", "sink"):
+        for side in SIDES:
             given.databases[agency, side].database = database
         source = SqlSource(given.databases[agency, "source"], mapping, converters, agreement.publishes)
         sink = SqlSink(
@@ -324,10 +335,14 @@ class Region:
         outgoing = [topics.changes(agency, kind) for kind in agreement.publishes]
         inboxes = [topics.inbox(agency, kind) for kind in mapping.records]
         reader, writer = codec(agency)
-        sides = [
+        sides: list[Any] = [
             SourceSide(source, outgoing, reader, writer, "", given.metrics),
             SinkSide(sink, inboxes, reader, writer, "", given.metrics),
         ]
+        if self.sweeps:
+            sweeper = Sweeper(given.databases[agency, "sweep"], mapping, converters, repairs=True)
+            records = list(mapping.records)
+            sides.append(SweepSide(sweeper, records, SWEEP_EVERY_S, SWEEP_ROWS_PER_S, given.metrics))
         for side in sides:
             runner = Runner([side], given.metrics)
             writes = (lambda: database.writes) if side.name == "source" else None

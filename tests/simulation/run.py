@@ -38,7 +38,10 @@ def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool 
     if plant is not None:
         # More dies, and people do what brings it to light: most seeds would else be played in vain.
         often = PLANTS[plant].often
-        options = Options(seed, often=often, steward="decide" in often, most_faults=10, one_passage_in=15)
+        deciding, sweeping = "decide" in often, "sweep" in often
+        options = Options(
+            seed, often=often, steward=deciding, sweeps=sweeping, most_faults=10, one_passage_in=15
+        )
     logging.disable(logging.CRITICAL)
     region = Region(options)
     verdict = Verdict(seed, faults=region.faults, deeds=[str(deed) for deed in region.deeds])
