@@ -9,7 +9,7 @@ from typing import Any
 from connectors.sql.row_print import RowPrinter
 from connectors.sql.sweep_look import Look
 from hub.contracts import topics
-from simulation.agency import AtRest, ask
+from simulation.agency import ask
 from simulation.evidence import is_said
 from simulation.forms import FORMS
 from simulation.people import Entry
@@ -154,7 +154,7 @@ class Judge(Promises, Tellings):
         for agency, database in self.region.databases.items():
             for record, local_id, kind in ask(database, "SELECT record, local_id, kind FROM jisr_finding"):
                 yield f"{agency}: {record} {local_id}: a sweep takes it for {kind}"
-            db = AtRest()
+            db = self.given.at_rest[agency]
             db.database = database
             db.connect()
             for kind, converter in self.given.converters[agency].items():

@@ -20,7 +20,7 @@ from hub.contracts.subjects import event_subjects
 from hub.core.tokens import Ids
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
-from simulation.agency import SimulatedSQLite, make_template
+from simulation.agency import AtRest, SimulatedSQLite, make_template
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
@@ -46,6 +46,8 @@ class Parts:
     templates: Mapping[str, bytes]
     converters: Mapping[str, Any]
     databases: Mapping[tuple[str, str], SimulatedSQLite]
+    # For the judge.
+    at_rest: Mapping[str, AtRest]
     metrics: Metrics
 
 
@@ -93,6 +95,7 @@ def parts() -> Parts:
         {name: make_template(mapping) for name, mapping in mappings.items()},
         {name: converters_of(mapping, catalogue) for name, mapping in mappings.items()},
         {(name, side): SimulatedSQLite() for name in AGENCIES for side in SIDES},
+        {name: AtRest() for name in AGENCIES},
         Metrics("simulation"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -11,6 +12,7 @@ from unittest import mock
 import pytest
 
 from simulation.planted import PLANTS
+from simulation.region import Region
 from simulation.run import Verdict, believed, caught, run
 
 # A handful of seeds that differ in what they begin with, and some that found mistakes: what a frozen worker
@@ -54,6 +56,19 @@ def test_a_seed_is_the_same_run_again(laboratory: Executor, seed: int) -> None:
     once, again = laboratory.map(run, (seed, seed))
     assert once.steps > 100
     assert (once.steps, once.trace, once.faults) == (again.steps, again.trace, again.faults)
+
+
+def regions_left_after(seeds: int) -> int:
+    """How many regions are still in memory when so many have been played."""
+    for seed in range(seeds):
+        run(seed)
+    gc.collect()
+    return sum(isinstance(one, Region) for one in gc.get_objects())
+
+
+def test_a_region_is_gone_when_the_next_is_played(laboratory: Executor) -> None:
+    """A thousand of them were four gigabytes."""
+    assert laboratory.submit(regions_left_after, 3).result() <= 1
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
