@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import fastavro
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from hub.contracts import topics
+from hub.contracts.kafka_connection import KafkaConnection
 from hub.contracts.registry_client import RegistryClient
 from hub.contracts.wire import frame, read, unframe, write
 from hub.local.demo.region import Region
+from hub.ops.log_reader import LogReader
 
 _SEND_WITHIN_S = 30
 
@@ -30,15 +33,16 @@ class Post:
             bootstrap_servers=region.bootstrap, group_id=None, enable_auto_commit=False
         )
         places = [
-            TopicPartition(name(agency), 0)
+            (name(agency), 0)
             for agency in region.agreements
             for name in (topics.notices, topics.dead_letters)
         ]
-        self._consumer.assign(places)
-        self._consumer.seek_to_end(*places)
-        # A position is only fixed when it is asked for; what comes from now on must not be missed.
-        for place in places:
-            self._consumer.position(place)
+        # What comes from now on must not be missed, however busy Kafka is just now.
+        with closing(LogReader(KafkaConnection(region.bootstrap))) as log:
+            ends = log.ends(places)
+        self._consumer.assign([TopicPartition(*place) for place in places])
+        for place, end in ends.items():
+            self._consumer.seek(TopicPartition(*place), end)
         self._came: list[tuple[str, dict[str, Any]]] = []
 
     def close(self) -> None:
