@@ -6,14 +6,24 @@ a change of a later epoch, or one with a number that the database has neither se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from connectors.sdk import Sent
 from connectors.sql.database import Database
+from connectors.sql.rows import INSERT
 from hub.core import stamps
 
 _SENT_SEQ = "SELECT sent_seq FROM {state}"
-_STILL_QUEUED = "SELECT seq, local_id, clock_ms FROM {changes} WHERE seq IN_LIST(:seqs)"
+_STILL_QUEUED = """
+SELECT seq, record, local_id, op, known, clock_ms FROM {changes} WHERE seq IN_LIST(:seqs)
+"""
+# What the latest change of a record in the queue may be stamped with, but for one more for each row.
+_LATEST = """
+SELECT c.record, c.local_id, max(c.clock_ms), max(c.known), coalesce(max(s.last), 0), count(*)
+  FROM {changes} c LEFT JOIN {shadow} s ON s.record = c.record AND s.local_id = c.local_id
+ WHERE c.local_id IN_LIST(:ids) GROUP BY c.record, c.local_id
+"""
 # Numbers of the queue; what is longer is the random part of an event id that happens to have no letter.
 _DIGITS = 18
 
@@ -29,20 +39,63 @@ def later_epoch(db: Database, epoch: int, sent: Sequence[Sent]) -> int | None:
         # Tables of an earlier release, from which nothing was sent since.
         return None
     beyond = {seq: one for seen, seq, one in numbered if seen == epoch and seq is not None and seq > sent_seq}
-    queued = {row[0]: row[1:] for row in db.query(_STILL_QUEUED, {"seqs": sorted(beyond)})} if beyond else {}
-    return epoch + 1 if any(_is_foreign(one, queued, seq) for seq, one in beyond.items()) else None
+    if beyond and not db.tells_transactions:
+        # There it is noted before anything is sent. What waits here under such a number is no proof of the
+        # contrary: with it perhaps went, as one change, what came later and was lost.
+        return epoch + 1
+    queued = _queued(db, beyond)
+    return epoch + 1 if any(_is_foreign(one, queued.get(seq)) for seq, one in beyond.items()) else None
 
 
-def _is_foreign(one: Sent, queued: Mapping[int, tuple[str, int]], seq: int) -> bool:
+def still_queued(db: Database, sent: Sequence[Sent]) -> dict[int, bool]:
+    """Numbers of the queue that were sent, in whatever epoch, and wait here to be sent once more; whether
+    a life begins with each, of a row that was told apart from any other by its clock."""
+    numbered = {seq: one for one in sent if (seq := _number(one)[1]) is not None}
+    return {
+        seq: row.op == INSERT and not row.known
+        for seq, row in _queued(db, numbered).items()
+        if not _is_foreign(numbered[seq], row)
+    }
+
+
+class _Queued(NamedTuple):
+    """What waits under a number that the log knows. `latest`: no change of its record that waits is stamped
+    later."""
+
+    record: str
+    local_id: str
+    op: str
+    known: int
+    clock_ms: int
+    latest: int
+
+
+def _queued(db: Database, seqs: Collection[int]) -> dict[int, _Queued]:
+    rows = db.query(_STILL_QUEUED, {"seqs": sorted(seqs)}) if seqs else []
+    if not rows:
+        return {}
+    latest = {
+        (record, local_id): max(stamps.capture(clock_ms, known), last) + number
+        for record, local_id, clock_ms, known, last, number in db.query(
+            _LATEST, {"ids": sorted({row[2] for row in rows})}
+        )
+    }
+    return {
+        seq: _Queued(record, local_id, op, known, clock_ms, latest[record, local_id])
+        for seq, record, local_id, op, known, clock_ms in rows
+    }
+
+
+def _is_foreign(one: Sent, queued: _Queued | None) -> bool:
     """Whether a change is not the one that waits here under its number, to be sent once more.
 
     After a restore the numbers are given out again. What got one later than the change was stamped is
-    another edit.
+    another edit; so is one that could not be stamped so late, since nobody here has been shown what the
+    other's author had been shown.
     """
-    if seq not in queued:
+    if queued is None or (queued.record, queued.local_id) != (one.record_type, one.local_id):
         return True
-    local_id, clock_ms = queued[seq]
-    return local_id != one.local_id or stamps.milliseconds(one.stamp) < clock_ms
+    return not stamps.capture(queued.clock_ms, queued.known) <= one.stamp <= queued.latest
 
 
 def _number(one: Sent) -> tuple[int, int | None]:

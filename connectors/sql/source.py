@@ -61,6 +61,8 @@ class SqlSource:
         self._floor = 0
         self._look_at = 0.0
         self._tried = 0
+        # Numbers of the queue with which lives begin of which the hub has heard, before a restore.
+        self._begun: set[int] = set()
         self._fit_at = 0.0
 
     def connect(self) -> None:
@@ -140,6 +142,7 @@ class SqlSource:
             epoch = self._beneath + 1
         self._beneath = 0
         if epoch is None:
+            self._note_sent(sent)
             return False
         log.error(
             "the agency's database was set back to an earlier state: the hub has changes that it no longer "
@@ -148,7 +151,18 @@ class SqlSource:
         )
         patiently(lambda: store.new_epoch(self.db, epoch, self.db.clock_ms()))
         self._begin_epoch()
+        self._note_sent(sent)
         return True
+
+    def _note_sent(self, sent: Sequence[Sent]) -> None:
+        """Of what waits in the queue, and was sent before the database was set back."""
+        waiting = restored.still_queued(self.db, sent)
+        self._begun = {seq for seq, begins in waiting.items() if begins}
+        if waiting and not self.db.tells_transactions and (last := max(waiting)) > store.tried(self.db):
+            # Sent by themselves, as what was tried: people may have gone on after the restore, and what they
+            # typed back would else be one change with what it takes back.
+            patiently(lambda: store.note_tried(self.db, last))
+            self._tried = self._sent = last
 
     def read(self, limit: int) -> Batch | None:
         """Edits first; when there are none, a page of the dirty rows or of the snapshot."""
@@ -189,7 +203,9 @@ class SqlSource:
     def _queue(self, limit: int) -> list[Captured]:
         params = {"floor": self._floor, "limit": limit}
         rows = store.captured(self.db.query(store.READ_QUEUE, params))
-        if store.renew_lives(self.db, rows, first_life(self.number)):
+        # What was sent before the database was set back stands for the row that it has.
+        new = [row for row in rows if row.seq not in self._begun]
+        if store.renew_lives(self.db, new, first_life(self.number)):
             rows = store.captured(self.db.query(store.READ_QUEUE, params))
         return rows
 

@@ -15,6 +15,7 @@ from sql_agency import MAPPING, PERSON, Agency, empty_database
 from connectors.sdk import Arrivals, Change, Sent
 from connectors.sql import store
 from connectors.sql.condition import condition, lines
+from hub.core import stamps
 from hub.core.epochs import first_life
 from hub.errors import Fatal, JisrError, Retriable
 
@@ -198,6 +199,80 @@ def test_an_id_that_was_used_again_after_the_backup_is_not_given_the_same_life_o
     numbered(agency, key, "Alaoui, Sara")
     found = [(c.operation, c.incarnation) for c in agency.changes()]
     assert found == [("delete", 0), ("insert", first_life(2))]
+
+
+@pytest.fixture
+def of_file(tmp_path: Path) -> Iterator[Agency]:
+    made = Agency("sqlite", empty_database("sqlite", None, tmp_path), tmp_path)
+    made.start()
+    yield made
+    made.close()
+
+
+def test_what_went_with_an_edit_that_waited_at_the_backup_is_missed(of_file: Agency) -> None:
+    """SQLite's queue knows no transactions: both were one change, under the number of the one that waits."""
+    agency = of_file
+    key = agency.add(cin="SH1")
+    log = agency.changes()
+    edit(agency, key, "SH2")
+    restore = backed_up(agency)
+    agency.sql(f"UPDATE {PERSON} SET names = 'Benani, Zineb'")
+    log.append(agency.change())
+    assert log[-1].values == {"cin": "SH2", "family_name_fr": "Benani"}
+    restore()
+    started_again(agency)
+    assert agency.source.look_back(log_of(log)) is True
+
+
+def test_what_is_typed_back_after_a_restore_is_said(of_file: Agency) -> None:
+    """Though what it takes back still waits in the queue: it was sent after the backup."""
+    agency = of_file
+    key = agency.add(cin="SH1")
+    log = agency.changes()
+    edit(agency, key, "SH2")
+    restore = backed_up(agency)
+    log += agency.changes()
+    restore()
+    edit(agency, key, "SH1")
+    started_again(agency)
+    assert agency.source.look_back(log_of(log)) is True
+    changes = agency.changes()
+    said = [(c.operation, c.values["cin"]) for c in changes]
+    assert said == [("update", "SH2"), ("update", "SH1"), ("snapshot", "SH1")]
+    assert changes[0].stamp < changes[1].stamp
+
+
+def test_a_row_that_waited_at_the_backup_and_was_sent_is_not_another_one(agency: Agency) -> None:
+    """Whoever has no identifier would be there twice: what was said of the row, and the row."""
+    waits = agency.add()
+    restore = backed_up(agency)
+    forgotten = agency.add(cin="SH2")
+    log = agency.changes()
+    restore()
+    numbered(agency, forgotten, "Benani, Omar")
+    # Also if the connector dies before it has said anything.
+    for noticed in (True, False):
+        started_again(agency)
+        assert agency.source.look_back(log_of(log)) is noticed
+    lives = {c.local_id: c.incarnation for c in agency.changes() if c.operation == "insert"}
+    assert lives == {waits: 0, forgotten: first_life(2)}
+
+
+def test_an_edit_of_what_is_forgotten_by_now_is_no_edit_that_waits(agency: Agency) -> None:
+    """Its author had been shown a value from a clock that is ahead: so its stamp is later than that of the
+    edit which has its number now."""
+    key = agency.add(cin="SH1")
+    log = agency.changes()
+    restore = backed_up(agency)
+    ahead = stamps.at(int(time.time() * 1000) + 3_600_000)
+    agency.deliver("E1", {"cin": "SH2"}, local_id=key, stamp=ahead)
+    edit(agency, key, "SH3")
+    log.append(agency.change())
+    assert log[-1].stamp > ahead
+    restore()
+    edit(agency, key, "SH4")
+    started_again(agency)
+    assert agency.source.look_back(log_of(log)) is True
 
 
 def test_a_restored_database_also_says_which_rows_of_the_hub_it_has(agency: Agency) -> None:
