@@ -21,7 +21,7 @@ from sqlalchemy import text
 from hub.contracts import topics as names
 from hub.core.assertions import Change, RecordKey, unpack
 from hub.core.brakes import MASS_LOST
-from hub.core.epochs import LOST
+from hub.core.epochs import FIRST, LOST
 from hub.core.tokens import Ids
 from hub.lanes.brakes import Brakes
 from hub.lanes.converged import Converged, Note
@@ -138,10 +138,13 @@ class Restores:
             agency, record_type = self._said[topic]
             search = _Search(agency, record_type, epoch, set_back_ms)
             known = fact(tx, search.fact)
-            if known is None and partitions == self._partitions[record_type]:
+            if partitions != self._partitions[record_type]:
+                continue
+            if known is None and (epoch == FIRST or not set_back_ms):
                 # The first of which the hub hears: all that it knows of the agency was said in it, or before.
                 put_fact(tx, search.fact, str(epoch))
-            elif known is not None and epoch > int(known) and partitions == self._partitions[record_type]:
+            elif known is None or epoch > int(known):
+                # Also the first, if it began by a restore: what was said before that is of an earlier one.
                 return search
         return None
 

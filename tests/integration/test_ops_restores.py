@@ -177,7 +177,16 @@ def test_the_first_epoch_of_which_the_hub_hears_is_where_it_counts_from(hub: Ops
     """Where an agency's earlier release did not count them, a connector of this one has lost nothing."""
     side = Side(hub)
     people(hub, 4)
-    assert side.whole(5) == []
+    assert side.whole(5, 0) == []
+    assert side.looked() == []
+
+
+def test_what_was_lost_before_the_hub_had_heard_of_any_epoch_is_made_again(hub: OpsHub) -> None:
+    """The database was set back before a worker had looked, as while the hub was away."""
+    side = Side(hub)
+    keys = people(hub, 4)
+    hub.take(*there(keys[1:]))
+    assert len(told(hub, side.whole(2))) == 1
     assert side.looked() == []
 
 
