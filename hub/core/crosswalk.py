@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.core.assertions import RecordKey, RecordState
+from hub.core.assertions import RecordState
 from hub.core.echoes import Echoes
+from hub.core.epochs import life_meant, meant
 from hub.core.projection import UPSERT, Consent
 
 # A version is `epoch << 40 | counter`: a restored or rebuilt store raises the epoch (R18).
@@ -155,17 +156,17 @@ def _move_consents(world: World, concerned: Collection[bytes]) -> None:
     pool = {consent: content for entity in entities for consent, content in entity.consents.items()}
     if not pool:
         return
-    owner: dict[tuple[str, str], tuple[RecordKey, bytes]] = {}
-    for record_id, entity in world.entity_of.items():
-        key = world.records[record_id].key
-        local = (key.agency, key.local_id)
-        owner[local] = max(owner.get(local, (key, entity)), (key, entity))
+    lives: dict[tuple[str, str], list[RecordState]] = {}
+    for record_id in world.entity_of:
+        state = world.records[record_id]
+        lives.setdefault((state.key.agency, state.key.local_id), []).append(state)
     for entity_row in entities:
         entity_row.consents = {}
     for consent, content in pool.items():
-        found = owner.get((content.about_agency, content.about_local_id))
-        if found is not None and found[1] in concerned:
-            world.entities[found[1]].consents[consent] = content
+        local_id, below = meant(content.about_local_id)
+        person = life_meant(lives.get((content.about_agency, local_id), ()), below)
+        if person is not None and (entity := world.entity_of[person.id]) in concerned:
+            world.entities[entity].consents[consent] = content
 
 
 def merged_into(world: World, entity: bytes) -> bytes | None:

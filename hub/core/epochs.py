@@ -8,6 +8,7 @@ it; one that is missing when an epoch has said everything is lost, and stays so 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hub.core.policy import TypePolicy
@@ -85,3 +86,15 @@ def meant(local_id: str) -> tuple[str, int | None]:
         # Whatever an agency has in its local ids.
         return local_id, None
     return plain, int(below)
+
+
+def life_meant(lives: Iterable[RecordState], below: int | None) -> RecordState | None:
+    """Which of the lives of one local id a reference means; see `meant`.
+
+    The latest of those that the agency had in its latest epoch: a life that began after the backup is not
+    what the restored database means by that id, however high its number.
+    """
+    if below is not None:
+        those = (one for one in lives if one.key.incarnation < below)
+        return max(those, key=lambda one: one.key.incarnation, default=None)
+    return max(lives, key=lambda one: (one.asserts.epoch, one.key.incarnation), default=None)

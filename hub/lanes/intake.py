@@ -152,9 +152,7 @@ class Intake(Settling):
         block = find_block(tx, policy, changes, guess, self._record_id)
         if block.waiting and not alone:
             raise ReferencesUnknown("a record was created for an entity that nobody knows yet")
-        if not alone and any(
-            c.key.incarnation and self._record_id(c.key) not in guess.records for c in changes
-        ):
+        if not alone and any(_leads_on(c, guess.records.get(self._record_id(c.key))) for c in changes):
             raise ReferencesUnknown("a local id begins another life, to which references lead from now on")
         wanted = set(guess.entity_of.values()) | grown | block.entities
         # What they were told counts also where the record is not linked yet.
@@ -211,7 +209,8 @@ class Intake(Settling):
         tx.save_entities((*(one.entity for one in settled), *(world.entities[one] for one in later)))
         self._save_references(tx, world, absorbed.touched | passed_on)
         self._save_findings(tx, world, absorbed.holds, linked.reviews, settled)
-        self._dependents(tx, done, world, settled, merged, absorbed.created)
+        # To what is there again after a restore its id leads again, whoever had it meanwhile.
+        self._dependents(tx, done, world, settled, merged, absorbed.created | absorbed.restored)
         done.add(world, settled, touched, absorbed.created | moved)
         done.add_holds(world, absorbed.holds)
         if record_type == CONSENT:
@@ -266,6 +265,14 @@ class Intake(Settling):
         for change, code in absorbed.rejected:
             text = "this local id was deleted; a later life of it must carry a higher incarnation"
             done.dead.append(DeadLetter(messages[id(change)], code, "incarnation", text))
+
+
+def _leads_on(change: Change, known: RecordState | None) -> bool:
+    """Whether references to a local id may lead elsewhere from this change on: it begins another life, or a
+    restored database has one again after which there was another."""
+    if known is None:
+        return change.key.incarnation > 0
+    return (known.lost or not known.live) and change.epoch > known.asserts.epoch
 
 
 def _told_anew(world: World, restored: Iterable[bytes]) -> dict[bytes, frozenset[str]]:

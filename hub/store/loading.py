@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from hub.core.crosswalk import Entity, World
-from hub.core.epochs import named_below
+from hub.core.epochs import life_meant, meant, named_below
 from hub.core.matching import Decision
 from hub.core.projection import UPSERT
 from hub.core.settle import Reference, Target
@@ -90,7 +90,7 @@ _LOCK_SHARED = text(_IDS + " FOR SHARE")
 _LOCK_FREE = text(_IDS + " FOR UPDATE SKIP LOCKED")
 
 _TARGETS = """
-    SELECT v.agency, v.record_type, v.local_id, v.below, r.incarnation, r.entity, e.held, e.consents
+    SELECT v.agency, v.record_type, v.local_id, v.below, r.incarnation, r.entity, e.held, e.consents, r.id
     FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]),
                 CAST(:below AS int[])) AS v(agency, record_type, local_id, below)
     JOIN record r ON (r.agency, r.record_type, r.local_id) = (v.agency, v.record_type, v.local_id)
@@ -119,14 +119,8 @@ _LED_TO = text("""
 
 _TARGETS_MOVED = text("""
     SELECT EXISTS (
-        SELECT FROM unnest(CAST(:agencies AS text[]), CAST(:types AS text[]), CAST(:local_ids AS text[]),
-                           CAST(:below AS int[]), CAST(:entities AS bytea[]))
-                    AS v(agency, record_type, local_id, below, entity)
-        CROSS JOIN LATERAL (
-            SELECT r.entity FROM record r
-            WHERE r.agency = v.agency AND r.record_type = v.record_type AND r.local_id = v.local_id
-              AND (v.below IS NULL OR r.incarnation < v.below)
-            ORDER BY r.incarnation DESC LIMIT 1) AS r
+        SELECT FROM unnest(CAST(:records AS bytea[]), CAST(:entities AS bytea[])) AS v(record, entity)
+        JOIN record r ON r.id = v.record
         WHERE r.entity <> v.entity)
 """)
 
@@ -280,12 +274,12 @@ class Loading:
         """
         statement = _LOCK_TARGETS[locked, patient]
         for _ in range(_MAX_LOOKS):
-            found = self._targets(statement, references)
-            if not self._moved(found):
+            found, records = self._targets(statement, references)
+            if not self._moved(found, records):
                 return found
         raise Retriable(f"what references lead to moved {_MAX_LOOKS} times while it was locked")
 
-    def _moved(self, found: Mapping[Reference, Target]) -> bool:
+    def _moved(self, found: Mapping[Reference, Target], records: Mapping[Reference, bytes]) -> bool:
         """Whether a record stands for another entity than was locked for it.
 
         A statement that waits for an entity's lock goes on with that entity as it is by then, but with the
@@ -293,27 +287,39 @@ class Loading:
         """
         if not found:
             return False
-        places = sorted(found)
-        expected = {"entities": [found[place].entity for place in places]}
-        return bool(self.connection.execute(_TARGETS_MOVED, lives_of(places) | expected).scalar_one())
+        expected = {"records": list(records.values()), "entities": [found[one].entity for one in records]}
+        return bool(self.connection.execute(_TARGETS_MOVED, expected).scalar_one())
 
     def look_at_targets(self, references: Collection[Reference]) -> dict[Reference, Target]:
         """What references lead to; nothing is locked."""
-        return self._targets(_LOOK_AT_TARGETS, references)
+        return self._targets(_LOOK_AT_TARGETS, references)[0]
 
-    def _targets(self, statement: TextClause, references: Collection[Reference]) -> dict[Reference, Target]:
+    def _targets(
+        self, statement: TextClause, references: Collection[Reference]
+    ) -> tuple[dict[Reference, Target], dict[Reference, bytes]]:
+        """What references lead to, and by which record."""
+        lives: dict[Reference, dict[bytes, Any]] = {}
+        for row in self.rows(statement, lives_of(references)) if references else ():
+            place = (row.agency, row.record_type, named_below(row.local_id, row.below))
+            lives.setdefault(place, {})[bytes(row.id)] = row
+        records = {place: next(iter(those)) for place, those in lives.items() if len(those) == 1}
+        records |= self._meant({place: those for place, those in lives.items() if len(those) > 1})
         found: dict[Reference, Target] = {}
-        if not references:
-            return found
-        rows = self.rows(statement, lives_of(references))
-        # Rows come in the order of their locks; the latest life of a local id is what a reference means now.
-        for agency, kind, local_id, below, _, entity, held, consents in sorted(
-            rows, key=lambda row: row.incarnation
-        ):
-            holders = frozenset(a for a, h in HELD.decode(held).items() if h.operation == UPSERT)
-            found[agency, kind, named_below(local_id, below)] = Target(
-                bytes(entity), holders, tuple(CONSENTS.decode(consents).values())
-            )
+        for place, record in records.items():
+            row = lives[place][record]
+            holders = frozenset(a for a, h in HELD.decode(row.held).items() if h.operation == UPSERT)
+            consents = tuple(CONSENTS.decode(row.consents).values())
+            found[place] = Target(bytes(row.entity), holders, consents)
+        return found, records
+
+    def _meant(self, lives: Mapping[Reference, Mapping[bytes, Any]]) -> dict[Reference, bytes]:
+        """Which of several lives of a local id each reference means; few local ids have several."""
+        states = self.records(set().union(*lives.values())).records if lives else {}
+        found: dict[Reference, bytes] = {}
+        for place, those in lives.items():
+            state = life_meant((states[record] for record in those), meant(place[2])[1])
+            if state is not None:
+                found[place] = state.id
         return found
 
     def dependents(self, targets: Collection[Reference]) -> dict[bytes, str]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from hub.core.assertions import RecordKey, Replaced
+from hub.core.assertions import RecordKey, RecordState, Replaced
 from hub.core.crosswalk import Entity, World
-from hub.core.epochs import meant
+from hub.core.epochs import life_meant, meant
 from hub.core.matching import Review
 from hub.core.projection import UPSERT
 from hub.core.settle import Reference, Target
@@ -167,15 +167,17 @@ class OverlayTransaction(Looking):
             named.setdefault((one[0], one[1], local_id), []).append((one, below))
         world = self.records(ids.union(*(self._over.named.get(one, ()) for one in named)))
         entities = self._entities(set(world.entity_of.values()))
+        lives: dict[Reference, list[RecordState]] = {}
+        for state in world.records.values():
+            if world.entity_of[state.id] in entities:
+                lives.setdefault(state.key[:3], []).append(state)
         found: dict[Reference, Target] = {}
-        for state in sorted(world.records.values(), key=lambda state: state.key.incarnation):
-            entity = entities.get(world.entity_of[state.id])
-            if entity is not None:
-                holders = frozenset(a for a, held in entity.held.items() if held.operation == UPSERT)
-                target = Target(entity.id, holders, tuple(entity.consents.values()))
-                for one, below in named.get(state.key[:3], ()):
-                    if below is None or state.key.incarnation < below:
-                        found[one] = target
+        for place, those in lives.items():
+            for one, below in named.get(place, ()):
+                if (state_meant := life_meant(those, below)) is not None:
+                    entity = entities[world.entity_of[state_meant.id]]
+                    holders = frozenset(a for a, held in entity.held.items() if held.operation == UPSERT)
+                    found[one] = Target(entity.id, holders, tuple(entity.consents.values()))
         return found
 
     def dependents(self, targets: Collection[Reference]) -> dict[bytes, str]:

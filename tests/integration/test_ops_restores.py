@@ -14,6 +14,7 @@ from support.store_hub import empty
 from hub.contracts import topics
 from hub.core.assertions import Change, RecordKey
 from hub.core.brakes import MASS_LOST, Limit, Limits
+from hub.core.epochs import first_life, named_below
 from hub.core.projection import RETRACT
 from hub.core.settle import Delivery
 from hub.lanes.brakes import Brakes as WorkersBrakes
@@ -188,6 +189,34 @@ def test_what_was_lost_before_the_hub_had_heard_of_any_epoch_is_made_again(hub: 
     hub.take(*there(keys[1:]))
     assert len(told(hub, side.whole(2))) == 1
     assert side.looked() == []
+
+
+def test_an_id_that_somebody_else_had_after_the_backup_means_who_has_it_again(hub: OpsHub) -> None:
+    (first,) = people(hub, 1)
+    after = first._replace(incarnation=1)
+    paper = RecordKey(first.agency, "enrolment", "1", 0)
+    hub.take(said(paper, 2, "insert", number="INS-2026-000001", person=first.local_id))
+    hub.take(said(first, 3, "delete"))
+    hub.take(said(after, 4, "insert", family_name_fr="Benani"))
+    ids = hub.parts.ids
+    place = first[:3]
+    pinned = (*place[:2], named_below(first.local_id, first_life(2)))
+    run(hub, "DELETE FROM due")
+    assert _led_to(hub, place) == _led_to(hub, pinned) == {ids.record(*after)}
+    hub.take(said(first, 5, "snapshot", epoch=2, asserted=0, phone=PHONE))
+    assert _led_to(hub, place) == {ids.record(*first)}
+    assert _led_to(hub, pinned) == {ids.record(*after)}
+    # So what refers to it is looked at again.
+    with hub.parts.store.begin() as tx:
+        due = tx.connection.exec_driver_sql("SELECT entity FROM due").scalars().all()
+    assert [bytes(one) for one in due] == [ids.record(*paper)]
+
+
+def _led_to(hub: OpsHub, place: tuple[str, str, str]) -> set[bytes]:
+    with hub.parts.store.begin() as tx:
+        found = tx.look_at_targets({place})
+        assert found == tx.targets({place}, locked=True)
+    return {target.entity for target in found.values()}
 
 
 def test_a_mass_is_held_and_released_or_taken_for_deleted(hub: OpsHub) -> None:

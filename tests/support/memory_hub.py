@@ -14,7 +14,7 @@ from hub.contracts.wire import encoded_strings
 from hub.core.answers import Answer
 from hub.core.assertions import Change, RecordKey, RecordState
 from hub.core.crosswalk import World
-from hub.core.epochs import meant
+from hub.core.epochs import life_meant, meant
 from hub.core.lost import pass_on
 from hub.core.matching import Decision, Review, cluster, identity_values
 from hub.core.policy import TypePolicy
@@ -194,8 +194,8 @@ class MemoryHub:
             self.world.entity_of[state.id]
             for state in self.world.records.values()
             for reference in self._references(state)
-            for record in self._lives(reference)
-            if self.world.entity_of[record] in wanted
+            for life in self._lives(reference)
+            if self.world.entity_of[life.id] in wanted
         }
 
     def _references(self, state: RecordState) -> list[Reference]:
@@ -206,21 +206,23 @@ class MemoryHub:
             if name in said and (raw := said[name][1]) is not None
         ]
 
-    def _lives(self, reference: Reference) -> list[bytes]:
-        """The records of all lives of a local id that may be meant, the latest last."""
-        local_id, below = meant(reference[2])
-        place = (*reference[:2], local_id)
-        found = [(s.key, s.id) for s in self.world.records.values() if s.key[:3] == place]
-        return [record for key, record in sorted(found) if below is None or key.incarnation < below]
+    def _lives(self, reference: Reference) -> list[RecordState]:
+        """All lives of a local id."""
+        place = (*reference[:2], meant(reference[2])[0])
+        return [state for state in self.world.records.values() if state.key[:3] == place]
+
+    def _meant(self, reference: Reference) -> RecordState | None:
+        """The life that is meant."""
+        return life_meant(self._lives(reference), meant(reference[2])[1])
 
     def _targets(self) -> dict[Reference, Target]:
         targets = {}
         states = self.world.records.values()
         for reference in {reference for state in states for reference in self._references(state)}:
-            lives = self._lives(reference)
-            if not lives:
+            state = self._meant(reference)
+            if state is None:
                 continue
-            entity = self.world.entities[self.world.entity_of[lives[-1]]]
+            entity = self.world.entities[self.world.entity_of[state.id]]
             holders = frozenset(a for a, held in entity.held.items() if held.operation == "upsert")
             targets[reference] = Target(entity.id, holders, tuple(entity.consents.values()))
         return targets

@@ -113,6 +113,40 @@ def test_r24_r20_what_a_lost_record_refers_to_is_what_that_number_meant() -> Non
     assert shown(hub.told("entraide", again))["person"] == name(hub.entity(AGAIN))
 
 
+def test_r24_r20_who_has_an_id_again_is_meant_by_it_and_not_who_had_it_after_the_backup() -> None:
+    """Her papers would be shown as those of him who was given her number in the lost hours."""
+    after = ADS._replace(incarnation=1)
+    hub = hub_of(
+        entered(ADS),
+        said(ENROLMENT, 2, "insert", number="INS-2026-000001", person="7"),
+        said(ADS, 3, "delete"),
+        said(after, 4, "insert", family_name_fr="Benani"),
+        said(ADS, 6, "snapshot", epoch=2, asserted=0, phone=PHONE),
+        said(ENROLMENT, 6, "snapshot", epoch=2, asserted=0, number="INS-2026-000001"),
+        lost(after),
+    )
+    name = IDS.pairwise("entraide").name
+    assert shown(hub.told("entraide", ENROLMENT))["person"] == name(hub.entity(ADS))
+    assert name(hub.entity(after)) != name(hub.entity(ADS))
+
+
+@pytest.mark.parametrize("status", ["given", "withdrawn"])
+def test_r24_r17_a_consent_that_was_lost_stays_with_its_person_when_they_are_found_elsewhere(
+    status: str,
+) -> None:
+    consent = key("ads", "k", "consent")
+    hub = hub_of(
+        entered(ADS, cin="SH1", birth_date=BORN),
+        said(consent, 2, "insert", person="7", purpose="social-integration", status=status),
+        lost(ADS),
+        lost(consent),
+    )
+    assert hub.world.entities[hub.entity(ADS)].consents
+    hub.take(said(EN, 5, "insert", cin="SH1", birth_date=BORN))
+    assert hub.entity(EN) == hub.entity(ADS)
+    assert hub.world.entities[hub.entity(ADS)].consents
+
+
 def test_r24_what_was_lost_and_is_there_again_after_a_second_restore_speaks_for_itself() -> None:
     hub = hub_of(entered(ADS), lost(ADS), made_for(AGAIN, ADS))
     hub.take(said(ADS, 8, "snapshot", epoch=3, asserted=0, phone=PHONE))

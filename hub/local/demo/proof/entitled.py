@@ -18,7 +18,7 @@ from hub.contracts.records import Catalogue, FieldSpec
 from hub.contracts.values import decode
 from hub.core import stamps
 from hub.core.assertions import RecordState
-from hub.core.epochs import meant
+from hub.core.epochs import life_meant, meant
 from hub.core.merge import Winner, golden_record, is_live
 from hub.local.demo.kept import Kept
 
@@ -108,9 +108,8 @@ class Entitled:
 
     def _referred(self, agency: str, record_type: str, local_id: str) -> str | None:
         plain, below = meant(local_id)
-        lives = self._lives.get((agency, record_type, plain), [])
-        known = [one for one in lives if below is None or one.key.incarnation < below]
-        return self._entity_of.get(known[-1].id.decode()) if known else None
+        known = life_meant(self._lives.get((agency, record_type, plain), ()), below)
+        return self._entity_of.get(known.id.decode()) if known else None
 
     def _things(self, kept: Kept) -> dict[str, Thing]:
         members: dict[str, list[RecordState]] = defaultdict(list)
@@ -218,18 +217,14 @@ def _takes_back(withdrawal: Thing, consent: Thing, agency: str) -> bool:
 
 
 def _lives(states: Iterable[RecordState]) -> dict[Place, list[RecordState]]:
-    """All lives of every local id, in their order."""
+    """All lives of every local id."""
     lives: dict[Place, list[RecordState]] = defaultdict(list)
-    for state in sorted(states, key=lambda one: one.key.incarnation):
+    for state in states:
         lives[state.key.agency, state.key.record_type, state.key.local_id].append(state)
     return lives
 
 
 def _current(states: Iterable[RecordState]) -> dict[Place, RecordState]:
-    """The latest life of every local id."""
-    current: dict[Place, RecordState] = {}
-    for state in states:
-        place = (state.key.agency, state.key.record_type, state.key.local_id)
-        if place not in current or current[place].key.incarnation < state.key.incarnation:
-            current[place] = state
-    return current
+    """The life of every local id that its agency means by it."""
+    found = {place: life_meant(lives, None) for place, lives in _lives(states).items()}
+    return {place: state for place, state in found.items() if state is not None}
