@@ -69,6 +69,12 @@ def _page(
     source: SqlSource, record: str, progress: Progress, size: int, work: Work
 ) -> tuple[list[Change], str | None]:
     images, modified = read_page(source.db, source.mapping.records[record], progress.after, size)
+    after = next(reversed(images), None)
+    if source.number > FIRST:
+        # A life that has just begun is said with its number in this epoch, once the queue is read: until then
+        # it would be taken for another one, which the restored database has forgotten (R24).
+        for local_id in store.beginning(source.db, record, list(images)):
+            del images[local_id]
     shadows = store.shadows(source.db, record, list(images))
     clock_ms, of = source.db.clock_ms(), source.printers[record].of
     work.seen[record] = {
@@ -87,7 +93,7 @@ def _page(
             # That a row which the hub had put here is still there: what is not said is lost (R24).
             change = _saying(source, shadow, _stamp(shadow, clock_ms), stamps.LOWEST)
             changes.append(dataclasses.replace(change, operation="link", asserted=None))
-    return changes, next(reversed(images), None)
+    return changes, after
 
 
 def read_page(

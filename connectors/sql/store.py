@@ -20,6 +20,10 @@ SELECT seq, txid, record, part, local_id, op, incarnation, known, clock_ms, old,
   FROM {changes} WHERE record = :record AND local_id IN_LIST(:ids) ORDER BY seq
 """
 _QUEUED = "SELECT local_id FROM {changes} WHERE record = :record AND local_id IN_LIST(:ids)"
+_BEGINNING = """
+SELECT local_id FROM {changes}
+ WHERE record = :record AND local_id IN_LIST(:ids) AND part = 0 AND op IN_LIST(:ops)
+"""
 PENDING_DIRTY = "SELECT local_id FROM {dirty} WHERE record = :record AND local_id IN_LIST(:ids)"
 FORGET = "DELETE FROM {changes} WHERE seq IN_LIST(:seqs)"
 # Backwards as well: a sequence that a restore set back must not look like a full queue. `sent_seq` never
@@ -132,6 +136,12 @@ def busy(db: Database, record: str, ids: Sequence[str]) -> set[str]:
         return set()
     params = {"record": record, "ids": list(ids)}
     return {row[0] for sql in (_QUEUED, PENDING_DIRTY) for row in db.query(sql, params)}
+
+
+def beginning(db: Database, record: str, ids: Sequence[str]) -> set[str]:
+    """Those of these records of which it waits in the queue that a life has begun."""
+    params = {"record": record, "ids": list(ids), "ops": list(_BEGINS)}
+    return {row[0] for row in db.query(_BEGINNING, params)} if ids else set()
 
 
 def prepare(db: Database, agency: str) -> None:

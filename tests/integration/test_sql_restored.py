@@ -13,7 +13,7 @@ import pytest
 from sql_agency import MAPPING, PERSON, Agency, empty_database
 
 from connectors.sdk import Arrivals, Change, Sent
-from connectors.sql import store
+from connectors.sql import snapshot, store
 from connectors.sql.condition import condition, lines
 from hub.core import stamps
 from hub.core.epochs import first_life
@@ -256,6 +256,24 @@ def test_a_row_that_waited_at_the_backup_and_was_sent_is_not_another_one(agency:
         assert agency.source.look_back(log_of(log)) is noticed
     lives = {c.local_id: c.incarnation for c in agency.changes() if c.operation == "insert"}
     assert lives == {waits: 0, forgotten: first_life(2)}
+
+
+def test_a_row_that_begins_while_all_are_read_again_is_said_with_its_own_life_alone(agency: Agency) -> None:
+    """A page would say it as the life that had its id in the lost hours, which would be there again."""
+    agency.add(cin="SH1")
+    log = agency.changes()
+    restore = backed_up(agency)
+    forgotten = agency.add(cin="SH2")
+    log += agency.changes()
+    restore()
+    started_again(agency)
+    assert agency.source.look_back(log_of(log)) is True
+    numbered(agency, forgotten, "Benani, Omar")
+    # As where it comes between the look at the queue and the page.
+    page = snapshot.read(agency.source, agency.source._snapshots, 100)
+    assert page is not None
+    assert forgotten not in {change.local_id for change in page.changes}
+    assert {c.incarnation for c in agency.changes() if c.local_id == forgotten} == {first_life(2)}
 
 
 def test_an_edit_of_what_is_forgotten_by_now_is_no_edit_that_waits(agency: Agency) -> None:
