@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 from simulation.run import Verdict, run_some
@@ -16,21 +17,21 @@ from simulation.run import Verdict, run_some
 SLICE = 10
 
 
-def run_all(seeds: Sequence[int], workers: int) -> Iterator[Verdict]:
+def run_all(seeds: Sequence[int], workers: int, restore: bool | None) -> Iterator[Verdict]:
     """Verdicts as they come; the order of seeds is not kept."""
     slices = [seeds[start : start + SLICE] for start in range(0, len(seeds), SLICE)]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for verdicts in pool.map(run_some, slices):
+        for verdicts in pool.map(partial(run_some, restore=restore), slices):
             yield from verdicts
 
 
-def report(verdict: Verdict) -> None:
+def report(verdict: Verdict, arguments: str) -> None:
     """What a person needs to find the mistake."""
     print(f"\nseed {verdict.seed} fails:")
     for problem in verdict.problems[:12]:
         print(f"  {problem}")
     print(f"  faults: {', '.join(verdict.faults) or 'none'}")
-    print(f"  again: make simulate SEED={verdict.seed} SEEDS=1", flush=True)
+    print(f"  again: make simulate SEED={verdict.seed} SEEDS=1{arguments}", flush=True)
 
 
 def show(verdict: Verdict) -> None:
@@ -47,13 +48,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="The first seed.")
     parser.add_argument("--seeds", type=int, default=1_000, help="How many.")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--restore", action="store_true", default=None, help="Restore an agency's database in every run."
+    )
     options = parser.parse_args()
     seeds, began, failed = range(options.seed, options.seed + options.seeds), time.monotonic(), 0
-    verdicts = run_all(seeds, options.workers) if len(seeds) > SLICE else iter(run_some(seeds))
+    if len(seeds) > SLICE:
+        verdicts = run_all(seeds, options.workers, options.restore)
+    else:
+        verdicts = iter(run_some(seeds, options.restore))
     for verdict in verdicts:
         if verdict.problems:
             failed += 1
-            report(verdict)
+            report(verdict, " ARGS=--restore" if options.restore else "")
         if len(seeds) == 1:
             show(verdict)
     seconds = time.monotonic() - began

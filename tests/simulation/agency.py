@@ -88,6 +88,13 @@ class HubWrote(NamedTuple):
     after: Any
 
 
+class Copy(NamedTuple):
+    """A database as it was; `hub_wrote`: how much the hub had written into it by then."""
+
+    image: bytes
+    hub_wrote: int
+
+
 class AgencyDatabase:
     """One agency's database and its clock, `skew_ms` ahead of the true time."""
 
@@ -102,6 +109,10 @@ class AgencyDatabase:
         self.writes = 0
         # What the hub's statements did to people's rows: (when, record type, local id, field, before, after).
         self.hub_wrote: list[HubWrote] = []
+        # Which of these a restore has undone: (from, to, when), by their places in the list.
+        self._undone: list[tuple[int, int, int]] = []
+        # What a reader did that went back to a lower version, before a restore.
+        self.went_back: list[tuple[Any, ...]] = []
         # Asked of each of these at once: whether the hub could know what it wrote over.
         self.watch: Callable[[HubWrote], None] = lambda _: None
         self.handle = sqlite3.connect(
@@ -120,6 +131,28 @@ class AgencyDatabase:
         """Wait while somebody else has a transaction open."""
         if self.writer is not None and self.writer is not who:
             self.schedule.wait(lambda: self.writer is None)
+
+    def hub_wrote_until(self, at_ms: int) -> list[HubWrote]:
+        """What the hub had written by then, and no restore had undone."""
+        undone = {number for a, b, when in self._undone if when <= at_ms for number in range(a, b)}
+        return [
+            one for number, one in enumerate(self.hub_wrote) if one.at_ms <= at_ms and number not in undone
+        ]
+
+    def copy(self) -> Copy:
+        """All of it, between two transactions."""
+        return Copy(self.handle.serialize(), len(self.hub_wrote))
+
+    def put_back(self, copy: Copy) -> None:
+        """Everything in it is as it was, between two transactions."""
+        self.went_back += self.handle.execute("SELECT * FROM went_back").fetchall()
+        self._undone.append((copy.hub_wrote, len(self.hub_wrote), self.schedule.now_ms))
+        backup = sqlite3.connect(":memory:")
+        backup.deserialize(copy.image)
+        backup.backup(self.handle)
+        backup.close()
+        self.handle.execute("DELETE FROM went_back")
+        self.writes += 1
 
     @contextmanager
     def people(self) -> Iterator[sqlite3.Connection]:

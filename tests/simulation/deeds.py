@@ -35,6 +35,11 @@ KINDS = {
     "reuse": 2,
     "rename": 1,
 }
+# How long after a deed an operator sets to work; and for how long the connector stays away.
+_OPERATED_MS = (0, 3, 300, 2_000, 9_000)
+_STOPPED_MS = (400, 2_000, 12_000)
+# In one of how many runs a database is restored.
+_ONE_IS_RESTORED_IN = 4
 # How far apart a steward's decisions are: what was decided meets what is on its way, or what is long at rest.
 _DECIDED_MS = (300, 1_500, 5_000, 20_000)
 NOTED = (
@@ -107,6 +112,34 @@ def draw_decisions(seed: int, *, often: bool = False) -> list[Deed]:
 def draw_sweeps(seed: int) -> bool:
     """Whether connectors sweep in one run (R30): in a third of all, by dice of their own."""
     return Random(f"sweeps {seed}").randrange(3) == 0
+
+
+@dataclass(frozen=True)
+class SetBack:
+    """A restore of an agency's database: copied so many ms after so many deeds, put back after others; then
+    its connector is away for `away_ms`."""
+
+    agency: str
+    copied: tuple[int, int]
+    restored: tuple[int, int]
+    away_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.agency}: copied {self.copied}, restored {self.restored}, away {self.away_ms} ms"
+
+
+def draw_restores(seed: int, number: int, *, often: bool = False) -> list[SetBack]:
+    """Which database is restored in one run of so many deeds: in most none. `often`: in any.
+
+    By dice of their own, like a steward's decisions.
+    """
+    rng = Random(f"restore {seed}")
+    if rng.randrange(_ONE_IS_RESTORED_IN) and not often:
+        return []
+    copied = rng.randrange(number - 1)
+    restored = rng.randint(copied, number)
+    moments = (copied, rng.choice(_OPERATED_MS)), (restored, rng.choice(_OPERATED_MS))
+    return [SetBack(rng.choice(_WRITERS), *moments, rng.choice(_STOPPED_MS))]
 
 
 def truth(person: int) -> Values:

@@ -21,6 +21,7 @@ from hub.core.tokens import Ids
 from hub.lanes.messages import Encoder
 from hub.lanes.reading import Reading
 from simulation.agency import AtRest, SimulatedSQLite, make_template
+from simulation.said import Schemas
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
@@ -49,6 +50,21 @@ class Parts:
     # For the judge.
     at_rest: Mapping[str, AtRest]
     metrics: Metrics
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """(Agency, record type) of what agencies say, as the hub's composition has it."""
+        return [(name, kind) for name, one in self.agreements.items() for kind in one.publishes]
+
+    @property
+    def made(self) -> list[tuple[str, str]]:
+        """(Agency, record type) of what the hub makes rows."""
+        return [
+            (name, kind)
+            for name, one in self.agreements.items()
+            for kind, grants in one.receives.items()
+            if any(grant.create for grant in grants)
+        ]
 
 
 class Registry:
@@ -115,3 +131,7 @@ def codec(agency: str) -> tuple[Reader, Writer]:
     given = parts()
     key = f"the key of {agency}".encode()
     return Reader(given.schemas), Writer(agency, key, given.catalogue, given.events, given.schemas)
+
+
+# What was sent, decoded.
+SCHEMAS = Schemas(parts().schemas)

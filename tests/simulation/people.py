@@ -18,6 +18,10 @@ Place = tuple[str, str, str]
 LUNCH_MS = 5_000
 
 
+# What people know of an agency's rows: persons, ids that are free, rows without a card's number.
+Memory = tuple[dict[Place, int], list[str], set[Place]]
+
+
 @dataclass(frozen=True)
 class Entry:
     """What the ledger keeps of one row's change: the values typed, and what stood there before."""
@@ -39,6 +43,10 @@ class People:
         self._databases = databases
         self._plain = plain
         self.ledger: list[Entry] = []
+        # Those that a restore has undone where they were made, by identity.
+        self._undone: set[int] = set()
+        # How many deeds are done.
+        self.done = 0
         # Who is behind a row that people made; rows of the dead whose ids may be used again.
         self.persons: dict[Place, int] = {}
         self._free: dict[str, list[str]] = {agency: [] for agency in databases}
@@ -59,6 +67,28 @@ class People:
 
     def do(self, deed: Deed) -> None:
         getattr(self, f"_{deed.kind}")(deed)
+        self.done += 1
+
+    # Restores
+
+    def is_undone(self, entry: Entry) -> bool:
+        """Whether what was done is lost at its agency, by a restore."""
+        return id(entry) in self._undone
+
+    def remember(self, agency: str) -> Memory:
+        """What people know of an agency's rows now."""
+        persons = {place: who for place, who in self.persons.items() if place[0] == agency}
+        return persons, list(self._free[agency]), {place for place in self._nameless if place[0] == agency}
+
+    def set_back(self, agency: str, memory: Memory, since: int) -> None:
+        """The agency's rows are again as they were `since` so many entries; nobody has a form open."""
+        self._undone |= {id(entry) for entry in self.ledger[since:] if entry.place[0] == agency}
+        persons, free, nameless = memory
+        others = {place: who for place, who in self.persons.items() if place[0] != agency}
+        self.persons = others | persons
+        self._free[agency] = free
+        self._nameless = {place for place in self._nameless if place[0] != agency} | nameless
+        self._opened = {place: shown for place, shown in self._opened.items() if place[0] != agency}
 
     # Persons
 

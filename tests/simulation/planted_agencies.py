@@ -10,7 +10,7 @@ import msgspec
 
 from connectors import messages
 from connectors.sdk import Arrivals
-from connectors.sql import assemble, chunk, plan, snapshot, store, sweep_look
+from connectors.sql import assemble, chunk, plan, restored, snapshot, store, sweep_look
 from connectors.sql import source as sql_source
 from connectors.sql.chunk import Chunk
 from connectors.sql.following import Followers
@@ -150,3 +150,13 @@ def _() -> list[Change]:
 @plant("R30", "what the hub writes is not noted: a sweep takes it for an edit of the agency's", 0, ("sweep",))
 def _() -> list[Change]:
     return [(Chunk, "_note_prints", lambda *_: None)]
+
+
+@plant("R24", "nobody notices that a database was restored", 1, often=("restore", "note"))
+def _() -> list[Change]:
+    return [(restored, "later_epoch", lambda *_: None)]
+
+
+@plant("R24", "a restored database does not say again what it has", 1, often=("restore", "receive"))
+def _() -> list[Change]:
+    return [(store, "_NEW_EPOCH", store._NEW_EPOCH.replace(":snapshot", "coalesce(snapshot, :snapshot)"))]

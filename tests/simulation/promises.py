@@ -46,14 +46,16 @@ class Promises(Evidence):
         for entry in self.region.people.ledger:
             if entry.operation != "update":
                 continue
-            wrote = self.region.databases[entry.place[0]].hub_wrote
+            people = self.region.people
+            # What a restore has undone before this was typed does not count.
+            wrote = self.region.databases[entry.place[0]].hub_wrote_until(entry.at_ms)
             for name, value in entry.values.items():
-                those = [one for one in wrote if one[1:4] == (*entry.place[1:], name)]
-                before = [one for one in those if one.at_ms <= entry.at_ms]
+                before = [one for one in wrote if one[1:4] == (*entry.place[1:], name)]
                 typed = [
                     e for e in self.region.people.ledger
                     if e.place == entry.place and name in e.values and e is not entry
                     and (not before or e.at_ms >= before[-1].at_ms)
+                    and people.is_undone(e) <= people.is_undone(entry)
                 ]  # fmt: skip
                 if not before or typed or before[-1].before != value or value in (None, []):
                     continue
@@ -115,5 +117,5 @@ class Promises(Evidence):
 
     def _went_back(self) -> Iterator[str]:
         for agency, database in self.region.databases.items():
-            for row in database.handle.execute("SELECT * FROM went_back"):
+            for row in [*database.went_back, *database.handle.execute("SELECT * FROM went_back")]:
                 yield f"{agency}: went back to a lower version: {row}"

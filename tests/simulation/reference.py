@@ -14,7 +14,7 @@ from typing import Any
 
 from hub.contracts.agreements import CONSENT, Agreement
 from hub.contracts.records import Catalogue, FieldSpec
-from simulation.said import Name, Record, plain
+from simulation.said import Meant, Name, Record, earlier, plain
 
 _UNKNOWN = object()
 
@@ -37,7 +37,7 @@ class Entity:
         return [member for member in self.members if member.name.agency == agency]
 
     def primary(self, agency: str) -> Record | None:
-        mine = [member for member in self.of(agency) if member.live]
+        mine = [member for member in self.of(agency) if member.live and not member.lost]
         return min(mine, key=lambda record: (record.born, record.name), default=None)
 
 
@@ -66,18 +66,25 @@ class Reference:
         today: datetime.date,
         disputed: Mapping[tuple[str, str, str], frozenset[str]],
         decided: Mapping[frozenset[Name], bool],
+        handed_on: frozenset[Name],
     ) -> None:
         """`named`: how the hub names each record; `linked` of a record is such a name. `disputed`: the fields
         of a place over which the hub contends no longer. `decided`: what a steward said last of two records,
-        whether they are one."""
+        whether they are one. `handed_on`: see `_pass_on`."""
         self.records, self.catalogue, self.agreements = records, catalogue, agreements
         self._today, self._disputed, self._decided = today, disputed, decided
         self._by_name = {named[name]: record for name, record in records.items()}
         self.entity_of: dict[Name, Entity] = {}
         self.entities: list[Entity] = []
-        self._last_lives = {name[:3]: name for name in sorted(records)}
+        self._handed_on = handed_on
+        self._lives: dict[tuple[str, str, str], list[Record]] = {}
+        for name in sorted(records):
+            self._lives.setdefault(name[:3], []).append(records[name])
         for kind in catalogue.dependency_order():
             self._identify(kind, sorted(record.name for record in records.values() if record.name[1] == kind))
+        for entity in self.entities:
+            for record in entity.members:
+                self._pass_on(entity, record)
         for entity in self.entities:
             self._believe(entity)
         self.fields: dict[str, dict[int, frozenset[str]]] = {agency: {} for agency in agreements}
@@ -89,10 +96,46 @@ class Reference:
         """The fields that an agency may hold from the hub; empty if it may not hold the entity."""
         return self.fields[agency][id(entity)]
 
-    def at(self, agency: str, kind: str, local_id: str) -> Record | None:
-        """The last life of a local record."""
-        name = self._last_lives.get((agency, kind, local_id))
-        return None if name is None else self.records[name]
+    def at(self, agency: str, kind: str, local_id: str | Meant) -> Record | None:
+        """The life of a local record that its id means: the last, of those that the agency last had.
+
+        A life of which a restored database knows nothing is nobody's whom it names (R24).
+        """
+        if isinstance(local_id, Meant):
+            those = self._lives.get((agency, kind, local_id.local_id), ())
+            before = [one for one in those if one.name[3] < local_id.below]
+            return max(before, key=lambda one: one.name[3], default=None)
+        lives = self._lives.get((agency, kind, local_id), ())
+        return max(lives, key=lambda one: (one.epoch, one.name[3]), default=None)
+
+    # What a restored database has lost (R24)
+
+    def _pass_on(self, entity: Entity, lost: Record) -> None:
+        """Let another record of the agency say what one has said whose row it has lost, and end that life.
+
+        Another one that has been deleted since had taken over, if the hub knew by then that this one was
+        lost: which of both came first nobody said.
+        """
+        if not lost.lost:
+            return
+        mine = [one for one in entity.of(lost.name.agency) if not one.missing_in]
+        if lost.name not in self._handed_on:
+            mine = [one for one in mine if one.live]
+        else:
+            mine = [one for one in mine if one.live or one.ended_in >= lost.missing_in]
+        heir = min(mine, key=lambda one: (not one.live, one.born, one.name), default=None)
+        if heir is not None:
+            contract = self.catalogue.records[entity.kind].by_name
+            for name, said in lost.values.items():
+                first = contract[name].merge == "immutable"
+                known = heir.values.get(name)
+                if known is None or (earlier(said, known) if first else said[0] > known[0]):
+                    heir.values[name] = said
+            for name, elements in lost.elements.items():
+                theirs = heir.elements.setdefault(name, {})
+                for element, word in elements.items():
+                    theirs[element] = max(word, theirs.get(element, word))
+            lost.ended, lost.returned = 1, True
 
     # Who is who (R16)
 
@@ -186,7 +229,9 @@ class Reference:
         primary = entity.primary(agency)
         disputed = self._disputed.get(primary.name[:3], frozenset()) if primary else frozenset()
         fields = frozenset(n for g in grants for n in g.fields if n in entity.golden and n not in disputed)
-        deleted = any(not record.returned for record in entity.of(agency))
+        mine = entity.of(agency)
+        # Whose row was lost is entered again, whoever was deleted beside them.
+        deleted = any(not one.returned for one in mine) and not any(one.lost for one in mine)
         if primary is None and (deleted or not any(grant.create for grant in grants)):
             return frozenset()
         for spec in self.catalogue.records[entity.kind].references:

@@ -20,16 +20,21 @@ from connectors.sweeping import SweepSide
 from hub.contracts import topics
 from hub.contracts.kafka_connection import KafkaConnection
 from hub.core import stamps
-from hub.lanes.intake import Intake
+from hub.core.brakes import Limits
 from hub.lanes.joining import Joining
+from hub.lanes.joins import JoinBrakes
 from hub.lanes.log import LogWriter
+from hub.lanes.restores import Restores
+from hub.lanes.stewards import StewardsIntake
 from simulation.agency import AgencyDatabase, HubWrote
 from simulation.broker import Broker, LaneProducer
-from simulation.deeds import TODAY, draw, draw_decisions, draw_sweeps
-from simulation.parts import AGENCIES, SIDES, codec, parts
+from simulation.deeds import TODAY, draw, draw_decisions, draw_restores, draw_sweeps
+from simulation.parts import AGENCIES, SCHEMAS, SIDES, codec, parts
 from simulation.people import Entry, People, Place
 from simulation.ports import PARTITIONS, Clock, SimulatedIntake, SimulatedReceipts, Turn, ports
-from simulation.said import Schemas, read_sayings
+from simulation.rest import unrest
+from simulation.restores import Operators
+from simulation.said import read_sayings
 from simulation.schedule import Gone, Process, Schedule
 from simulation.stewards import Stewards
 from simulation.store import MemoryStore
@@ -66,7 +71,8 @@ class Options:
     """What a run is made of. `schedule`: draws the order and the faults; by default the seed of the deeds.
 
     `often`: kinds of deeds that people do more often. `steward`: whether one decides, and often; `sweeps`:
-    whether connectors sweep; None: as the seed has it.
+    whether connectors sweep; None: as the seed has it. `restore`: likewise, whether an agency's database is
+    restored; then no steward decides unless told to.
     """
 
     seed: int
@@ -75,6 +81,7 @@ class Options:
     often: Collection[str] = ()
     steward: bool | None = None
     sweeps: bool | None = None
+    restore: bool | None = None
     # How many faults there are at most, and of how many passages of a crash point one is a fault.
     most_faults: int = 4
     one_passage_in: int = 40
@@ -108,13 +115,21 @@ class Region:
         self.people = People(self.schedule, self.databases, plain=options.plain)
         self.deeds = draw(options.seed, DEEDS, plain=options.plain, often=options.often)
         self.stewards = Stewards(self.store, self.parts)
-        idle = options.plain or options.steward is False
         self.sweeps = draw_sweeps(options.seed) if options.sweeps is None else options.sweeps
+        idle = options.plain or options.steward is False or (options.restore and not options.steward)
         self.decisions = [] if idle else draw_decisions(options.seed, often=bool(options.steward))
-        self._restarts: list[tuple[int, Callable[[], None]]] = []
+        self.operators = Operators(
+            self.schedule, self.databases, self.people, self._stop, self._restart, self._receipts_of
+        )
+        never = options.plain or options.restore is False or (self.decisions and not options.restore)
+        often = bool(options.restore)
+        self.restores = [] if never else draw_restores(options.seed, DEEDS - options.seed % 4, often=often)
+        # When who died is started again.
+        self._restarts: dict[str, int] = {}
         self.seen_wrong: list[str] = []
         self._quiet = False
-        self._at_work = 0
+        # How many are still to do something.
+        self.at_work = 0
 
     def _topics(self) -> dict[str, int]:
         found = {spec.name: spec.partitions for spec in topics.hub_topics(self.parts.catalogue.partitions)}
@@ -140,7 +155,9 @@ class Region:
                 works = [("people", self._people)]
                 if self.decisions:
                     works.append(("steward", partial(self.stewards.work, self.decisions)))
-                self._at_work = len(works)
+                if self.restores:
+                    works.append(("operator", partial(self.operators.work, self.restores)))
+                self.at_work = len(works)
                 for name, work in works:
                     self.schedule.spawn(everybody, name, partial(self._to_its_end, work))
                 self._supervise()
@@ -170,7 +187,7 @@ class Region:
 
     def _to_its_end(self, work: Callable[[], None]) -> None:
         work()
-        self._at_work -= 1
+        self.at_work -= 1
 
     def _supervise(self) -> None:
         """Restart who died, repeat messages, and wait until all is at rest."""
@@ -179,65 +196,30 @@ class Region:
             self.schedule.wait(timeout_ms=LOOK_MS)
             if self.schedule.failure is not None:
                 return
-            assert self.schedule.now_ms < deadline_ms, f"no rest: {', '.join(self._unrest())}"
+            assert self.schedule.now_ms < deadline_ms, f"no rest: {', '.join(unrest(self))}"
             now_ms = self.schedule.now_ms
-            due = [start for at_ms, start in self._restarts if at_ms <= now_ms]
-            self._restarts = [one for one in self._restarts if one[0] > now_ms]
-            for start in due:
-                start()
-            if self._at_work and self.schedule.chance(ONE_LOOK_REPEATS_IN):
+            due = [name for name, at_ms in self._restarts.items() if at_ms <= now_ms]
+            for name in due:
+                del self._restarts[name]
+                (self._start_worker if name in WORKERS else self._start_connector)(name)
+            if self.at_work and self.schedule.chance(ONE_LOOK_REPEATS_IN):
                 self.broker.repeat(self.schedule.rng.choice((".changes", ".inbox")))
-            rested = 0 if due or self._restarts or self._unrest() else rested + 1
-            self._quiet = not self._at_work and self._quiet
-
-    def _unrest(self) -> list[str]:
-        """What is still to be done."""
-        found = ["people are at work"] if self._at_work else []
-        found += [f"publication {row[0]}" for row in self.store.rows("publication")]
-        today = (TODAY - TODAY.fromordinal(719_163)).days
-        found += ["due"] if any(row[0] <= today for row in self.store.rows("due")) else []
-        joined = {key for key in self.store.tables.committed["setting"] if key.startswith("joined:")}
-        found += ["joining"] if len(joined) < len(AGENCIES) else []
-        for lane, topic, partition, _, offset in self.store.rows("position"):
-            if offset < len(self.broker.log[topic, partition]):
-                found.append(f"{lane} {topic}[{partition}]")
-        for name, database in self.databases.items():
-            found += self._unrest_at(name, database)
-        return found
-
-    def _unrest_at(self, name: str, database: AgencyDatabase) -> list[str]:
-        if database.writer is not None:
-            return [f"{name} is writing"]
-        found = []
-        for table in ("changes", "dirty", "outbox"):
-            if database.handle.execute(f"SELECT 1 FROM jisr_{table} LIMIT 1").fetchone():
-                found.append(f"{name} {table}")
-        # What waits for something that comes no more may wait; what the agency refuses is for the judge.
-        held = database.handle.execute(
-            "SELECT code FROM jisr_retry WHERE code <> 'missing_reference' OR next_at_ms <= ?",
-            [self.schedule.now_ms + database.skew_ms],
-        ).fetchall()
-        found += [f"{name} retry {code}" for (code,) in held]
-        known = database.handle.execute("SELECT topic, part, next_offset FROM jisr_position").fetchall()
-        offsets = {(topic, part): offset for topic, part, offset in known}
-        inboxes = [topics.inbox(name, kind) for kind in self.parts.mappings[name].records]
-        for place in self.broker.of(inboxes):
-            if offsets.get(place, 0) < len(self.broker.log[place]):
-                found.append(f"{place}")
-        return found
+            rested = 0 if due or self._restarts or unrest(self) else rested + 1
+            self._quiet = not self.at_work and self._quiet
 
     def _look(self, agency: str, wrote: HubWrote) -> None:
         """The hub wrote over a value: if a person had typed it, the hub must have heard of that (R28)."""
         place = (agency, wrote.record_type, wrote.local_id)
         says = self.parts.agreements[agency].publishes.get(wrote.record_type, frozenset())
-        done = [entry for entry in self.people.ledger if entry.place == place]
+        done = [e for e in self.people.ledger if e.place == place and not self.people.is_undone(e)]
         typed = [entry for entry in done if wrote.field in entry.values]
         # What people have deleted is not theirs when the hub makes a row of that id.
         if not typed or done[-1].operation == "delete" or wrote.field not in says:
             return
         if typed[-1].values[wrote.field] != wrote.before:
             return
-        earlier = [one for one in self.databases[agency].hub_wrote if one[1:4] == wrote[1:4]]
+        wrote_until = self.databases[agency].hub_wrote_until(wrote.at_ms)
+        earlier = [one for one in wrote_until if one[1:4] == wrote[1:4]]
         if earlier and earlier[-1].at_ms >= typed[-1].at_ms:
             return
         # Of the record's current life the hub has heard of everything up to `seen`.
@@ -252,7 +234,7 @@ class Region:
         it was sent, it can hear nothing."""
         said = [
             one
-            for one in read_sayings(self.broker, Schemas(self.parts.schemas))
+            for one in read_sayings(self.broker, SCHEMAS)
             if one.name[:3] == place and wrote.field in (*one.change["changed"], *one.change["stale"])
         ]
         if not said:
@@ -278,11 +260,20 @@ class Region:
                 process.frozen_until_ms = schedule.now_ms + FROZEN_MS
             else:
                 self.faults.append(f"{process.name} killed at {point}")
-                start = self._start_worker if process.name in WORKERS else self._start_connector
-                name = process.name
-                self._restarts.append((schedule.now_ms + schedule.rng.choice(AWAY_MS), lambda: start(name)))
+                self._restart(process.name, schedule.rng.choice(AWAY_MS))
                 schedule.kill(process)
         schedule.pause()
+
+    def _restart(self, name: str, away_ms: int) -> None:
+        self._restarts[name] = self.schedule.now_ms + away_ms
+
+    def _stop(self, name: str) -> None:
+        self._restarts.pop(name, None)
+        if self._processes[name].alive:
+            self.schedule.kill(self._processes[name])
+
+    def _receipts_of(self, agency: str) -> int:
+        return len(self.broker.log[topics.receipts(agency), 0])
 
     def _start_worker(self, name: str) -> None:
         process = self._processes[name] = Process(name)
@@ -290,10 +281,12 @@ class Region:
         order = given.catalogue.dependency_order()
         counts = dict.fromkeys(given.catalogue.records, PARTITIONS)
         joining = Joining(given.agreements, given.terms, Clock(schedule).monotonic, order, counts)
-        intake = Intake(
+        brakes = JoinBrakes(Limits(), Clock(schedule).monotonic)
+        intake = StewardsIntake(
             given.catalogue, given.types, given.terms, given.ids, self.store.begin, lambda: TODAY,
             joining=joining.agencies,
         )  # fmt: skip
+        restores = Restores(intake, brakes, self.store.begin, given.ids, counts, given.said, given.made)
         common: dict[str, Any] = {
             "kafka": KafkaConnection("127.0.0.1:9"),
             "group": "jisr",
@@ -309,7 +302,8 @@ class Region:
         lanes = [
             SimulatedIntake(
                 intake=intake, joining=joining, reading=lambda: given.reading, encoder=lambda: given.encoder,
-                writer=writer, history_days=7, topics=[t for t in loaded if t.endswith(".changes")], **common,
+                writer=writer, history_days=7, restores=restores if self.restores else None,
+                topics=[t for t in loaded if t.endswith(".changes")], **common,
             ),
             SimulatedReceipts(
                 schema=given.events.plain("receipt"), schema_of=given.schemas.schema_by_id, ids=given.ids,

@@ -32,19 +32,27 @@ class Verdict:
     trace: str = ""
 
 
-def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool = False) -> Verdict:
-    """Run one seed, with a mistake planted or without."""
-    options = Options(seed, schedule, plain)
+def run(
+    seed: int,
+    plant: int | None = None,
+    *,
+    schedule: str = "",
+    plain: bool = False,
+    restore: bool | None = None,
+) -> Verdict:
+    """Run one seed, with a mistake planted or without; `restore` as in `Options`."""
+    options = Options(seed, schedule, plain, restore=restore)
     if plant is not None:
         # More dies, and people do what brings it to light: most seeds would else be played in vain.
         often = PLANTS[plant].often
-        deciding, sweeping = "decide" in often, "sweep" in often
         options = Options(
-            seed, often=often, steward=deciding, sweeps=sweeping, most_faults=10, one_passage_in=15
-        )
+            seed, often=often, steward="decide" in often, sweeps="sweep" in often, restore="restore" in often,
+            most_faults=10, one_passage_in=15,
+        )  # fmt: skip
     logging.disable(logging.CRITICAL)
     region = Region(options)
-    verdict = Verdict(seed, faults=region.faults, deeds=[str(deed) for deed in region.deeds])
+    deeds = [str(deed) for deed in (*region.deeds, *region.restores)]
+    verdict = Verdict(seed, faults=region.faults, deeds=deeds)
     try:
         # Planted while it runs, not while it is judged: the judge must not make the same mistake.
         with PLANTS[plant].planted() if plant is not None else nullcontext():
@@ -62,8 +70,8 @@ def run(seed: int, plant: int | None = None, *, schedule: str = "", plain: bool 
     return verdict
 
 
-def run_some(seeds: Sequence[int]) -> list[Verdict]:
-    return [run(seed) for seed in seeds]
+def run_some(seeds: Sequence[int], restore: bool | None = None) -> list[Verdict]:
+    return [run(seed, restore=restore) for seed in seeds]
 
 
 def caught(plant: int, most: int) -> Verdict | None:

@@ -5,7 +5,7 @@ The rules are written down a second time, without `hub.core`: R3, R8, R10, R11, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from simulation.forms import Values
 
 # How far ahead of the broker's clock a stamp counts: the number of the contract, not of the code.
 AHEAD_MS = 5 * 60 * 1000
+# Lives of one epoch: those of a later one are counted from further up (R24).
+LIVES_BITS = 16
 
 
 class Name(NamedTuple):
@@ -42,6 +44,13 @@ class Saying(NamedTuple):
         return (self.change["record"] or {}).get(field_name)
 
 
+class Meant(NamedTuple):
+    """A reference of a record that was lost: to the last life of a local id before these."""
+
+    local_id: str
+    below: int
+
+
 @dataclass
 class Record:
     """What one life of a local record amounts to. Values are kept with their stamps."""
@@ -51,12 +60,22 @@ class Record:
     ended: int = 0
     returned: bool = False
     linked: str | None = None
+    # Of the agency's epochs (R24): the latest in which the row was there, that of its last deletion, and the
+    # one of which all was said, and in which it was missing.
+    epoch: int = 0
+    ended_in: int = 0
+    missing_in: int = 0
     values: dict[str, tuple[int, Any]] = field(default_factory=dict)
     elements: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
         return not self.ended
+
+    @property
+    def lost(self) -> bool:
+        """Whether the agency's restored database has lost its row."""
+        return self.live and self.missing_in > 0
 
     @property
     def speaks(self) -> bool:
@@ -97,23 +116,45 @@ def read_sayings(broker: Broker, schemas: Schemas) -> Iterator[Saying]:
 
 
 def fold(
-    sayings: Iterator[Saying], specs: Mapping[str, Mapping[str, Any]], agreements: Mapping[str, Agreement]
+    sayings: Iterator[Saying],
+    specs: Mapping[str, Mapping[str, Any]],
+    agreements: Mapping[str, Agreement],
+    whole: Mapping[tuple[str, str], int],
 ) -> dict[Name, Record]:
-    """What every record asserts."""
+    """What every record asserts. `whole`: (agency, record type) → the epoch of which all was said."""
+    ends: dict[Name, list[tuple[int, int, bool]]] = {}
     records: dict[Name, Record] = {}
     for one in sayings:
         record = records.setdefault(one.name, Record(one.name))
         change, stamp = one.change, one.change["stamp"]
         record.born = min(record.born or stamp, stamp)
         if change["operation"] in ("delete", "unlink"):
-            record.ended = max(record.ended, stamp)
-            record.returned = record.returned or change["operation"] == "unlink"
+            ends.setdefault(one.name, []).append((change["epoch"], stamp, change["operation"] == "unlink"))
             continue
+        record.epoch = max(record.epoch, change["epoch"])
         if change["operation"] == "link":
             record.linked = max(record.linked or "", change["entity"])
         says = agreements[one.name.agency].publishes.get(one.name.record_type, frozenset())
         _join(record, one, specs[one.name.record_type], says)
+    for name, record in records.items():
+        _count_epochs(record, ends.get(name, ()), whole.get(name[:2], 0), specs[name.record_type])
     return records
+
+
+def _count_epochs(
+    record: Record, ends: Collection[tuple[int, int, bool]], whole: int, specs: Mapping[str, Any]
+) -> None:
+    """Whether it has ended, or is lost: a row that a later epoch has again lives again."""
+    record.ended_in = max((epoch for epoch, _, _ in ends), default=0)
+    last = [end for end in ends if end[0] == record.ended_in]
+    if last and record.ended_in >= record.epoch:
+        record.ended = max(stamp for _, stamp, _ in last)
+        record.returned = any(unlinked for _, _, unlinked in last)
+    elif record.epoch < whole:
+        record.missing_in = whole
+        for name, (stamp, value) in record.values.items():
+            if specs[name].reference and value is not None:
+                record.values[name] = stamp, Meant(value, whole << LIVES_BITS)
 
 
 def _join(record: Record, one: Saying, specs: Mapping[str, Any], says: frozenset[str]) -> None:
@@ -127,11 +168,11 @@ def _join(record: Record, one: Saying, specs: Mapping[str, Any], says: frozenset
         elif one.value(name) is not None or one.change["operation"] == "update":
             said, known = (one.stamp, one.value(name)), record.values.get(name)
             first = specs[name].merge == "immutable"
-            if known is None or (_earlier(said, known) if first else said[0] > known[0]):
+            if known is None or (earlier(said, known) if first else said[0] > known[0]):
                 record.values[name] = said
 
 
-def _earlier(a: tuple[int, Any], b: tuple[int, Any]) -> bool:
+def earlier(a: tuple[int, Any], b: tuple[int, Any]) -> bool:
     return (a[1] is None, a[0] == 0, a[0]) < (b[1] is None, b[0] == 0, b[0])
 
 

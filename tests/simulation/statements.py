@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from hub.lanes import joining
-from hub.store import audit, disclosures, history, positions, stewardship
+from hub.lanes import joining, restores
+from hub.store import audit, brakes, disclosures, facts, history, positions, stewardship
 from simulation.tables import Session
 
 Parameters = Mapping[str, Any]
@@ -33,6 +33,13 @@ class Result(list[Any]):
 
     def one_or_none(self) -> Any:
         return self.one() if self else None
+
+    def scalar_one(self) -> Any:
+        (value,) = self.one()
+        return value
+
+    def scalar_one_or_none(self) -> Any:
+        return self.scalar_one() if self else None
 
 
 class Row(SimpleNamespace):
@@ -87,7 +94,8 @@ def _save_receipt(session: Session, p: Parameters) -> None:
     session.lock("receipt", key)
     known = session.get("receipt", key)
     if known is None or known[4] <= p["committed_ms"] or known[3] < p["next_offset"]:
-        session.put("receipt", key, (*key, p["agency"], p["next_offset"], p["committed_ms"]))
+        row = (*key, p["agency"], p["next_offset"], p["committed_ms"], p["epoch"], p["set_back_ms"])
+        session.put("receipt", key, row)
 
 
 def _save_undelivered(session: Session, p: Parameters) -> None:
@@ -182,6 +190,45 @@ def _change_setting(session: Session, p: Parameters) -> Answer:
     return [Row(name=p["name"])]
 
 
+def _fact(session: Session, p: Parameters) -> Answer:
+    row = session.get("setting", p["name"])
+    return [] if row is None else [Row(value=row[0])]
+
+
+def _said(session: Session, p: Parameters) -> Answer:
+    """Topics that are read up to where their agency's side said that an epoch was complete."""
+    found = []
+    for topic in sorted(p["topics"]):
+        read = {row[2]: row[4] for _, row in session.rows("position") if row[:2] == (p["lane"], topic)}
+        told = [row for _, row in session.rows("receipt") if row[0] == topic and row[1] in read]
+        epochs = {row[5] for row in told}
+        if len(epochs) == 1 and min(epochs) > 0 and all(read[row[1]] >= row[3] for row in told):
+            set_back_ms = min(row[6] for row in told)
+            found.append(Row(topic=topic, partitions=len(told), epoch=min(epochs), set_back_ms=set_back_ms))
+    return found
+
+
+def _living(session: Session, p: Parameters) -> Answer:
+    rows = sorted((row for _, row in session.rows("record")), key=lambda row: (row[3], row[4]))
+    beyond = (p["local_id"], p["incarnation"])
+    found = [
+        Row(local_id=row[3], incarnation=row[4], seen=row[7], asserts=row[10])
+        for row in rows
+        if row[1:3] == (p["agency"], p["record_type"]) and not row[8] and row[3:5] > beyond
+    ]
+    return found[: p["limit"]]
+
+
+def _unread(session: Session, p: Parameters) -> Answer:
+    # No message of a run is ever a dead letter; if one is, the judge says so.
+    return [Row(exists=False)]
+
+
+def _live(session: Session, p: Parameters) -> Answer:
+    rows = [row for _, row in session.rows("record") if row[1:3] == (p["agency"], p["record_type"])]
+    return [Row(count=sum(not row[8] for row in rows))]
+
+
 def _snapshot(session: Session, p: Parameters) -> Answer:
     taken_in, read = 0, 0
     for _, (lane, topic, partition, _, next_offset) in session.rows("position"):
@@ -217,6 +264,12 @@ ANSWERS: dict[Any, Callable[[Session, Parameters], Answer | None]] = {
     positions._DROP_UNDELIVERED: _drop_undelivered,
     positions._SAVE_FAREWELL: _save_farewell,
     positions._TAKE_FAREWELLS: _take_farewells,
+    restores._SAID: _said,
+    restores._LIVING: _living,
+    restores._UNREAD: _unread,
+    brakes._LIVE: _live,
+    facts._FACT: _fact,
+    facts._PUT: _put_setting,
     joining._SETTINGS: _settings,
     joining._PUT: _put_setting,
     joining._CHANGE: _change_setting,

@@ -14,6 +14,7 @@ import msgspec
 
 from hub.core.assertions import RecordKey, RecordState, Replaced, pack, unpack
 from hub.core.crosswalk import Entity, Held, World
+from hub.core.epochs import meant
 from hub.core.matching import Decision, Review
 from hub.core.projection import UPSERT, Consent
 from hub.core.settle import Reference, Target
@@ -166,10 +167,23 @@ class MemoryTransaction(Transaction):
 
     def led_to(self, references: Collection[Reference]) -> dict[str, set[bytes]]:
         found: dict[str, set[bytes]] = {}
-        for _, row in self.session.rows("record"):
-            if tuple(row[1:4]) in references:
-                found.setdefault(row[2], set()).add(row[5])
+        for _, row in self._lives(references):
+            found.setdefault(row[2], set()).add(row[5])
         return found
+
+    def _lives(self, references: Collection[Reference]) -> list[tuple[Reference, tuple[Any, ...]]]:
+        """Records that references may mean, each with the reference; that which it means comes last (R24)."""
+        wanted: dict[Reference, list[tuple[Reference, int | None]]] = {}
+        for one in sorted(set(references)):
+            plain, below = meant(one[2])
+            wanted.setdefault((one[0], one[1], plain), []).append((one, below))
+        found = [
+            (0 if below else unpack(row[10]).epoch, row[4], one, row)
+            for _, row in self.session.rows("record")
+            for one, below in wanted.get(tuple(row[1:4]), ())
+            if below is None or row[4] < below
+        ]
+        return [(one, row) for _, _, one, row in sorted(found, key=lambda item: item[:2])]
 
     def targets(
         self, references: Collection[Reference], *, locked: bool, patient: bool = True
@@ -185,33 +199,29 @@ class MemoryTransaction(Transaction):
         return self._leads_to(references, None)
 
     def _latest(self, references: Collection[Reference]) -> dict[Reference, tuple[Any, ...]]:
-        latest: dict[Reference, tuple[Any, ...]] = {}
-        for _, row in sorted(self.session.rows("record"), key=lambda item: item[1][4]):
-            if tuple(row[1:4]) in references:
-                latest[tuple(row[1:4])] = row
-        return latest
+        return dict(self._lives(references))
 
     def _leads_to(
         self, references: Collection[Reference], alone: bool | None, patient: bool = True
     ) -> dict[Reference, Target]:
         """As a statement sees it: the crosswalk of when it began, the entities as they are once locked."""
-        rows = [row for _, row in self.session.rows("record") if tuple(row[1:4]) in set(references)]
+        rows = self._lives(references)
         if alone is not None:
             if not patient:
-                rows = [row for row in rows if not self.session.is_locked("entity", row[5], alone=alone)]
-            for entity in sorted({row[5] for row in rows}):
+                rows = [one for one in rows if not self.session.is_locked("entity", one[1][5], alone=alone)]
+            for entity in sorted({row[5] for _, row in rows}):
                 self.session.lock("entity", entity, alone=alone)
         found = {}
-        for row in sorted(rows, key=lambda row: row[4]):
+        for reference, row in rows:
             entity_row = self.session.get("entity", row[5])
             if entity_row is not None:
                 entity = _entity(entity_row)
                 holders = frozenset(a for a, held in entity.held.items() if held.operation == UPSERT)
-                found[tuple(row[1:4])] = Target(row[5], holders, tuple(entity.consents.values()))
+                found[reference] = Target(row[5], holders, tuple(entity.consents.values()))
         return found
 
     def dependents(self, targets: Collection[Reference]) -> dict[bytes, str]:
-        wanted = set(targets)
+        wanted = {(*one[:2], meant(one[2])[0]) for one in targets}
         records = [key[0] for key, row in self.session.rows("reference") if row in wanted]
         rows = [self.session.get("record", record) for record in records]
         return {row[5]: row[2] for row in rows if row is not None}
@@ -268,7 +278,9 @@ class MemoryTransaction(Transaction):
 
     def save_references(self, rows: Sequence[tuple[bytes, str, Reference]]) -> None:
         for record, field, reference in sorted(rows):
-            self.session.put("reference", (record, field), reference)
+            # By local ids, whichever life is meant.
+            place = (*reference[:2], meant(reference[2])[0])
+            self.session.put("reference", (record, field), place)
 
     def save_due(self, days: Mapping[bytes, int]) -> None:
         add_due(self.session, {entity: days[entity] for entity in sorted(days)})
