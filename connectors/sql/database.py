@@ -130,6 +130,10 @@ class Database(ABC):
     def forget_columns(self) -> None:
         """Let `columns` look at the tables anew: somebody may have changed them."""
 
+    def layout(self, tables: Sequence[str]) -> str:  # noqa: ARG002
+        """Another text once the columns of these tables are others; empty where statements do not mind."""
+        return ""
+
     @abstractmethod
     def unique(self, table: str, column: str) -> bool:
         """Whether `column` alone is a primary key or unique."""

@@ -79,6 +79,8 @@ class PostgreSQL(CoreDatabase):
             # The server's own look at a silent connection, which else comes after two hours: so long would a
             # host that is gone keep its claim.
             " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+            # A row that a policy hides would be taken for a deleted one: refuse to look instead.
+            " -c row_security=off"
         )
         if read_only:
             session += " -c default_transaction_read_only=on"
@@ -174,7 +176,13 @@ class PostgreSQL(CoreDatabase):
         return self._columns[table]
 
     def forget_columns(self) -> None:
-        self._columns.clear()
+        # Statements name the types of columns.
+        for kept in (self._columns, self._rows, self._watches):
+            kept.clear()
+
+    def layout(self, tables: Sequence[str]) -> str:
+        with self.at_work() as db:
+            return catalog.layout(db, [qualified(table, self._schema) for table in tables])
 
     def unique(self, table: str, column: str) -> bool:
         with self.at_work() as db:

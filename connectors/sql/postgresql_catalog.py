@@ -105,6 +105,21 @@ def _unknown(db: Connection, schema: str, table: str, column: str) -> str:
     return str(db.scalar(select(cast(func.pg_typeof(null), Text))))
 
 
+def layout(db: Connection, names: Sequence[str]) -> str:
+    """A digest of what the columns of these tables are called and hold."""
+    return str(db.scalar(_LAYOUT, {"names": list(names)}))
+
+
+_LAYOUT = text("""
+SELECT md5(string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+                                a.atthasdef, a.attgenerated, a.attidentity),
+                      ',' ORDER BY a.attrelid, a.attnum))
+  FROM pg_attribute a
+ WHERE a.attrelid IN (SELECT to_regclass(name) FROM unnest(CAST(:names AS text[])) AS name)
+   AND a.attnum > 0 AND NOT a.attisdropped
+""")
+
+
 def is_unique(db: Connection, schema: str, table: str, column: str) -> bool:
     """Whether `column` alone is the primary key, or the key of a whole unique index."""
     inspector = inspect(db)

@@ -21,11 +21,14 @@ _REFUSED = {
     "22001": "too_long",
     "42703": "unknown_column",
     "42P01": "unknown_table",
+    "42804": "bad_value",
     "428C9": "generated_column",
     "42501": "not_permitted",
 }
 # Bookkeeping tables begin so: what is refused there is of no single delivery.
 _OWN = "jisr_"
+# What only a mistake of this connector's own brings about: a statement's form, or its place.
+_MISTAKES = ("42601", "25", "26", "34")
 # Lock not available, deadlock, serialization failure, statement timeout or cancel.
 _LOCKED = frozenset({"55P03", "40P01", "40001", "57014"})
 
@@ -36,8 +39,9 @@ def meaning(error: DBAPIError) -> JisrError:
     state: str = getattr(cause, "sqlstate", None) or ""
     if state in _LOCKED:
         return Locked("the rows are locked: by somebody at work there, or another side of this connector")
-    # Of rights and of what there is, PostgreSQL's own word names tables and columns, and no value.
-    word = (cause.diag.message_primary or "") if state.startswith("42") else ""
+    # Of rights, of what there is and of what it cannot do, PostgreSQL's own word names tables and columns,
+    # and no value.
+    word = (cause.diag.message_primary or "") if state.startswith(("42", "0A")) else ""
     if _OWN in word:
         return Retriable(f"the connector's own bookkeeping is not as it was made: {word}")
     if state in _REFUSED or state.startswith("22"):
@@ -53,7 +57,10 @@ def meaning(error: DBAPIError) -> JisrError:
         or state.startswith("57P")
     ):
         return Retriable(f"PostgreSQL is away ({state or _unconnected(cause)})")
-    return Fatal(f"PostgreSQL, SQLSTATE {state}: {cause.diag.message_primary}")
+    if state.startswith(_MISTAKES):
+        return Fatal(f"PostgreSQL, SQLSTATE {state}: {cause.diag.message_primary}")
+    # A trigger of the agency may end with any state that it likes: one row's matter, not the connector's end.
+    return Refusal("check", _column(cause), f"SQLSTATE {state} {word}".rstrip())
 
 
 def _unconnected(cause: Any) -> str:

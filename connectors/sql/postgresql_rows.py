@@ -163,8 +163,9 @@ class RowStatements:
     def _select(self, *, modified: bool) -> Select[Any]:
         answer: list[ColumnElement[Any]] = [cast(self.key, Text), self._became]
         if modified and self.map.modified_at is not None:
-            at = extract("epoch", self.target.c[self.map.modified_at])
-            answer.append(cast(at * 1000, BigInteger))
+            at = self.target.c[self.map.modified_at]
+            # `infinity` is no moment, and the cast would end the whole page.
+            answer.append(case((func.isfinite(at), cast(extract("epoch", at) * 1000, BigInteger))))
         elif modified:
             answer.append(literal_column("NULL"))
         return select(*answer).where(*self._fixed())

@@ -81,13 +81,25 @@ class SqlSink:
         self._replays: dict[str, replay.Replay] = {}
         self._positions: dict[Partition, int] = {}
         self._look_at = self._beneath_at = 0.0
+        self._tables = [table.table for record in mapping.records.values() for table in record.tables]
+        self._layout = ""
 
     def connect(self) -> Mapping[Partition, int]:
         self.db.connect()
         self.db.claim("sink")
         store.prepare(self.db, self.mapping.agency)
+        self._layout = self.db.layout(self._tables)
         require_fit(self.mapping, self.db)
         patiently(self._adopt)
+        self._describe()
+        positions = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
+        self._positions = dict(positions)
+        self._unconfirmed, self._news = set(positions), True
+        return positions
+
+    def _describe(self) -> None:
+        """Know the columns: a value is written, and a row found, by its column's type. What was refused may
+        fit by now."""
         self._deciders = {name: self._decider(name) for name in self.order}
         since_ms = store.installed_ms(self.db)
         self._recognisers = {
@@ -95,10 +107,7 @@ class SqlSink:
             for name, decider in self._deciders.items()
         }
         retries.retry_refused(self.db)
-        positions = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
-        self._positions = dict(positions)
-        self._unconfirmed, self._news, self._waits = set(positions), True, True
-        return positions
+        self._waits = True
 
     def _adopt(self) -> None:
         with self.db.transaction():
@@ -142,6 +151,12 @@ class SqlSink:
         stored = {(topic, part): int(offset) for topic, part, offset, _ in self.db.query(_POSITIONS)}
         if any(stored.get(place, 0) < offset for place, offset in self._positions.items()):
             raise Retriable("the agency's database was set back to an earlier state beneath its connector")
+        layout = self.db.layout(self._tables)
+        if layout != self._layout:
+            log.warning("the agency's tables were changed: they are looked at anew")
+            require_fit(self.mapping, self.db)
+            self._layout = layout
+            self._describe()
 
     def apply(self, arrivals: Arrivals) -> Mapping[str, int]:
         patiently(self._look_beneath)

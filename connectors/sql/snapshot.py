@@ -27,6 +27,8 @@ from hub.core.epochs import FIRST
 if TYPE_CHECKING:
     from connectors.sql.source import SqlSource
 
+# The latest moment of which there is a stamp: databases know years beyond.
+_LATEST_MS = stamps.milliseconds(2**63 - 1)
 # Rows of one page: the agency's database also serves people.
 PAGE_ROWS = 500
 
@@ -165,7 +167,7 @@ def _stamp(shadow: Shadow, clock_ms: int) -> int:
 
 def _age(modified_ms: int | None) -> int:
     """As what the values of a row last modified then rank; unknown age loses to everything dated (R11)."""
-    return stamps.LOWEST if modified_ms is None else stamps.at(max(modified_ms, 0))
+    return stamps.LOWEST if modified_ms is None else stamps.at(min(max(modified_ms, 0), _LATEST_MS))
 
 
 def fields_said(

@@ -247,22 +247,31 @@ class SQLite(CoreDatabase):
             keys = [self._insert_one(statements, columns, row) for row in given]
         # As they became, triggers included.
         became = self.part_rows(table, keys)
-        return [NewRow(key, became.get(key, {})) for key in keys]
+        if not became.keys() >= set(keys):
+            # A trigger of the agency dropped one.
+            raise Refusal("check")
+        return [NewRow(key, became[key]) for key in keys]
 
     def _insert_numbered(
         self, statements: RowStatements, columns: Sequence[str], given: list[dict[str, Local]]
     ) -> list[str]:
         try:
-            return [str(key) for (key,) in self.fetch(statements.insert(columns, ordered=True), given)]
+            keys = [str(key) for (key,) in self.fetch(statements.insert(columns, ordered=True), given)]
         except InvalidRequestError as error:
             # Fewer rows than given: a trigger of the agency dropped one.
             raise Refusal("check") from error
+        if len(keys) < len(given):
+            raise Refusal("check")
+        return keys
 
     def _insert_one(self, statements: RowStatements, columns: Sequence[str], row: Mapping[str, Local]) -> str:
         """The key that the database made, found by the row's number."""
         with self.at_work() as db:
-            number = db.execute(statements.insert(columns), row).lastrowid
-            return db.scalar(statements.key_of(), {"number": number}) or ""
+            made = db.execute(statements.insert(columns), row)
+            if made.rowcount != 1:
+                # A trigger of the agency dropped it; the last number is another row's.
+                raise Refusal("check")
+            return db.scalar(statements.key_of(), {"number": made.lastrowid}) or ""
 
     def update_rows(
         self, table: TableMap, rows: Sequence[tuple[str, Mapping[str, Local]]]

@@ -104,6 +104,8 @@ class Sweeper:
         if not self._claimed:
             self.db.claim("sweep")
             self._claimed = True
+            # Read by a key's former type, rows would be missing that are there.
+            self.db.forget_columns()
 
     def _release(self) -> None:
         if self._claimed:

@@ -35,6 +35,9 @@ class RowWriter:
         keys = [step.local_id for step in steps if step.local_id is not None]
         for table in reversed(self.map.tables):
             self.db.delete_rows(table, keys)
+        if self.db.present(self.map.main, keys):
+            # A trigger or rule of the agency kept a row: the hub must not take it for gone.
+            raise Refusal("check")
         # The hub knows this local record as one that lives: it is told, by the queue, that it ended, and
         # that nobody at the agency deleted it.
         self.db.append(CHANGES, [self._queue_row(step, UNLINK) for step in steps])
@@ -93,6 +96,8 @@ class RowWriter:
             rows = [[step.local_id, *(step.writes(table.part)[c] for c in columns)] for step in group]
             made = self.db.insert_rows(table, [table.key, *columns], rows)
             for step, row in zip(group, made, strict=True):
+                if not row.key:
+                    raise Refusal("check")
                 step.images[table.part] = row.image
 
     def _update(self, steps: Sequence[Step]) -> None:
