@@ -10,7 +10,7 @@ a difference, and the same one twice leaves twice that (exclusive or would cance
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -75,6 +75,8 @@ class RowPrinter:
             for part, columns in self.columns.items()
         }
         named = "\0".join(f"{part}\0{column}" for part, column in self.places)
+        # The share of the main table.
+        self.main = (1 << _BITS * len(self.columns[0])) - 1
         self.form = hashlib.sha256(named.encode()).hexdigest()[:16]
 
     def of(self, images: Mapping[int, Image | None]) -> int:
@@ -115,29 +117,36 @@ def written(number: int) -> str:
 
 
 class Effect(NamedTuple):
-    """What captured rows of one record do to its print: begin anew if `reset`, then move by `step`."""
+    """What captured rows of one record do to its print: begin anew if `reset`, then move by `step`. Of the
+    bits of `over` it is only what `step` says."""
 
     reset: bool
     step: int
+    over: int = 0
 
     def on(self, row_print: str | None) -> str | None:
         """An unknown print stays unknown, unless the record began or ended meanwhile."""
         if self.reset:
             return written(self.step)
-        return None if row_print is None else written(plus(int(row_print, 16), self.step))
+        return None if row_print is None else written(plus(int(row_print, 16) & ~self.over, self.step))
 
 
 @dataclass
 class _Course:
-    """One record's captured rows, followed. `gone`: its main row was deleted, and none came since."""
+    """One record's captured rows, followed. `gone`: its main row was deleted, and none came since. `main`:
+    the main table's share, where its row was put over one that is known to be there; else 0."""
 
+    main: int = 0
     step: int = 0
     reset: bool = False
     gone: bool = False
+    over: int = 0
 
     def follow(self, row: Captured, moved: int) -> None:
         if row.part == 0 and row.op == DELETE:
             self.step, self.reset, self.gone = 0, True, True
+        elif row.part == 0 and row.op == INSERT and self.main and not self.reset:
+            self.step, self.over = plus(self.step & ~self.main, moved), self.main
         elif row.part == 0 and row.op == INSERT:
             # Whatever was left of an earlier life; rows of parts that came before belong to this one.
             self.step, self.reset, self.gone = plus(self.step, moved), True, False
@@ -146,16 +155,27 @@ class _Course:
             self.step = plus(self.step, moved)
 
 
-def effects(rows: Iterable[Captured], printers: Mapping[str, RowPrinter]) -> dict[str, dict[str, Effect]]:
-    """By record type and local id: what these rows of the queue do to prints, in the order of `seq`."""
+def effects(
+    rows: Iterable[Captured],
+    printers: Mapping[str, RowPrinter],
+    over: Collection[tuple[str, str]] = (),
+) -> dict[str, dict[str, Effect]]:
+    """By record type and local id: what these rows of the queue do to prints, in the order of `seq`.
+
+    `over`: (record type, local id) of those whose row was put over one that is known to be there.
+    """
     courses: dict[str, dict[str, _Course]] = {}
     for row in rows:
         if row.op not in (INSERT, UPDATE, DELETE) or row.txid == SWEPT or row.record not in printers:
             continue
-        course = courses.setdefault(row.record, {}).setdefault(row.local_id, _Course())
-        course.follow(row, printers[row.record].step(row.part, row.old, row.new))
+        printer = printers[row.record]
+        main = printer.main if (row.record, row.local_id) in over else 0
+        course = courses.setdefault(row.record, {}).setdefault(row.local_id, _Course(main))
+        course.follow(row, printer.step(row.part, row.old, row.new))
     return {
-        record: {local_id: Effect(course.reset, course.step) for local_id, course in by_id.items()}
+        record: {
+            local_id: Effect(course.reset, course.step, course.over) for local_id, course in by_id.items()
+        }
         for record, by_id in courses.items()
     }
 

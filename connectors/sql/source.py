@@ -14,6 +14,7 @@ from connectors.sql.convert import Converter, Unmappable
 from connectors.sql.database import Database, patiently
 from connectors.sql.database_check import require_fit
 from connectors.sql.mapping import Mapping as AgencyMapping
+from connectors.sql.put_over import as_update
 from connectors.sql.rows import DELETE, INSERT, TRUNCATE, UPDATE, Captured, Shadow
 from connectors.sql.work import Progress, Work
 from hub.core.epochs import FIRST, first_life
@@ -232,16 +233,20 @@ class SqlSource:
         edits = group(row for row in rows if row.record in self.converters)
         shadows = self._shadows_of(edits)
         changes = []
+        over: set[tuple[str, str]] = set()
         for edit in edits:
             shadow = shadows[edit.record].setdefault(edit.local_id, Shadow(edit.record, edit.local_id))
-            outcome = assemble(
-                edit, shadow, self.converters[edit.record], self.published.get(edit.record, ()), self.event_id
-            )
+            converter, printer = self.converters[edit.record], self.printers[edit.record]
+            # In SQLite only REPLACE puts a row over another; elsewhere it is a load after a truncate.
+            if as_update(edit, shadow, converter, printer, emptied=not self.db.tells_transactions):
+                over.add((edit.record, edit.local_id))
+            published = self.published.get(edit.record, ())
+            outcome = assemble(edit, shadow, converter, published, self.event_id)
             self.complain(edit.record, outcome.problems)
             if outcome.change is not None:
                 noted(shadow, outcome.change)
                 changes.append(outcome.change)
-        effects = row_print.effects(rows, self.printers)
+        effects = row_print.effects(rows, self.printers, over)
         foreign = {(row.record, row.local_id) for row in rows if self._is_foreign(row)}
         return Batch(changes, Work(seqs=[row.seq for row in rows], effects=effects, foreign=foreign))
 

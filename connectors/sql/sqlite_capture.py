@@ -21,7 +21,7 @@ from connectors.sql.mapping import RecordMap, TableMap
 from connectors.sql.rows import Columns
 
 NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-_PAIR = re.compile(r"'((?:[^']|'')*)'=(NULL|[xX]'[0-9a-fA-F]*'|'(?:[^']|'')*'|[^,']*)(?:,|\Z)")
+_PAIR = re.compile(r"'((?:[^']|'')*)'=(NULL|T?[xX]'[0-9a-fA-F]*'|'(?:[^']|'')*'|[^,']*)(?:,|\Z)")
 
 
 _preparer = sqlite.dialect().identifier_preparer
@@ -37,8 +37,21 @@ def literal(text: str) -> str:
 
 def image(row: str, columns: Sequence[str]) -> str:
     """`'column'=literal,…` of a row, as text."""
-    pairs = (f"{literal(literal(column) + '=')} || quote({row}.{quoted(column)})" for column in columns)
+    pairs = (f"{literal(literal(column) + '=')} || {shown(row, column)}" for column in columns)
     return " || ',' || ".join(pairs) or "''"
+
+
+def shown(row: str, column: str) -> str:
+    """A column of a row as a literal. `quote` ends a text at its first NUL, as `substr` does: such a text
+    goes as its bytes, after a T.
+
+    Joined to nothing, as a column's own collation has no part in the comparison: it may be unknown here.
+    """
+    value = f"{row}.{quoted(column)}"
+    return (
+        f"CASE WHEN typeof({value}) = 'text' AND {value} || '' IS NOT substr({value}, 1) "
+        f"THEN 'T' || quote(CAST({value} AS BLOB)) ELSE quote({value}) END"
+    )
 
 
 def parse_image(text: str | None) -> Columns | None:
@@ -57,6 +70,8 @@ def _value(word: str) -> str | int | float | bytes | None:
         return word[1:-1].replace("''", "'")
     if word[:1] in "xX":
         return bytes.fromhex(word[2:-1])
+    if word[:1] == "T":
+        return bytes.fromhex(word[3:-1]).decode("utf-8", "replace")
     try:
         return int(word)
     except ValueError:
@@ -105,8 +120,8 @@ class _Statements:
         old, new = self.is_ours("OLD"), self.is_ours("NEW")
         same = f"{self.key('OLD')} IS {self.key('NEW')}"
         differs = " OR ".join(
-            # `quote` as well: 1 and '1' or 1.0 are equal to SQLite, and not the same value.
-            f"quote(OLD.{quoted(c)}) IS NOT quote(NEW.{quoted(c)})"
+            # As literals: 1 and '1' or 1.0 are equal to SQLite, and not the same value.
+            f"{shown('OLD', c)} IS NOT {shown('NEW', c)}"
             for c in self.table.columns
         )
         both = f"({old}) AND ({new}) AND {same}"

@@ -9,16 +9,17 @@ time must come after this one in the queue.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from connectors.sql import store
-from connectors.sql.convert import Converter, Slot
+from connectors.sql.convert import Converter
 from connectors.sql.database import Database
 from connectors.sql.local_values import Image, Local, as_text
-from connectors.sql.mapping import JoinMap, RecordMap
+from connectors.sql.mapping import RecordMap
+from connectors.sql.put_over import image_before
 from connectors.sql.row_print import SWEPT, RowPrinter, written
 from connectors.sql.rows import DELETE, INSERT, UPDATE, Shadow
 from connectors.sql.sweep_state import BUSY, EDITED, MISSING, REPAIRED, Finding
@@ -26,8 +27,6 @@ from connectors.sql.tables import CHANGES
 
 # Vanished rows that one sweep of a record type passes on as deletions; more is a matter for a person.
 MISSING_LIMIT = 100
-# Something that no column holds where it was not empty, and nothing else is known.
-_SOMETHING = "?"
 
 
 @dataclass
@@ -79,47 +78,18 @@ class Repair:
                 shadow,
                 UPDATE,
                 part=part,
-                old=self._before(part, [c for p, c in apart if p == part], printer.nulls(known), shadow),
+                old=image_before(
+                    self.converters[self.map.record_type],
+                    part,
+                    self.images.get(part) or {},
+                    [c for p, c in apart if p == part],
+                    printer.nulls(known),
+                    shadow,
+                ),
                 new=self.images.get(part),
             )
             for part in dict.fromkeys(part for part, _ in apart)
         ]
-
-    def _before(
-        self, part: int, columns: Collection[str], nulls: Collection[tuple[int, str]], shadow: Shadow
-    ) -> Image:
-        """A row of before, such as can be known: the columns that did not change as they are.
-
-        Of the others the shadow has what the hub wrote; of the agency's own values it has only whether
-        there was one.
-        """
-        now = self.images.get(part) or {}
-        before: dict[str, Local] = dict(now)
-        for slot in self.converters[self.map.record_type].slots_in(part):
-            changed = [column for column in slot.columns if column in columns]
-            if changed:
-                before |= self._slot_before(slot, changed, now, nulls, shadow)
-        return before
-
-    def _slot_before(
-        self,
-        slot: Slot,
-        changed: Collection[str],
-        now: Image,
-        nulls: Collection[tuple[int, str]],
-        shadow: Shadow,
-    ) -> dict[str, Local]:
-        name = slot.fields[0].name
-        if name in shadow.delivered and not isinstance(slot.map, JoinMap):
-            return dict(zip(slot.columns, shadow.delivered[name][1], strict=True))
-        if slot.fields[0].kind == "strings":
-            # Which elements there were is not known: what is there now is said, nothing is taken away.
-            return dict.fromkeys(slot.columns)
-        was_null = {column: (slot.part, column) in nulls for column in changed}
-        return {
-            column: None if was_null[column] or now.get(column) is not None else _SOMETHING
-            for column in changed
-        }
 
     def _missing(self, shadow: Shadow) -> list[dict[str, Any]]:
         row = self._row(shadow, DELETE)

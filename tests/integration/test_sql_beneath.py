@@ -182,3 +182,57 @@ def test_a_row_modified_at_no_moment_does_not_stop_the_first_reading(numbered: A
     assert said.operation == "snapshot"
     assert said.asserted is not None
     assert 0 <= said.asserted < 2**63
+
+
+@sqlite
+def test_a_replaced_row_is_said_as_the_update_that_it_is(agency: Agency) -> None:
+    """REPLACE removes a row without a delete trigger, and inserts another one."""
+    key = delivered(agency)
+    agency.sql(f"INSERT INTO contact (qui, adresse, commune) VALUES ({key}, 'x', '11.321.01.03')")
+    agency.sql(f"UPDATE {PERSON} SET indicatif = '+212', numero = '600000001'")
+    agency.changes()
+    agency.sql("PRAGMA foreign_keys = OFF")
+    columns = f'{KEY}, cin, "تاريخ", "الجنس", names'
+    agency.sql(f"REPLACE INTO {PERSON} ({columns}) SELECT {KEY}, 'SH2', \"تاريخ\", NULL, names FROM {PERSON}")
+    said = agency.change()
+    assert (said.operation, said.local_id, said.incarnation) == ("update", key, 0)
+    # What the hub delivered, and what the agency said itself, were emptied; the rest is as it was.
+    assert said.values == {"cin": "SH2", "sex": None, "phone": None}
+    agency.sql(f"REPLACE INTO {PERSON} ({columns}) SELECT {columns} FROM {PERSON}")
+    assert agency.changes() == []
+    # A sweep agrees, also about what is in other tables.
+    sweeper = Sweeper(database(agency.url), agency.mapping, agency.converters(), repairs=True)
+    sweeper.connect()
+    assert swept(sweeper) == {}
+    sweeper.close()
+
+
+@postgresql
+def test_a_table_that_is_truncated_and_loaded_again_says_only_what_differs(agency: Agency) -> None:
+    """Said as new, all of it would beat what others have said since."""
+    key, other = agency.add("Alami, Zineb", cin="SH1"), agency.add("Idrissi, Omar", cin="SH2")
+    agency.changes()
+    agency.sql(f"TRUNCATE {PERSON} CASCADE")
+    for number, names, cin in ((key, "Alami, Zineb", "SH1"), (other, "Idrissi, Omar", None)):
+        agency.sql(f"INSERT INTO {PERSON} ({KEY}, names, cin) VALUES (?, ?, ?)", int(number), names, cin)
+    # A load erases nobody's value.
+    assert agency.changes() == []
+    agency.sql(f"TRUNCATE {PERSON} CASCADE")
+    agency.sql(f"INSERT INTO {PERSON} ({KEY}, names, cin) VALUES ({key}, 'Alami, Zineb', 'SH3')")
+    said = agency.change()
+    assert (said.operation, said.local_id, said.values) == ("update", key, {"cin": "SH3"})
+    # What is deleted first begins another life, as ever.
+    agency.sql(f"DELETE FROM {PERSON}; INSERT INTO {PERSON} ({KEY}, names) VALUES ({key}, 'Alami, Zineb')")
+    assert [(c.operation, c.incarnation) for c in agency.changes()] == [("delete", 0), ("insert", 1)]
+
+
+@sqlite
+def test_a_text_with_a_nul_is_reported_and_not_cut_off(agency: Agency) -> None:
+    key = agency.add(names="Al\x00ami, Zineb", cin="SH1")
+    assert agency.change().values == {"cin": "SH1", "given_name_fr": "Zineb"}
+    assert agency.problems == [("person", "family_name_fr", "bad_value")]
+    # Also what stands behind it, and only there, is seen to change.
+    agency.sql(f"UPDATE {PERSON} SET names = 'Al' || char(0) || 'ami, Amina' WHERE {KEY} = {key}")
+    assert agency.change().values == {"given_name_fr": "Amina"}
+    agency.sql(f"UPDATE {PERSON} SET names = 'Alami, Amina'")
+    assert agency.change().values == {"family_name_fr": "Alami"}
