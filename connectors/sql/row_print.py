@@ -118,14 +118,18 @@ def written(number: int) -> str:
 
 class Effect(NamedTuple):
     """What captured rows of one record do to its print: begin anew if `reset`, then move by `step`. Of the
-    bits of `over` it is only what `step` says."""
+    bits of `over` it is only what `step` says. `gone`: they end with the end of the record's life."""
 
     reset: bool
     step: int
     over: int = 0
+    gone: bool = False
 
-    def on(self, row_print: str | None) -> str | None:
-        """An unknown print stays unknown, unless the record began or ended meanwhile."""
+    def on(self, row_print: str | None, *, lives: bool) -> str | None:
+        """An unknown print stays unknown, unless the record began or ended meanwhile. `lives`: whether a row
+        has that local id now; one that was made after the end is none of this (R14)."""
+        if self.gone and lives:
+            return row_print
         if self.reset:
             return written(self.step)
         return None if row_print is None else written(plus(int(row_print, 16) & ~self.over, self.step))
@@ -174,7 +178,8 @@ def effects(
         course.follow(row, printer.step(row.part, row.old, row.new))
     return {
         record: {
-            local_id: Effect(course.reset, course.step, course.over) for local_id, course in by_id.items()
+            local_id: Effect(course.reset, course.step, course.over, course.gone)
+            for local_id, course in by_id.items()
         }
         for record, by_id in courses.items()
     }

@@ -297,9 +297,10 @@ class SqlSource:
                 known = store.known_shadows(self.db, record, ids)
                 shadows = {local_id: known.get(local_id) or Shadow(record, local_id) for local_id in ids}
                 for local_id, effect in effects.items():
-                    row_print_ = effect.on(shadows[local_id].row_print)
+                    shadow = shadows[local_id]
+                    row_print_ = effect.on(shadow.row_print, lives=not shadow.deleted)
                     # Of a row captured without all columns it is not known what it looks like (R30).
-                    shadows[local_id].row_print = None if (record, local_id) in work.foreign else row_print_
+                    shadow.row_print = None if (record, local_id) in work.foreign else row_print_
                 snapshot.note_prints(self.db, record, work.seen.get(record, {}), shadows)
                 for change in changes:
                     noted(shadows[change.local_id], change)
