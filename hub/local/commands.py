@@ -202,10 +202,12 @@ def _interruptible() -> Iterator[None]:
 def _up_detached(arguments: list[str]) -> None:
     folder = DataFolder(default_home())
     folder.make()
-    with folder.locked():
-        pass  # raises if one runs already, before its log is begun anew
     log = folder.log(_SUPERVISOR_LOG)
-    with log.open("wb") as output:
+    with folder.locked():
+        # Raises if one runs already: its log is not to be begun anew.
+        log.write_bytes(b"")
+    # Of two that start at once the other's words stay, too.
+    with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603  (ourselves, no shell)
             [sys.executable, "-c", "from hub.cli import main; main()", *arguments],
             stdin=subprocess.DEVNULL,
