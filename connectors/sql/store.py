@@ -36,10 +36,12 @@ SELECT record, local_id, entity, incarnation, deleted, created_by_hub, known, la
        delivered, own, replaced, kept, row_print
   FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
 """
-DELETED = "SELECT local_id FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids) AND deleted"
 ENTITIES = """
 SELECT record, entity, version, local_id, merged_into, named
   FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
+"""
+_STANDS_FOR = """
+SELECT local_id, entity, deleted FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
 """
 _STANDING_FOR = """
 SELECT entity FROM {entity} WHERE record = :record AND entity IN_LIST(:entities) AND local_id IS NOT NULL
@@ -112,22 +114,24 @@ def save_entities(db: Database, rows: Iterable[EntityRow]) -> None:
 def resolve(db: Database, record: str, names: Sequence[str]) -> Mapping[str, str]:
     """Local ids of entities, where a live local record stands for them; follows merges."""
     now = {name: name for name in names}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for _ in range(MERGE_CHAIN):
         rows = entities(db, record, set(now.values()))
         merged = {}
         for name, entity in now.items():
             row = rows.get(entity)
             if row is not None and row.local_id is not None:
-                found[name] = row.local_id
+                found[name] = row.local_id, entity
             elif row is not None and row.merged_into is not None:
                 merged[name] = row.merged_into
         now = merged
         if not now:
             break
-    params = {"record": record, "ids": list(set(found.values()))}
-    gone = {local_id for (local_id,) in db.query(DELETED, params)} if found else set()
-    return {name: local_id for name, local_id in found.items() if local_id not in gone}
+    ids = {local_id for local_id, _ in found.values()}
+    lives = db.query(_STANDS_FOR, {"record": record, "ids": sorted(ids)}) if ids else []
+    # A local id may be somebody else's by now (R14): a reference to it would lead to the wrong one.
+    stands = {local_id: None if deleted else entity for local_id, entity, deleted in lives}
+    return {name: local_id for name, (local_id, entity) in found.items() if stands.get(local_id) == entity}
 
 
 def busy(db: Database, record: str, ids: Sequence[str]) -> set[str]:

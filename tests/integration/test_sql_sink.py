@@ -411,6 +411,23 @@ def test_what_was_said_of_a_row_before_a_merge_does_nothing_after_it(agency: Age
     assert agency.row(again, "cin") == ("SH4",)
 
 
+def test_a_reference_does_not_lead_to_who_was_given_the_id_of_another(agency: Agency) -> None:
+    """The hub has not yet said anything else of the one whose id it was (R14, R20)."""
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", FULL, local_id=key)
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    if agency.kind == "postgresql":
+        agency.sql(f'ALTER TABLE {PERSON} ALTER COLUMN "المعرف" RESTART WITH {key}')
+    assert agency.add("Berrada, Omar") == key
+    agency.changes()
+    paper = {"number": "INS-1", "person": "E1", "status": "active"}
+    assert agency.deliver("N1", paper, record_type="enrolment") == {"waiting": 1}
+    agency.deliver("E2", {"given_name_fr": "Omar"}, local_id=key)
+    assert agency.deliver("N2", {**paper, "number": "INS-2"}, record_type="enrolment") == {"waiting": 1}
+    assert agency.count("inscription") == 0
+
+
 def test_one_whose_row_is_gone_gets_another_when_it_is_named_no_more(agency: Agency) -> None:
     """The deleted row was of another, as it turns out: a steward has told two apart again (R15, R21)."""
     key = agency.add()

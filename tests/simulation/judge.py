@@ -164,8 +164,8 @@ class Judge(Promises, Tellings):
         """Rows made twice for one entity: living ones that connectors made."""
         made: dict[tuple[str, str, str], int] = defaultdict(int)
         for record in self.reference.records.values():
-            if record.linked is not None and record.live and not record.lost:
-                made[record.name.agency, record.name.record_type, record.linked] += 1
+            if record.made_for is not None and record.live and not record.lost:
+                made[record.name.agency, record.name.record_type, record.made_for] += 1
         for place, number in made.items():
             if number > 1:
                 yield f"{place}: {number} rows were made for one entity"

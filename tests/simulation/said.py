@@ -60,6 +60,8 @@ class Record:
     ended: int = 0
     returned: bool = False
     linked: str | None = None
+    # Whom a row was made for, as it was said first: after a restore it is said as what that has become.
+    made_for: str | None = None
     # Of the agency's epochs (R24): the latest in which the row was there, that of its last deletion, and the
     # one of which all was said, and in which it was missing.
     epoch: int = 0
@@ -134,6 +136,7 @@ def fold(
         record.epoch = max(record.epoch, change["epoch"])
         if change["operation"] == "link":
             record.linked = max(record.linked or "", change["entity"])
+            record.made_for = record.made_for or change["entity"]
         says = agreements[one.name.agency].publishes.get(one.name.record_type, frozenset())
         _join(record, one, specs[one.name.record_type], says)
     for name, record in records.items():
