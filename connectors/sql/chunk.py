@@ -123,7 +123,12 @@ class Chunk:
             local_id = step.local_id
             if local_id is None:
                 continue
-            step.shadow, step.pending = shadows.get(local_id), pending.get(local_id, [])
+            shadow = shadows.get(local_id)
+            if step.delivery.local_id is None and shadow and shadow.entity not in (None, step.entity.entity):
+                # The id was given to somebody else meanwhile: whose it was is without a row (R14).
+                step.local_id = step.entity.local_id = None
+                continue
+            step.shadow, step.pending = shadow, pending.get(local_id, [])
             if local_id in rows:
                 step.images = {0: rows[local_id]}
                 step.images |= {part: found[local_id] for part, found in parts.items() if local_id in found}

@@ -411,6 +411,23 @@ def test_what_was_said_of_a_row_before_a_merge_does_nothing_after_it(agency: Age
     assert agency.row(again, "cin") == ("SH4",)
 
 
+def test_whose_id_was_given_to_another_gets_a_row_and_takes_none_away(agency: Agency) -> None:
+    """Both rows are the hub's; people deleted the first, and its id was free (R14)."""
+    agency.deliver("E1", FULL)
+    key = str(agency.change().local_id)
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    if agency.kind == "postgresql":
+        agency.sql(f'ALTER TABLE {PERSON} ALTER COLUMN "المعرف" RESTART WITH {key}')
+    agency.changes()
+    agency.deliver("E2", {**FULL, "cin": "SH2"})
+    assert agency.row(key, "cin") == ("SH2",)
+    agency.deliver("E1", operation="merged", merged_into="E3")
+    assert agency.shadow(key).entity == "E2"
+    agency.deliver("E1", FULL)
+    assert agency.count() == 2
+    assert agency.row(key, "cin") == ("SH2",)
+
+
 def test_a_reference_does_not_lead_to_who_was_given_the_id_of_another(agency: Agency) -> None:
     """The hub has not yet said anything else of the one whose id it was (R14, R20)."""
     key = agency.add()
