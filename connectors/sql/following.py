@@ -29,6 +29,9 @@ class Followers:
     def follow(self, moved: Mapping[str, str], now_ms: int) -> bool:
         """Have those applied again that refer to entities of `moved`, by the row that stood for them before;
         within the caller's transaction. Whether there were any."""
+        # Who is part of one that moves was meant by the same row.
+        parts = store.parts(self.db, self.record, moved)
+        moved = {**{part: moved[whole] for part, whole in parts.items()}, **moved}
         found = False
         for record, converter in self.converters.items():
             for spec in converter.record.references:

@@ -47,6 +47,10 @@ _STANDING_FOR = """
 SELECT entity FROM {entity} WHERE record = :record AND entity IN_LIST(:entities) AND local_id IS NOT NULL
 """
 
+_PARTS = """
+SELECT entity, merged_into FROM {entity} WHERE record = :record AND merged_into IN_LIST(:entities)
+"""
+
 # Merges upon merges that a reference is followed through: more would be a circle.
 MERGE_CHAIN = 20
 
@@ -132,6 +136,17 @@ def resolve(db: Database, record: str, names: Sequence[str]) -> Mapping[str, str
     # A local id may be somebody else's by now (R14): a reference to it would lead to the wrong one.
     stands = {local_id: None if deleted else entity for local_id, entity, deleted in lives}
     return {name: local_id for name, (local_id, entity) in found.items() if stands.get(local_id) == entity}
+
+
+def parts(db: Database, record: str, names: Collection[str]) -> dict[str, str]:
+    """Entities that are part of these by merges, each with the one of these."""
+    found: dict[str, str] = {}
+    into = {name: name for name in names}
+    for _ in range(MERGE_CHAIN):
+        rows = db.query(_PARTS, {"record": record, "entities": sorted(into)}) if into else []
+        into = {entity: into[whole] for entity, whole in rows if entity not in found}
+        found |= into
+    return found
 
 
 def busy(db: Database, record: str, ids: Sequence[str]) -> set[str]:

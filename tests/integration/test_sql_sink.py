@@ -482,6 +482,23 @@ def test_a_row_is_given_to_whom_it_is_named_for_where_the_other_has_not_taken_it
     assert outcome == {"applied": 1}
 
 
+def test_what_refers_to_part_of_one_that_moves_follows_it_and_its_own_person(agency: Agency) -> None:
+    """Told of the whole first, by another partition, and of the part that is split off later (R20, R21)."""
+    first, second, third = agency.add(), agency.add(), agency.add()
+    agency.changes()
+    agency.deliver("E1", {"given_name_fr": "Zineb"}, local_id=first)
+    agency.deliver("E2", operation="merged", merged_into="E1")
+    paper = {"number": "INS-2026-000001", "person": "E2", "status": "active"}
+    agency.deliver("N1", paper, record_type="enrolment")
+    assert agency.sql("SELECT qui FROM inscription") == [(int(first),)]
+    agency.deliver("E1", {"given_name_fr": "Zineb"}, local_id=second)
+    agency.retry_now()
+    assert agency.sql("SELECT qui FROM inscription") == [(int(second),)]
+    agency.deliver("E2", {"given_name_fr": "Zineb"}, local_id=third)
+    agency.retry_now()
+    assert agency.sql("SELECT qui FROM inscription") == [(int(third),)]
+
+
 @pytest.mark.parametrize("first", ["who keeps the row", "who is without one"])
 def test_after_a_split_what_refers_to_either_follows_it(agency: Agency, first: str) -> None:
     """The hub has nothing new to say of those who refer to E1: they refer to the same as before (R20)."""
