@@ -124,7 +124,7 @@ class Chunk:
             if local_id is None:
                 continue
             shadow = shadows.get(local_id)
-            if step.delivery.local_id is None and shadow and shadow.entity not in (None, step.entity.entity):
+            if step.delivery.local_id is None and shadow and shadow.is_anothers(step.entity.entity):
                 # The id was given to somebody else meanwhile: whose it was is without a row (R14).
                 step.local_id = step.entity.local_id = None
                 continue
@@ -145,17 +145,16 @@ class Chunk:
         Two partitions of an inbox have no order, so a merge may be read before what was said earlier. Whoever
         moves takes a higher version: the other's tells, once the hub has named the row as the other's, and
         what it said has been written."""
-        strangers = {
-            id(step): step.shadow.entity
+        found = [
+            (step, step.shadow.entity or "")
             for step in steps
-            if step.put_off is None and step.shadow and step.shadow.entity not in (None, step.delivery.entity)
-        }
-        others = {entity for entity in strangers.values() if entity is not None}
-        holders = store.entities(self.db, self.record, sorted(others))
+            if step.put_off is None and step.shadow and step.shadow.is_anothers(step.entity.entity)
+        ]
+        holders = store.entities(self.db, self.record, sorted({entity for _, entity in found}))
         unwritten = retries.prior(self.db, self.record, holders) if holders else {}
-        for step in steps:
-            holder = holders.get(strangers.get(id(step)) or "")
-            if holder is None or holder.entity in unwritten or holder.version <= step.delivery.version:
+        for step, entity in found:
+            holder = holders.get(entity)
+            if holder is None or entity in unwritten or holder.version <= step.delivery.version:
                 continue
             if holder.local_id == holder.named == step.local_id:
                 step.outcome = SUPERSEDED
@@ -218,7 +217,7 @@ class Chunk:
         if step.delete:
             entity.local_id = entity.named = None
         elif shadow is not None and step.decided and (step.insert or step.belongs()):
-            if shadow.entity not in (None, entity.entity):
+            if shadow.is_anothers(entity.entity):
                 self.db.execute(
                     _RELEASE, {"record": self.record, "local_id": shadow.local_id, "entity": entity.entity}
                 )

@@ -67,6 +67,10 @@ class Shadow:
     kept: dict[str, Prints] = field(default_factory=dict)
     row_print: str | None = None
 
+    def is_anothers(self, entity: str) -> bool:
+        """Whether the record stands for somebody, and that is not this entity."""
+        return self.entity not in (None, entity)
+
 
 @dataclass(slots=True)
 class EntityRow:

@@ -142,18 +142,16 @@ class SqlSource:
             # Seen by itself, and the log does not tell: perhaps it may not be read.
             epoch = self._beneath + 1
         self._beneath = 0
-        if epoch is None:
-            self._note_sent(sent)
-            return False
-        log.error(
-            "the agency's database was set back to an earlier state: the hub has changes that it no longer "
-            "knows of. Epoch %d begins, and all rows are read again",
-            epoch,
-        )
-        patiently(lambda: store.new_epoch(self.db, epoch, self.db.clock_ms()))
-        self._begin_epoch()
+        if epoch is not None:
+            log.error(
+                "the agency's database was set back to an earlier state: the hub has changes that it no "
+                "longer knows of. Epoch %d begins, and all rows are read again",
+                epoch,
+            )
+            patiently(lambda: store.new_epoch(self.db, epoch, self.db.clock_ms()))
+            self._begin_epoch()
         self._note_sent(sent)
-        return True
+        return epoch is not None
 
     def _note_sent(self, sent: Sequence[Sent]) -> None:
         """Of what waits in the queue, and was sent before the database was set back."""

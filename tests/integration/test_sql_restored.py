@@ -209,13 +209,18 @@ def of_file(tmp_path: Path) -> Iterator[Agency]:
     made.close()
 
 
-def test_what_went_with_an_edit_that_waited_at_the_backup_is_missed(of_file: Agency) -> None:
-    """SQLite's queue knows no transactions: both were one change, under the number of the one that waits."""
-    agency = of_file
+def an_edit_waits(agency: Agency) -> tuple[str, list[Change], Callable[[], None]]:
+    """(The key of one whose edit waits, what was said before, how the copy of that moment is put back)."""
     key = agency.add(cin="SH1")
     log = agency.changes()
     edit(agency, key, "SH2")
-    restore = backed_up(agency)
+    return key, log, backed_up(agency)
+
+
+def test_what_went_with_an_edit_that_waited_at_the_backup_is_missed(of_file: Agency) -> None:
+    """SQLite's queue knows no transactions: both were one change, under the number of the one that waits."""
+    agency = of_file
+    _, log, restore = an_edit_waits(agency)
     agency.sql(f"UPDATE {PERSON} SET names = 'Benani, Zineb'")
     log.append(agency.change())
     assert log[-1].values == {"cin": "SH2", "family_name_fr": "Benani"}
@@ -227,10 +232,7 @@ def test_what_went_with_an_edit_that_waited_at_the_backup_is_missed(of_file: Age
 def test_what_is_typed_back_after_a_restore_is_said(of_file: Agency) -> None:
     """Though what it takes back still waits in the queue: it was sent after the backup."""
     agency = of_file
-    key = agency.add(cin="SH1")
-    log = agency.changes()
-    edit(agency, key, "SH2")
-    restore = backed_up(agency)
+    key, log, restore = an_edit_waits(agency)
     log += agency.changes()
     restore()
     edit(agency, key, "SH1")

@@ -70,8 +70,8 @@ class Entitled:
         self._policies = type_policies(catalogue)
         self._today = today
         self._entity_of = kept.entity_of
-        self.record_of = _current(kept.states.values())
         self._lives = _lives(kept.states.values())
+        self.record_of = _current(self._lives)
         self.things = self._things(kept)
         self._consents = self._consents_by_person()
         self.fields: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
@@ -224,7 +224,7 @@ def _lives(states: Iterable[RecordState]) -> dict[Place, list[RecordState]]:
     return lives
 
 
-def _current(states: Iterable[RecordState]) -> dict[Place, RecordState]:
+def _current(lives: Mapping[Place, Iterable[RecordState]]) -> dict[Place, RecordState]:
     """The life of every local id that its agency means by it."""
-    found = {place: life_meant(lives, None) for place, lives in _lives(states).items()}
+    found = {place: life_meant(those, None) for place, those in lives.items()}
     return {place: state for place, state in found.items() if state is not None}
