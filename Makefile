@@ -16,7 +16,7 @@ ARGS ?=
 SEED ?= 1
 N ?= 40
 # How many processes `make test` shares the test files out among; each starts a Kafka and a PostgreSQL of its own.
-TESTERS ?= 2
+TESTERS ?= 3
 # How many seeds `make simulate` plays, beginning with SEED.
 SEEDS ?= 1000
 

@@ -76,7 +76,7 @@ def _() -> list[Change]:
     return [(SqlSource, "read", read_and_forget), (SqlSource, "acknowledge", lambda *_: None)]
 
 
-@plant("R22", "what was tried is mixed with what came since", 0)
+@plant("R22", "what was tried is mixed with what came since", 109)
 def _() -> list[Change]:
     return [(sql_source.SqlSource, "_as_tried", lambda _self, rows: rows)]
 
@@ -141,7 +141,7 @@ def _() -> list[Change]:
     return [(RowWriter, "_begin_lives", silent)]
 
 
-@plant("R30", "a sweep compares rows of which an edit is not sent yet", 41, ("sweep",))
+@plant("R30", "a sweep compares rows of which an edit is not sent yet", 148, ("sweep",))
 def _() -> list[Change]:
     careless = SimpleNamespace(busy=lambda *_: set(), state=store.state)
     return [(sweep_look, "store", careless)]
