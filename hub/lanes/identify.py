@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from hub.contracts.records import HUB
 from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.contents import Reference
 from hub.core.crosswalk import Move, World, enter
 from hub.core.matching import identity_values
 from hub.core.policy import TypePolicy
-from hub.core.settle import Reference
 from hub.core.step import Absorbed, Linked, absorb_all, link
 from hub.store.transaction import Transaction
 

@@ -14,12 +14,13 @@ from contextlib import AbstractContextManager
 
 from hub.contracts.records import Catalogue
 from hub.core.assertions import Change, RecordState
+from hub.core.contents import Reference
 from hub.core.crosswalk import World
 from hub.core.lost import pass_on
 from hub.core.matching import Review
 from hub.core.policy import TypePolicy
 from hub.core.projection import UPSERT, Terms
-from hub.core.settle import Reference, Settled
+from hub.core.settle import Settled
 from hub.core.step import Absorbed, Hold, Linked, absorb_all
 from hub.core.texts import text_of
 from hub.core.tokens import Ids

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from hub.core.assertions import RecordState
+from hub.core.contents import Reference
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
-from hub.core.settle import Reference
 from hub.core.texts import text_of
 
 

@@ -16,10 +16,11 @@ from hub.contracts.records import Catalogue
 from hub.contracts.values import encode_string
 from hub.contracts.wire import encoded_strings
 from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.contents import Reference, Rules, Target
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
 from hub.core.projection import Terms
-from hub.core.settle import Reference, Rules, Settled, Target, settle
+from hub.core.settle import Settled, settle
 from hub.core.tokens import Ids
 from hub.errors import Retriable
 from hub.lanes.consents import CONSENT, PERSON, consent_of

@@ -13,11 +13,12 @@ from typing import NamedTuple
 from hub.contracts.records import FieldSpec
 from hub.core.answers import disputed_fields
 from hub.core.assertions import RecordState
+from hub.core.contents import Reference, reference_of
 from hub.core.crosswalk import EPOCH_BITS, Entity, World
 from hub.core.merge import Claim, Golden, golden_record
 from hub.core.policy import FieldPolicy, TypePolicy
 from hub.core.projection import UPSERT, Consent, consented, primary
-from hub.core.settle import Reference, Settled, reference_of
+from hub.core.settle import Settled
 from hub.lanes.messages import hub_name
 from hub.ops.finding import Sought
 from hub.ops.parts import Parts, stamp_ms, stamp_time

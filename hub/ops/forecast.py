@@ -16,8 +16,8 @@ from sqlalchemy import text
 
 from hub.contracts.agreements import Agreement
 from hub.contracts.policies import terms_by_type
+from hub.core.contents import Reference, Target
 from hub.core.projection import UPSERT, Content, Terms
-from hub.core.settle import Reference, Target
 from hub.lanes.intake import Intake
 from hub.ops.parts import Parts
 from hub.ops.rehearsal import Onlooker, publish_nothing

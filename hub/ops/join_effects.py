@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hub.core.assertions import RecordState
+from hub.core.contents import Reference
 from hub.core.crosswalk import World, merged_into
 from hub.core.merge import Winner
 from hub.core.policy import TypePolicy
 from hub.core.projection import UPSERT, Content
-from hub.core.settle import Reference, Settled
+from hub.core.settle import Settled
 from hub.lanes.references import references_of
 from hub.ops.join_counts import EMPTIED, FILLED, REPLACED, Example, TypeCounts
 from hub.ops.parts import Parts

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from hub.core.assertions import RecordKey
 from hub.core.brakes import MASS_JOIN, Limits
+from hub.core.contents import Rules
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
-from hub.core.settle import Rules, Settled, settle
+from hub.core.settle import Settled, settle
 from hub.lanes.brakes import Said
 from hub.lanes.converged import Converged, Note
 from hub.lanes.intake import Intake

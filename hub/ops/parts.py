@@ -22,8 +22,8 @@ from hub.contracts.subjects import event_subjects
 from hub.contracts.values import encode_string
 from hub.contracts.wire import encoded_strings
 from hub.core import stamps
+from hub.core.contents import Rules
 from hub.core.projection import Terms
-from hub.core.settle import Rules
 from hub.core.tokens import Ids
 from hub.errors import Fatal
 from hub.lanes.corrections import CorrectingIntake

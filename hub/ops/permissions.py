@@ -13,10 +13,11 @@ from itertools import combinations
 from typing import NamedTuple
 
 from hub.core.assertions import RecordState
+from hub.core.contents import Reference, Rules, Target, reference_of, reference_targets
 from hub.core.crosswalk import World
 from hub.core.policy import TypePolicy
 from hub.core.projection import UPSERT, Consent, Content, Grant, Terms, grants_in_force
-from hub.core.settle import Reference, Rules, Settled, Target, reference_of, reference_targets, settle
+from hub.core.settle import Settled, settle
 from hub.ops.phrases import UNSAID, Phrase, all_of
 
 _NEVER_DAY = 2**31

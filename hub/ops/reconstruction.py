@@ -13,11 +13,11 @@ from sqlalchemy import text
 
 from hub.core.answers import REWRITE_LIMIT
 from hub.core.assertions import RecordState
+from hub.core.contents import reference_of
 from hub.core.crosswalk import World
 from hub.core.matching import cluster
 from hub.core.merge import golden_record, is_live
 from hub.core.projection import Consent
-from hub.core.settle import reference_of
 from hub.lanes.consents import CONSENT, PERSON, consent_said
 from hub.lanes.identify import claims_of
 from hub.lanes.references import references_of

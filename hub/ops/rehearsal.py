@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hub.core.assertions import Change, RecordKey, RecordState, Replaced
+from hub.core.contents import Reference
 from hub.core.crosswalk import Entity, World
 from hub.core.matching import Review
 from hub.core.merge import Golden, golden_record
-from hub.core.settle import Reference, Settled
+from hub.core.settle import Settled
 from hub.core.step import Hold
 from hub.lanes.converged import Converged
 from hub.lanes.intake import Intake

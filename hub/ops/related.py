@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hub.contracts.records import FieldSpec, RecordType
 from hub.core.assertions import RecordState
+from hub.core.contents import Reference, reference_of
 from hub.core.merge import Golden, golden_record
-from hub.core.settle import Reference, reference_of
 from hub.lanes.messages import hub_name
 from hub.ops.parts import Parts
 from hub.ops.veil import Veil

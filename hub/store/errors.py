@@ -1,6 +1,6 @@
 """What the store's callers need to tell apart."""
 
-from hub.core.settle import Reference
+from hub.core.contents import Reference
 from hub.errors import Retriable
 
 

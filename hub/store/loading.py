@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
+from hub.core.contents import Reference, Target
 from hub.core.crosswalk import Entity, World
 from hub.core.epochs import life_meant, meant, named_below
 from hub.core.matching import Decision
 from hub.core.projection import UPSERT
-from hub.core.settle import Reference, Target
 from hub.errors import Retriable
 from hub.store.errors import Fenced
 from hub.store.rows import CONSENTS, HELD, columns_of, entity_of_row, holders, lives_of, read_records

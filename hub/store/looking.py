@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from hub.core.contents import Reference, Target
 from hub.core.crosswalk import World
-from hub.core.settle import Reference, Target
 from hub.store.loading import Advance
 from hub.store.transaction import Transaction
 

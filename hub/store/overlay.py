@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import text
 
 from hub.core.assertions import RecordKey, RecordState, Replaced
+from hub.core.contents import Reference, Target
 from hub.core.crosswalk import Entity, World
 from hub.core.epochs import life_meant, meant
 from hub.core.matching import Review
 from hub.core.projection import UPSERT
-from hub.core.settle import Reference, Target
 from hub.core.step import Hold
 from hub.store.loading import look_at_entities
 from hub.store.looking import Looking

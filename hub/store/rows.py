@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from hub.core.assertions import RecordKey, RecordState, pack, unpack
+from hub.core.contents import Reference
 from hub.core.crosswalk import Entity, Held, World
 from hub.core.epochs import meant
 from hub.core.projection import UPSERT, Consent
-from hub.core.settle import Reference
 
 # What each agency was last told, and a person's consents, as entities keep them.
 HELD = msgspec.msgpack.Decoder(dict[str, Held])

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from hub.core.assertions import RecordKey, Replaced
+from hub.core.contents import Reference
 from hub.core.crosswalk import Entity, World
 from hub.core.matching import Review
-from hub.core.settle import Reference
 from hub.core.step import Hold
 from hub.store.disclosures import Disclosed, count_disclosures
 from hub.store.loading import Loading

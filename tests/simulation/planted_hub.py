@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.core import assertions, matching, merge, projection, settle, stamps, step
+from hub.core import assertions, contents, matching, merge, projection, settle, stamps, step
 from hub.lanes import intake, intake_lane, settling
 from hub.lanes.intake import Intake
 from hub.lanes.intake_lane import IntakeLane
@@ -140,8 +140,8 @@ def _() -> list[Change]:
         blind = {name: target or b"" for name, target in references.items()}
         return original(entity, golden, mine, allowed, encoded, blind, *rest)
 
-    original = settle.project
-    return [(settle, "project", project)]
+    original = contents.project
+    return [(contents, "project", project)]
 
 
 @plant("R21", "the newest of an agency's records receives, not the oldest", 6)
@@ -149,7 +149,7 @@ def _() -> list[Change]:
     def newest(members: Any) -> Any:
         return max((m for m in members if m.live), key=lambda m: (m.born, m.key), default=None)
 
-    return [(projection, "primary", newest), (settle, "primary", newest)]
+    return [(projection, "primary", newest), (settle, "primary", newest), (contents, "primary", newest)]
 
 
 @plant("R26", "a publication is forgotten before the broker has it", 3)

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from hub.core.assertions import RecordKey, RecordState, Replaced, pack, unpack
+from hub.core.contents import Reference, Target
 from hub.core.crosswalk import Entity, Held, World
 from hub.core.epochs import meant
 from hub.core.matching import Decision, Review
 from hub.core.projection import UPSERT, Consent
-from hub.core.settle import Reference, Target
 from hub.core.step import Hold
 from hub.errors import Retriable
 from hub.store.errors import Fenced, StoreAway

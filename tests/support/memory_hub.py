@@ -13,13 +13,14 @@ from hub.contracts.values import encode_string
 from hub.contracts.wire import encoded_strings
 from hub.core.answers import Answer
 from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.contents import Reference, Rules, Target
 from hub.core.crosswalk import World
 from hub.core.epochs import life_meant, meant
 from hub.core.lost import pass_on
 from hub.core.matching import Decision, Review, cluster, identity_values
 from hub.core.policy import TypePolicy
 from hub.core.projection import Terms
-from hub.core.settle import Delivery, Reference, Rules, Settled, Target, settle
+from hub.core.settle import Delivery, Settled, settle
 from hub.core.step import Absorbed, Hold, absorb_all, link
 from hub.core.texts import text_of
 from hub.lanes.consents import CONSENT, PERSON, consent_of

@@ -36,6 +36,7 @@ from hub.core.answers import (
     disputed_fields,
 )
 from hub.core.assertions import Change, RecordKey, absorb
+from hub.core.contents import Rules
 from hub.core.crosswalk import EPOCH_BITS
 from hub.core.policy import STEWARD
 from hub.core.projection import (
@@ -49,7 +50,7 @@ from hub.core.projection import (
     grants_in_force,
     next_due_day,
 )
-from hub.core.settle import Rules, Settled, settle
+from hub.core.settle import Settled, settle
 from hub.lanes.messages import Encoder
 
 BORN = datetime.date(1990, 1, 1)
