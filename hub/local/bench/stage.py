@@ -23,12 +23,13 @@ from hub.contracts.records import Catalogue
 from hub.errors import Fatal
 from hub.local.bench.workload import COLUMNS, TABLE, Row, fill
 from hub.local.demo.desk import Desk
-from hub.local.demo.quiet import Quiet
+from hub.local.demo.quiet import Quiet, pause_s
 from hub.local.kafka import Profile
 from hub.local.stack import AgencyDatabase, Endpoints, Progress, Stack, StackOptions
 
 SOURCE = "source"
 _SAMPLE_S = 0.5
+_ASK_EVERY_S = 0.05
 _READY_WITHIN_S = 120.0
 _AGREEMENT = """\
 agency: {agency}
@@ -124,19 +125,20 @@ class Stage:
 
     def idle(self, agency: str) -> bool:
         """Whether everything that was captured at the agency is in Kafka."""
-        return not self.desks[agency].one("SELECT count(*) FROM jisr_changes")
+        return not self.desks[agency].one("SELECT EXISTS (SELECT FROM jisr_changes)")
 
     def last_commit_s(self) -> float:
         """When a target last committed something from the hub, in seconds since 1970."""
         return self.quiet.last_commit_s()
 
     def wait(self, reached: Callable[[], bool], within_s: float) -> None:
-        """Return once `reached`, asked every 50 ms; raises `Fatal` if that takes too long."""
+        """Return once `reached`, asked again and again; raises `Fatal` if that takes too long."""
         deadline = time.monotonic() + within_s
-        while not reached():
-            if time.monotonic() > deadline:
-                raise Fatal(f"no end within {within_s:.0f} s: the stack's logs are in {self.logs}")
-            time.sleep(0.05)
+        while (began := time.monotonic()) < deadline:
+            if reached():
+                return
+            time.sleep(pause_s(time.monotonic() - began, _ASK_EVERY_S))
+        raise Fatal(f"no end within {within_s:.0f} s: the stack's logs are in {self.logs}")
 
     def check(self) -> None:
         """Raises `Fatal` unless every target holds exactly the people of the source, alike in every field."""

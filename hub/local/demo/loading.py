@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from hub.contracts.agreements import CONSENT, Grant
 from hub.local.demo.agencies.databases import AGENCY_DATABASES
-from hub.local.demo.quiet import Quiet
+from hub.local.demo.quiet import Quiet, pause_s
 from hub.local.demo.region import Region
 from hub.local.demo.screen import Screen
 
 _SHOW_EVERY_S = 0.5
+# How long to wait for the end, once all rows are there, before they are shown again.
+_END_WITHIN_S = 5.0
 # Far more than any machine needs: whoever is slower than this is stuck.
 _SLOWEST_CHANGES_PER_S = 50
 _AT_LEAST_S = 120.0
@@ -46,12 +48,13 @@ def converge(region: Region, quiet: Quiet, screen: Screen, heed: Callable[[], No
     with screen.progress(goal) as show:
         while not complete and time.monotonic() < deadline:
             heed()
+            began = time.monotonic()
             held = rows_held(region)
             show(held)
             if all(held[agency] >= goal[agency] for agency in goal):
-                complete = quiet.wait(_SHOW_EVERY_S)
+                complete = quiet.wait(_END_WITHIN_S)
             else:
-                time.sleep(_SHOW_EVERY_S)
+                time.sleep(pause_s(time.monotonic() - began, _SHOW_EVERY_S))
     seconds = quiet.last_commit_s() - region.connectors_started_at()
     return Load(changes, seconds, region.cpu_s(), complete)
 
@@ -88,11 +91,13 @@ def _by_consent(grants: Iterable[Grant]) -> bool:
 
 def rows_held(region: Region) -> dict[str, int]:
     """How many rows each agency holds now, in the tables of `expected_rows`."""
-    return {
-        agency: sum(
-            region.desks[agency].one(f'SELECT count(*) FROM "{table.name}"')  # noqa: S608 — our own text
+    held = {}
+    for agency, (_, tables) in AGENCY_DATABASES.items():
+        receives = region.agreements[agency].receives
+        counts = [
+            f'(SELECT count(*) FROM "{table.name}")'  # noqa: S608 — our own text
             for table in tables
-            if not _by_consent(region.agreements[agency].receives[table.record_type])
-        )
-        for agency, (_, tables) in AGENCY_DATABASES.items()
-    }
+            if not _by_consent(receives[table.record_type])
+        ]
+        held[agency] = int(region.desks[agency].one(f"SELECT {' + '.join(counts)}"))
+    return held

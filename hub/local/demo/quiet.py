@@ -19,16 +19,25 @@ from hub.local.demo.desk import Desk
 from hub.ops.log_reader import LogReader, Place
 
 _POLL_S = 0.1
+# Of the time at most so much goes to looking: it uses the processor, the databases and the broker that are
+# looked at.
+_LOOKING_SHARE = 0.2
+# Whether there is any, not how many: a queue may be long.
 _UNDER_WAY_AT_AGENCY = """
-    SELECT (SELECT count(*) FROM jisr_changes) + (SELECT count(*) FROM jisr_dirty)
-         + (SELECT count(*) FROM jisr_retry WHERE state = 'waiting')
+    SELECT EXISTS (SELECT * FROM jisr_changes) OR EXISTS (SELECT * FROM jisr_dirty)
+        OR EXISTS (SELECT * FROM jisr_retry WHERE state = 'waiting')
 """
 _INBOX_POSITIONS = "SELECT topic, part, next_offset, committed_ms FROM jisr_position"
 _AT_HUB = text("""
-    SELECT (SELECT count(*) FROM publication) + (SELECT count(*) FROM due WHERE day = 0),
+    SELECT EXISTS (SELECT FROM publication) OR EXISTS (SELECT FROM due WHERE day = 0),
            (SELECT count(*) FROM setting WHERE name LIKE 'joined:%')
 """)
 _HUB_POSITIONS = text("SELECT topic, partition, next_offset FROM position WHERE lane = 'intake'")
+
+
+def pause_s(took_s: float, least_s: float) -> float:
+    """How long to wait after a look that took so long, at least `least_s`, so that looking stays cheap."""
+    return max(least_s, took_s / _LOOKING_SHARE - took_s)
 
 
 class Watched(Protocol):
@@ -62,13 +71,13 @@ class Quiet:
         """Return as soon as nothing is under way any more; False if that takes longer than `within_s`."""
         deadline = time.monotonic() + within_s
         before = None
-        while time.monotonic() < deadline:
+        while (began := time.monotonic()) < deadline:
             now = self.look()
             # Twice with nothing new in between: what was looked at first may have moved on meanwhile.
             if now is not None and now == before:
                 return True
             before = now
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S if now is not None else pause_s(time.monotonic() - began, _POLL_S))
         return False
 
     def look(self) -> dict[Place, int] | None:
@@ -98,8 +107,8 @@ class Quiet:
         written = self._log.ends(inboxes)
         return all(applied.get(place, 0) == written[place] for place in inboxes)
 
-    def _at_hub(self) -> tuple[int, int, dict[Place, int]]:
-        """(what is due or unpublished, how many have joined, offsets read)."""
+    def _at_hub(self) -> tuple[bool, int, dict[Place, int]]:
+        """(whether anything is due or unpublished, how many have joined, offsets read)."""
         with self._region.store.connect() as store:
             waiting, joined = store.execute(_AT_HUB).one()
             read = {(row[0], row[1]): row[2] for row in store.execute(_HUB_POSITIONS)}
