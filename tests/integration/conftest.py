@@ -1,12 +1,15 @@
-"""What tests of the console share: a console over the module's `hub`, and browsers that come in as a role."""
+"""What tests share: an agency on either database; a console over the module's `hub`, and browsers that come
+in as a role."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from ops_hub import OpsHub
+from sql_agency import Agency, empty_database
 from support.console import Visitor, console_of, visiting
 
 from hub.console.visit import Console
@@ -29,3 +32,12 @@ def enter(console: Console, hub: OpsHub) -> Iterator[Callable[..., Visitor]]:
             return visitor
 
         yield come_in
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
+    """An agency with a connector's source and sink, once on each kind of database."""
+    made = Agency(request.param, empty_database(request.param, request, tmp_path), tmp_path)
+    made.start()
+    yield made
+    made.close()

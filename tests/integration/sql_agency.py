@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import sqlite3
 import uuid
@@ -124,6 +125,20 @@ records:
 """
 LANGUAGES = {"postgresql": "langues", "sqlite": '{column: langues, separator: ","}'}
 PERSON = '"المستفيدون"'
+
+# Somebody as the hub delivers them.
+FULL = {
+    "cin": "SH123456",
+    "family_name_fr": "El Idrissi",
+    "given_name_fr": "Fatima Zahra",
+    "birth_date": datetime.date(1990, 3, 7),
+    "sex": "female",
+    "phone": "+212612345678",
+    "languages": ["ar", "fr"],
+    "received_on": datetime.date(2026, 1, 2),
+    "commune": "11.321.01.03",
+    "education_level": "higher",
+}
 INBOX = ("entraide.person.inbox", 0)
 
 

@@ -14,15 +14,6 @@ from connectors.compose import database
 from connectors.sql.sweep import Sweeper
 from hub.errors import Retriable
 
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    made = Agency(request.param, empty_database(request.param, request, tmp_path), tmp_path)
-    made.start()
-    yield made
-    made.close()
-
-
 postgresql = pytest.mark.parametrize("agency", ["postgresql"], indirect=True)
 sqlite = pytest.mark.parametrize("agency", ["sqlite"], indirect=True)
 KEY = '"المعرف"'

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sql_agency import INBOX, MAPPING, PERSON, Agency, empty_database
+from sql_agency import INBOX, MAPPING, PERSON, Agency
 
 from connectors.sdk import Arrivals, Change
 from connectors.sql import store
@@ -15,14 +13,6 @@ from hub.core import stamps
 from hub.errors import ConfigurationError, Fatal, Retriable
 
 SEX = "sex: {column: الجنس, codes: {ذ: male, أ: female}}"
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    made = Agency(request.param, empty_database(request.param, request, tmp_path), tmp_path)
-    made.start()
-    yield made
-    made.close()
 
 
 def without(line: str) -> str:
