@@ -24,7 +24,7 @@ from hub.local.demo.story.people import (
 
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS") or 40)
 # The short slice of every test run.
-SLICE_ROUNDS = 3
+SLICE_ROUNDS = 2
 # Crash points of one round: every third of the list, so that they lie on different parts of the path.
 TOGETHER = 8
 
