@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -71,6 +71,7 @@ class Stage:
     """A running stack of a source and `targets` targets, of which the first knows `known` people already.
 
     Entering starts it and returns once all agencies have joined; leaving stops it and removes its data.
+    `environment`: settings of workers and connectors besides.
     """
 
     def __init__(
@@ -79,10 +80,12 @@ class Stage:
         known: Sequence[Row],
         report: Callable[[Progress], None],
         kafka_profile: Profile = "load",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.targets = [target(number) for number in range(1, targets + 1)]
         self._known = known
         self._kafka_profile = kafka_profile
+        self._environment = environment or {}
         self._report = report
         self._cleanup = ExitStack()
         self.desks: dict[str, Desk] = {}
@@ -172,7 +175,7 @@ class Stage:
             populate=self._populate,
             report=self._report,
             # The workload changes two thirds of its people at once: what brakes are for. They go on counting.
-            environment={"JISR_BRAKE_UPDATES": "1000000000"},
+            environment={"JISR_BRAKE_UPDATES": "1000000000", **self._environment},
         )
         self.stack = Stack(options)
         self._cleanup.enter_context(self.stack)
