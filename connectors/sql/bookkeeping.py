@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Identity, Index, MetaData, Table
 from sqlalchemy.types import TypeEngine
 
-from connectors.sql.tables import CHANGES, RETRY, TABLES, Bookkeeping
+from connectors.sql.tables import CHANGES, ENTITY, RETRY, SHADOW, TABLES, Bookkeeping
 
 _INDEXES = (
     ("jisr_changes_by_row", CHANGES, ("record", "local_id")),
@@ -17,6 +17,13 @@ _INDEXES = (
 )
 # A queue is emptied all the time: without this, reading it scans what was deleted.
 _EAGER_VACUUM = {"autovacuum_vacuum_scale_factor": 0.0, "autovacuum_vacuum_threshold": 5000}
+# In percent: an edit whose new row fits beside the old one touches no index and no other page. An edit of the
+# agency's own writes the shadow twice: when it was sent, and when it comes back as what the hub holds.
+_STORAGE = {
+    CHANGES.name: _EAGER_VACUUM,
+    SHADOW.name: {"fillfactor": 80},
+    ENTITY.name: {"fillfactor": 90},
+}
 
 
 def bookkeeping(types: Mapping[str, TypeEngine[Any]], schema: str | None = None) -> dict[str, Table]:
@@ -41,5 +48,5 @@ def _table(described: Bookkeeping, types: Mapping[str, TypeEngine[Any]], metadat
         *columns,
         # A number of the queue must not come again after the queue was emptied.
         sqlite_autoincrement=bool(described.serial),
-        postgresql_with=_EAGER_VACUUM if described is CHANGES else {},
+        postgresql_with=_STORAGE.get(described.name, {}),
     )
