@@ -118,17 +118,17 @@ def written(number: int) -> str:
 
 class Effect(NamedTuple):
     """What captured rows of one record do to its print: begin anew if `reset`, then move by `step`. Of the
-    bits of `over` it is only what `step` says. `gone`: they end with the end of the record's life."""
+    bits of `over` it is only what `step` says. `life`: of which life the last of them is."""
 
     reset: bool
     step: int
     over: int = 0
-    gone: bool = False
+    life: int = 0
 
-    def on(self, row_print: str | None, *, lives: bool) -> str | None:
-        """An unknown print stays unknown, unless the record began or ended meanwhile. `lives`: whether a row
-        has that local id now; one that was made after the end is none of this (R14)."""
-        if self.gone and lives:
+    def on(self, row_print: str | None, life: int | None) -> str | None:
+        """An unknown print stays unknown, unless the record began or ended meanwhile. `life`: that of the row
+        which has the local id now, if there is one; if that is a later one, it is none of this (R14)."""
+        if life is not None and life > self.life:
             return row_print
         if self.reset:
             return written(self.step)
@@ -145,8 +145,10 @@ class _Course:
     reset: bool = False
     gone: bool = False
     over: int = 0
+    life: int = 0
 
     def follow(self, row: Captured, moved: int) -> None:
+        self.life = max(self.life, row.incarnation)
         if row.part == 0 and row.op == DELETE:
             self.step, self.reset, self.gone = 0, True, True
         elif row.part == 0 and row.op == INSERT and self.main and not self.reset:
@@ -178,7 +180,7 @@ def effects(
         course.follow(row, printer.step(row.part, row.old, row.new))
     return {
         record: {
-            local_id: Effect(course.reset, course.step, course.over, course.gone)
+            local_id: Effect(course.reset, course.step, course.over, course.life)
             for local_id, course in by_id.items()
         }
         for record, by_id in courses.items()

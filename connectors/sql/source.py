@@ -296,7 +296,8 @@ class SqlSource:
                 shadows = {local_id: known.get(local_id) or Shadow(record, local_id) for local_id in ids}
                 for local_id, effect in effects.items():
                     shadow = shadows[local_id]
-                    row_print_ = effect.on(shadow.row_print, lives=not shadow.deleted)
+                    life = None if shadow.deleted else shadow.incarnation
+                    row_print_ = effect.on(shadow.row_print, life)
                     # Of a row captured without all columns it is not known what it looks like (R30).
                     shadow.row_print = None if (record, local_id) in work.foreign else row_print_
                 snapshot.note_prints(self.db, record, work.seen.get(record, {}), shadows)

@@ -93,12 +93,13 @@ def test_a_number_in_place_of_its_text_is_another_value() -> None:
 
 
 def test_an_unknown_print_stays_unknown_unless_a_life_begins_or_ends() -> None:
-    assert effect(row("U", {"cin": "A"}, {"cin": "B"})).on(None, lives=True) is None
+    assert effect(row("U", {"cin": "A"}, {"cin": "B"})).on(None, life=0) is None
     image = {"cin": "A"}
-    assert effect(row("I", None, image)).on(None, lives=True) == written(PRINTER.of({0: image}))
-    assert effect(row("D", image, None)).on(None, lives=False) == "0"
+    assert effect(row("I", None, image)).on(None, life=0) == written(PRINTER.of({0: image}))
+    assert effect(row("D", image, None)).on(None, life=None) == "0"
     # Who had the id before: the row that is there now was made after it (R14).
-    assert effect(row("D", image, None)).on("abc", lives=True) == "abc"
+    for op, old, new in (("D", image, None), ("I", None, image), ("U", image, {"cin": "B"})):
+        assert effect(row(op, old, new)).on("abc", life=1) == "abc"
 
 
 def test_a_new_life_begins_anew_whatever_was_left_of_the_last() -> None:
@@ -107,9 +108,9 @@ def test_a_new_life_begins_anew_whatever_was_left_of_the_last() -> None:
         row("I", None, part, part=1),
         row("I", None, image),
     ]
-    assert effect(*lives).on("abc", lives=True) == written(PRINTER.of({0: image, 1: part}))
+    assert effect(*lives).on("abc", life=0) == written(PRINTER.of({0: image, 1: part}))
     ended = [row("D", {"cin": "Z"}, None), row("D", {"commune": "z"}, None, part=1), *lives]
-    assert effect(*ended).on("abc", lives=True) == written(PRINTER.of({0: image, 1: part}))
+    assert effect(*ended).on("abc", life=0) == written(PRINTER.of({0: image, 1: part}))
 
 
 def test_what_a_sweep_queued_moves_nothing() -> None:
