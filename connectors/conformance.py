@@ -120,7 +120,7 @@ class SourceCases(_Cases):
     def test_what_was_acknowledged_does_not_come_again(self, system: SourceSystem) -> None:
         source = started(system)
         system.insert(self.values)
-        sent = [Sent(c.event_id, c.record_type, c.local_id, c.stamp) for c in said(source)]
+        sent = [Sent(c.event_id, c.record_type, c.local_id, c.stamp, c.operation) for c in said(source)]
         assert sent, "an edit is not read"
         source.close()
         again = system.source()

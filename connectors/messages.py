@@ -146,7 +146,7 @@ class Reader:
         """A change as the agency itself once wrote it; raises `SkipRecord` for anything else."""
         event = self._event(value)
         try:
-            return Sent(event["event_id"], record_type, event["local_id"], event["stamp"])
+            return Sent(event["event_id"], record_type, event["local_id"], event["stamp"], event["operation"])
         except (KeyError, TypeError) as error:
             raise SkipRecord("wrong_schema", f"written as something else than a change: {error}") from error
 

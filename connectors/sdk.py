@@ -57,6 +57,7 @@ class Sent:
     record_type: str
     local_id: str
     stamp: int
+    operation: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,19 @@ from typing import NamedTuple
 
 from connectors.sdk import Sent
 from connectors.sql.database import Database
-from connectors.sql.rows import INSERT
+from connectors.sql.rows import DELETE, INSERT
 from hub.core import stamps
 
 _SENT_SEQ = "SELECT sent_seq FROM {state}"
 _STILL_QUEUED = """
 SELECT seq, record, local_id, op, known, clock_ms FROM {changes} WHERE seq IN_LIST(:seqs)
 """
+# The main row of a record that began or ended: rows of its parts may come before it, as where they go first.
+_MAIN_ROW = """
+SELECT min(seq) FROM {changes}
+ WHERE record = :record AND local_id = :local_id AND part = 0 AND op = :op AND seq >= :seq
+"""
+_OF_WHOLE_ROW = {"insert": INSERT, "delete": DELETE}
 # What the latest change of a record in the queue may be stamped with, but for one more for each row.
 _LATEST = """
 SELECT c.record, c.local_id, max(c.clock_ms), max(c.known), coalesce(max(s.last), 0), count(*)
@@ -47,15 +53,30 @@ def later_epoch(db: Database, epoch: int, sent: Sequence[Sent]) -> int | None:
     return epoch + 1 if any(_is_foreign(one, queued.get(seq)) for seq, one in beyond.items()) else None
 
 
-def still_queued(db: Database, sent: Sequence[Sent]) -> dict[int, bool]:
-    """Numbers of the queue that were sent, in whatever epoch, and wait here to be sent once more; whether
-    a life begins with each, of a row that was told apart from any other by its clock."""
+class Waiting(NamedTuple):
+    """What was sent, in whatever epoch, and waits here to be sent once more. `last`: up to which number of
+    the queue, 0 if nothing; `begun`: those with which lives begin, of rows that were told apart from any
+    other by their clock."""
+
+    last: int
+    begun: frozenset[int]
+
+
+def still_queued(db: Database, sent: Sequence[Sent]) -> Waiting:
+    """What of the log waits in the queue."""
     numbered = {seq: one for one in sent if (seq := _number(one)[1]) is not None}
-    return {
-        seq: row.op == INSERT and not row.known
-        for seq, row in _queued(db, numbered).items()
-        if not _is_foreign(numbered[seq], row)
-    }
+    rows = {seq: row for seq, row in _queued(db, numbered).items() if not _is_foreign(numbered[seq], row)}
+    last = max((_last_of(db, seq, numbered[seq]) for seq in rows), default=0)
+    return Waiting(last, frozenset(seq for seq, row in rows.items() if row.op == INSERT and not row.known))
+
+
+def _last_of(db: Database, seq: int, one: Sent) -> int:
+    """The number up to which a change goes that has the number of its first row."""
+    op = _OF_WHOLE_ROW.get(one.operation)
+    if op is None:
+        return seq
+    where = {"record": one.record_type, "local_id": one.local_id, "op": op, "seq": seq}
+    return int(db.query(_MAIN_ROW, where)[0][0] or seq)
 
 
 class _Queued(NamedTuple):

@@ -63,7 +63,7 @@ class SqlSource:
         self._look_at = 0.0
         self._tried = 0
         # Numbers of the queue with which lives begin of which the hub has heard, before a restore.
-        self._begun: set[int] = set()
+        self._begun: Collection[int] = frozenset()
         self._fit_at = 0.0
 
     def connect(self) -> None:
@@ -155,9 +155,8 @@ class SqlSource:
 
     def _note_sent(self, sent: Sequence[Sent]) -> None:
         """Of what waits in the queue, and was sent before the database was set back."""
-        waiting = restored.still_queued(self.db, sent)
-        self._begun = {seq for seq, begins in waiting.items() if begins}
-        if waiting and not self.db.tells_transactions and (last := max(waiting)) > store.tried(self.db):
+        last, self._begun = restored.still_queued(self.db, sent)
+        if not self.db.tells_transactions and last > store.tried(self.db):
             # Sent by themselves, as what was tried: people may have gone on after the restore, and what they
             # typed back would else be one change with what it takes back.
             patiently(lambda: store.note_tried(self.db, last))

@@ -79,7 +79,7 @@ def kept(table: str) -> str:
 
 
 def log_of(changes: Sequence[Change]) -> list[Sent]:
-    return [Sent(c.event_id, c.record_type, c.local_id, c.stamp) for c in changes]
+    return [Sent(c.event_id, c.record_type, c.local_id, c.stamp, c.operation) for c in changes]
 
 
 def started_again(agency: Agency) -> None:
@@ -242,6 +242,23 @@ def test_what_is_typed_back_after_a_restore_is_said(of_file: Agency) -> None:
     said = [(c.operation, c.values["cin"]) for c in changes]
     assert said == [("update", "SH2"), ("update", "SH1"), ("snapshot", "SH1")]
     assert changes[0].stamp < changes[1].stamp
+
+
+def test_a_deletion_that_waited_at_the_backup_is_said_whole(of_file: Agency) -> None:
+    """Its parts go before it in the queue, and what is said has the number of the first."""
+    agency = of_file
+    key = agency.add(cin="SH1")
+    agency.sql("INSERT INTO contact (qui, commune) VALUES (?, '01.001.01.')", key)
+    log = agency.changes()
+    agency.sql(f"DELETE FROM {PERSON}")
+    restore = backed_up(agency)
+    log += agency.changes()
+    restore()
+    agency.add(cin="SH2")
+    started_again(agency)
+    assert agency.source.look_back(log_of(log)) is True
+    changes = agency.changes()
+    assert [c.operation for c in changes if c.local_id == key and c.incarnation == 0] == ["delete"]
 
 
 def test_a_row_that_waited_at_the_backup_and_was_sent_is_not_another_one(agency: Agency) -> None:

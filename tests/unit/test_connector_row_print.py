@@ -155,4 +155,4 @@ def test_the_pace_counts_the_time_that_reading_took() -> None:
     ],
 )
 def test_the_number_of_an_event_id(event_id: str, number: tuple[int, int | None]) -> None:
-    assert _number(Sent(event_id, "person", "7", 0)) == number
+    assert _number(Sent(event_id, "person", "7", 0, "update")) == number

@@ -111,7 +111,7 @@ class TestJsonLines(SourceCases):
         source = system.source()
         source.connect()
         with pytest.raises(ConfigurationError, match="put the whole back"):
-            source.look_back([Sent("tourism:person:4096", "person", "1", 1)])
+            source.look_back([Sent("tourism:person:4096", "person", "1", 1, "insert")])
 
     def test_a_file_that_is_away_is_tried_again(self, system: File) -> None:
         source = system.source()
