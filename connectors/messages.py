@@ -217,6 +217,7 @@ def _delivery(record_type: str, event: Mapping[str, Any], partition: Partition, 
             seen=event["seen"],
             # A hub of an earlier release does not say.
             own=tuple(event.get("own", ())),
+            incarnation=event.get("incarnation"),
             partition=partition,
             appended_ms=appended_ms,
         )

@@ -134,6 +134,7 @@ class Delivery:
 
     `values` holds the fields listed, null included; a reference is this agency's id of the entity. `own`:
     fields that the agency said itself, in a record that a restored database no longer has.
+    `incarnation`: which life of `local_id` is meant; None: of it nothing is said, as by earlier hubs.
     `partition` is where it came from, `appended_ms` when the broker got it, for measuring lag.
     """
 
@@ -148,6 +149,7 @@ class Delivery:
     stamp: int = 0
     seen: int = 0
     own: tuple[str, ...] = ()
+    incarnation: int | None = None
     appended_ms: int = 0
     partition: Partition = ("", 0)
 

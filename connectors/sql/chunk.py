@@ -20,7 +20,7 @@ from connectors.sql.plan import settle
 from connectors.sql.recognise import Recogniser
 from connectors.sql.retries import OF_OURS, REFUSED, WAITING
 from connectors.sql.row_print import minus, plus, written
-from connectors.sql.rows import DELETE, INSERT, UNLINK, Captured, EntityRow
+from connectors.sql.rows import DELETE, INSERT, LINK, UNLINK, Captured, EntityRow
 from connectors.sql.writing import RowWriter
 
 # Captured rows of one chunk's records that are read, each with its images of before and after.
@@ -135,7 +135,7 @@ class Chunk:
             # Two entities may mean one row, as during a merge: one after the other.
             if local_id in held or local_id in taken:
                 step.later(WAITING, "locked")
-            elif local_id in dirty or any(_is_of_whole_row(row) for row in step.pending):
+            elif local_id in dirty or any(_is_in_the_way(row, step) for row in step.pending):
                 step.later(WAITING, "local_edit")
             taken.add(local_id)
 
@@ -274,5 +274,9 @@ def _is_without_row(step: Step) -> bool:
     return entity.named is not None and entity.named == entity.local_id
 
 
-def _is_of_whole_row(row: Captured) -> bool:
+def _is_in_the_way(row: Captured, step: Step) -> bool:
+    """Whether what waits must be said first: that a row began or ended; of one that was made for an entity,
+    only before it is another's, since its life may be counted anew until the hub hears of it (R24)."""
+    if row.op == LINK:
+        return step.shadow is not None and step.shadow.is_anothers(step.entity.entity)
     return row.part == 0 and row.op in (INSERT, DELETE, UNLINK)

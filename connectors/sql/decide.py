@@ -71,8 +71,16 @@ class Step:
             return False
         if shadow.entity == delivery.entity:
             return True
-        # Named by the hub itself, and not in mind of an earlier life of the key (R14).
-        return delivery.local_id == shadow.local_id and delivery.seen >= shadow.born
+        return delivery.local_id == shadow.local_id and self._is_of_this_life(shadow)
+
+    def _is_of_this_life(self, shadow: Shadow) -> bool:
+        """Whether the hub has this life of the key in mind, and not an earlier one (R14), or one that a
+        restored database has forgotten (R24)."""
+        life = self.delivery.incarnation
+        if life is None or (shadow.entity is None and shadow.incarnation == 0):
+            # New bookkeeping counts from the beginning what the hub has counted for long.
+            return self.delivery.seen >= shadow.born
+        return life == shadow.incarnation
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from hub.core.answers import disputed_fields
-from hub.core.assertions import RecordState
+from hub.core.assertions import RecordKey, RecordState
 from hub.core.crosswalk import Entity
 from hub.core.merge import Golden, Winner, is_live
 from hub.core.policy import TypePolicy
@@ -149,12 +149,14 @@ def contents(
         # where the agreement speaks of such records no longer.
         before = entity.held.get(agency)
         end = ended(policy, members, moved, before.operation if before else "")
-        local_id, known = over.get(agency, (None, False))
-        told[agency] = end._replace(local_id=local_id, known=known)
+        if agency in over:
+            row, known = over[agency]
+            end = end._replace(local_id=row.local_id, life=row.incarnation, known=known)
+        told[agency] = end
     return told
 
 
-def _left_over(members: Iterable[RecordState]) -> dict[str, tuple[str, bool]]:
+def _left_over(members: Iterable[RecordState]) -> dict[str, tuple[RecordKey, bool]]:
     """Agency → the row that the hub had made there and that is to go; whether its side knows which is meant.
 
     It does not where another row had received what the hub says, and has been removed with it. And it is
@@ -166,7 +168,7 @@ def _left_over(members: Iterable[RecordState]) -> dict[str, tuple[str, bool]]:
         by_agency.setdefault(member.key.agency, []).append(member)
     found = {agency: (primary(mine), len(mine) == 1) for agency, mine in by_agency.items()}
     return {
-        agency: (one.key.local_id, alone)
+        agency: (one.key, alone)
         for agency, (one, alone) in found.items()
         if one is not None and one.linked is not None and not (one.asserts.values or one.asserts.unions)
     }

@@ -109,7 +109,7 @@ class Content(NamedTuple):
     are encoded Avro; a field listed in `fields` without a value is known to be empty. A union field's value
     is the whole encoded array, a reference's the agency's own name of the entity referred to. `own`:
     fields that are the agency's own word, of a record whose row its restored database has lost (R24).
-    `life`: which incarnation of the row is meant; not said, but of another one all is said again (R14).
+    `life`: which incarnation of the row is meant (R14).
     """
 
     operation: str
@@ -120,6 +120,12 @@ class Content(NamedTuple):
     known: bool = False
     own: tuple[str, ...] = ()
     life: int = 0
+
+    @property
+    def told_life(self) -> int:
+        """The life that was named: of another one all is said again. Whose side knows it by itself was told
+        of none."""
+        return 0 if self.known else self.life
 
     def digest(self) -> bytes:
         """8 bytes: enough to see that nothing changed since the agency was last told."""
@@ -227,5 +233,5 @@ def project(
     # another one knows it no more, so it is named all the same (R21); that is no news, or every row that is
     # made would be answered.
     by_itself = len(mine) == 1 and target.linked == entity and not target.asserts.restored
-    life = 0 if by_itself else target.key.incarnation
+    life = target.key.incarnation
     return Content(UPSERT, target.key.local_id, None, fields, values, by_itself, life=life)

@@ -127,7 +127,7 @@ def _settle_one(
         for agency, content in current.items()
         if agency in answered
         or (held := entity.held.get(agency)) is None
-        or (held.digest, held.life) != (digests[agency], content.life)
+        or (held.digest, held.life) != (digests[agency], content.told_life)
     }
     if golden_changed or told or concerned:
         entity.raise_version(rules.epoch)
@@ -174,7 +174,7 @@ def _hold(
         echoes = note_told(echoes, agency, content, golden, fields, rules.now_ms)
     if told:
         marks = marks_of(content.fields)
-        entity.held[agency] = Held(told, content.operation, entity.version, echoes, marks, content.life)
+        entity.held[agency] = Held(told, content.operation, entity.version, echoes, marks, content.told_life)
     elif held is not None and echoes is not held.echoes:
         entity.held[agency] = msgspec.structs.replace(held, echoes=echoes)
 

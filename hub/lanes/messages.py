@@ -77,6 +77,7 @@ class Encoder:
                 encode_long(delivery.seen),
                 image,
                 encoded_names(content.own),
+                _NULL if content.local_id is None else b"\x02" + encode_long(content.life),
             )
         )
         topic = topics.inbox(agency, delivery.record_type)

@@ -277,6 +277,29 @@ def test_a_row_that_waited_at_the_backup_and_was_sent_is_not_another_one(agency:
     assert lives == {waits: 0, forgotten: first_life(2)}
 
 
+def test_what_was_said_of_a_forgotten_row_is_not_of_whoever_has_its_id_now(agency: Agency) -> None:
+    """It is read again after the restore, and may be stamped later than the new row by a clock ahead."""
+    agency.add(cin="SH1")
+    log = agency.changes()
+    restore = backed_up(agency)
+    forgotten = agency.add(cin="SH2")
+    log += agency.changes()
+    restore()
+    numbered(agency, forgotten, "Benani, Omar")
+    started_again(agency)
+    agency.sink = agency.new_sink()
+    agency.sink.connect()
+    assert agency.source.look_back(log_of(log)) is True
+    said = {"values": {"cin": "SH2"}, "local_id": forgotten, "incarnation": 0}
+    assert agency.deliver("E2", **said) == {"waiting": 1}
+    agency.changes()
+    assert agency.retry_now() == {"gone": 1}
+    assert agency.row(forgotten, "cin") == (None,)
+    assert agency.deliver("E3", {"cin": "SH3"}, local_id=forgotten, incarnation=first_life(2)) == {
+        "applied": 1
+    }
+
+
 def test_a_row_that_begins_while_all_are_read_again_is_said_with_its_own_life_alone(agency: Agency) -> None:
     """A page would say it as the life that had its id in the lost hours, which would be there again."""
     agency.add(cin="SH1")

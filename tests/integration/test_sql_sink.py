@@ -262,6 +262,32 @@ def test_a_key_used_again_is_not_mistaken_for_the_one_before(agency: Agency) -> 
     assert agency.row(key, "cin") == (None,)
 
 
+def test_what_is_said_of_a_former_life_is_not_of_the_row_that_has_its_key_now(agency: Agency) -> None:
+    """Whatever the stamps: those of the former life may have come from a clock that is ahead (R14)."""
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH1"}, local_id=key, incarnation=0)
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    agency.add("Other, Person", المعرف=int(key))
+    agency.changes()
+    assert agency.deliver("E1", {"cin": "SH1"}, local_id=key, incarnation=0) == {"gone": 1}
+    assert agency.deliver("E1", operation="delete", local_id=key, incarnation=0) == {"gone": 1}
+    assert agency.row(key, "cin") == (None,)
+    assert agency.deliver("E2", {"cin": "SH2"}, local_id=key, incarnation=1) == {"applied": 1}
+    assert agency.row(key, "cin") == ("SH2",)
+
+
+def test_a_row_is_named_for_another_once_the_hub_has_heard_of_it(agency: Agency) -> None:
+    """Until then its life may be counted anew, and the hub may mean one that a restored database forgot."""
+    agency.deliver("E1", FULL)
+    ((key,),) = agency.sql(f'SELECT "المعرف" FROM {PERSON}')
+    named = {"local_id": str(key), "incarnation": 0}
+    assert agency.deliver("E2", {**FULL, "cin": "SH2"}, **named) == {"waiting": 1}
+    agency.changes()
+    assert agency.retry_now() == {"applied": 1}
+    assert agency.row(str(key), "cin") == ("SH2",)
+
+
 def test_a_new_row_that_is_given_a_key_used_before_stands_for_the_new_one(agency: Agency) -> None:
     """Both in one batch: the word on whoever had the key before must not end the life that begins (R14)."""
     key = agency.add(cin="SH1")

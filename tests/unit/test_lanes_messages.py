@@ -11,6 +11,9 @@ from support.contracts import CATALOGUE, EVENTS, IDS
 from hub.contracts.subjects import event_subjects
 from hub.contracts.wire import unframe
 from hub.core.assertions import Assertions, RecordKey, RecordState, pack
+from hub.core.epochs import first_life
+from hub.core.projection import Content
+from hub.core.settle import Delivery
 from hub.lanes.messages import Encoder, OutMessage, hub_name
 
 SCHEMA_IDS = {subject: number for number, subject in enumerate(event_subjects(CATALOGUE, EVENTS, {}), 1)}
@@ -32,6 +35,23 @@ def read(name: str, message: OutMessage) -> Any:
     value = fastavro.schemaless_reader(stream, fastavro.parse_schema(EVENTS.plain(name)), None)
     assert stream.tell() == len(body)
     return value
+
+
+def test_r14_a_projection_says_which_life_of_a_local_id_it_means() -> None:
+    schema = fastavro.parse_schema(EVENTS.projection(CATALOGUE.records["person"]))
+    for content, life in (
+        (Content("upsert", "7", None, ("cin",), {"cin": b"\x04SH"}, life=first_life(2)), first_life(2)),
+        # Also where its side knows by itself which row is meant.
+        (Content("upsert", "7", None, ("cin",), {"cin": b"\x04SH"}, known=True), 0),
+        (Content("retract", "7", life=1), 1),
+        (Content("retract"), None),
+    ):
+        delivery = Delivery("ads", ENTITY, "person", 1, content, STAMP, STAMP)
+        _, body = unframe(ENCODER.projection(delivery).value)
+        stream = io.BytesIO(body)
+        value = fastavro.schemaless_reader(stream, schema, None)
+        assert stream.tell() == len(body)
+        assert (value["local_id"], value["incarnation"]) == (content.local_id, life)
 
 
 def state(**more: Any) -> RecordState:

@@ -59,6 +59,7 @@ def test_r14_the_next_life_of_a_row_is_told_what_the_row_before_it_held(first: s
         hub.take(*batch)
     after = hub.told("ads", reborn)
     assert (after.content.local_id, shown(after)) == (ADS.local_id, shown(before))
+    assert (before.content.life, after.content.life) == (0, 1)
     assert after.version > before.version
     assert after.seen == changes[1].stamp
     assert not any(one.deliveries for one in hub.again()), "once"
