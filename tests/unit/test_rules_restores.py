@@ -75,6 +75,16 @@ def test_r24_the_row_that_is_made_again_says_what_was_said_and_a_deletion_of_it_
     assert hub.told("ads", ADS).content.operation == RETRACT
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_r24_r15_what_people_delete_in_the_restored_database_is_not_made_once_more(order: Any) -> None:
+    """Whether the hub finds out before or after it that an earlier row of theirs was lost (R8)."""
+    changes = (lost(ADS), made_for(AGAIN, ADS), said(AGAIN, 7, "delete", epoch=2))
+    hub = hub_of(entered(ADS), *(changes[number] for number in order))
+    assert not any(state.live for state in hub.world.records.values())
+    assert hub.told("entraide", ADS).content.operation == RETRACT
+    assert hub.told("ads", ADS).content.operation == RETRACT
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_r24_whom_people_enter_again_themselves_takes_over_and_is_not_made_once_more(late: bool) -> None:
     known = {"cin": "SH1", "birth_date": BORN}
