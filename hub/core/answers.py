@@ -91,8 +91,9 @@ def unaware(policy: TypePolicy, change: Change, golden: Golden) -> bool:
         name in golden and _reason(policy.fields[name], change, golden[name], value)
         for name, value in change.values.items()
     )
+    # A snapshot says all elements that the row has.
     return lost or any(
-        name in golden and _elements_lost(change, golden[name], name)
+        name in golden and set(golden[name].elements or ()) != set(change.added.get(name, ()))
         for name in change.added.keys() | change.removed.keys()
     )
 

@@ -206,6 +206,20 @@ def test_r12_an_agency_adds_and_removes_only_its_own_elements() -> None:
     assert shown(hub.told("entraide", EN))["languages"] == ["ar", "fr", "ber"]
 
 
+def test_r12_who_says_a_row_again_without_what_others_added_is_told_it_again() -> None:
+    """Its side leaves a list alone of which it has said something later than the hub has seen."""
+    hub = hub_of((said(EN, 1, cin="SH1", birth_date=BORN, languages=["ar"]),))
+    hub.take(said(ADS, 2, cin="SH1", birth_date=BORN, languages=["fr"]))
+    before = hub.told("entraide", EN)
+    again = said(EN, 3, "snapshot", languages=["ar"])
+    hub.take(again)
+    after = hub.told("entraide", EN)
+    assert (after.version > before.version, after.seen) == (True, again.stamp)
+    assert shown(after)["languages"] == ["ar", "fr"]
+    hub.take(said(EN, 4, "snapshot", languages=["ar", "fr"]))
+    assert hub.told("entraide", EN).version == after.version
+
+
 def test_r12_an_older_removal_does_not_undo_a_later_addition() -> None:
     hub = hub_of(
         (said(EN, 5, languages=["fr"]),), (said(EN, 3, languages=[], removed={"languages": ["fr"]}),)
