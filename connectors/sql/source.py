@@ -200,12 +200,13 @@ class SqlSource:
 
     def _queue(self, limit: int) -> list[Captured]:
         params = {"floor": self._floor, "limit": limit}
-        rows = store.captured(self.db.query(store.READ_QUEUE, params))
-        # What was sent before the database was set back stands for the row that it has.
-        new = [row for row in rows if row.seq not in self._begun]
-        if store.renew_lives(self.db, new, first_life(self.number)):
+        while True:
             rows = store.captured(self.db.query(store.READ_QUEUE, params))
-        return rows
+            # What was sent before the database was set back stands for the row that it has.
+            new = [row for row in rows if row.seq not in self._begun]
+            # Read again until there is nothing to renew: other rows may have come meanwhile.
+            if not store.renew_lives(self.db, new, first_life(self.number)):
+                return rows
 
     def _as_tried(self, rows: list[Captured]) -> list[Captured]:
         """Rows that may have been sent already, by themselves; else `rows`, noted as tried from now on.

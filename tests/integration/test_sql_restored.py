@@ -181,6 +181,34 @@ def test_a_number_that_is_given_out_again_begins_another_life(agency: Agency, no
     assert found == [("update", life), ("delete", life), ("insert", life + 1)]
 
 
+def test_what_comes_while_lives_are_counted_anew_is_counted_anew_as_well(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agency.add(cin="SH1")
+    log = agency.changes()
+    restore = backed_up(agency)
+    agency.add(cin="SH2")
+    agency.add(cin="SH3")
+    log += agency.changes()
+    restore()
+    started_again(agency)
+    assert agency.source.look_back(log_of(log)) is True
+    renew = store.renew_lives
+
+    def interrupted(*given: Any) -> bool:
+        renewed = renew(*given)
+        if renewed:
+            monkeypatch.undo()
+            agency.add(cin="SH5")
+        return renewed
+
+    monkeypatch.setattr(store, "renew_lives", interrupted)
+    agency.add(cin="SH4")
+    begun = [c for c in agency.changes() if c.operation == "insert"]
+    assert [c.values["cin"] for c in begun] == ["SH4", "SH5"]
+    assert {c.incarnation for c in begun} == {first_life(2)}
+
+
 def test_an_id_that_was_used_again_after_the_backup_is_not_given_the_same_life_once_more(
     agency: Agency,
 ) -> None:
