@@ -247,10 +247,12 @@ class Chunk:
             own, local_id = step.entity, step.entity.local_id
             own.merged_into, own.local_id, own.named = into, None, None
             if local_id is not None:
-                other.local_id = other.local_id or local_id
                 shadow = store.locked_shadows(self.db, self.record, [local_id])[local_id]
-                shadow.entity = into
-                store.save_shadows(self.db, [shadow])
+                # The id may have been given to another in this very transaction (R14).
+                if not shadow.is_anothers(own.entity):
+                    other.local_id = other.local_id or local_id
+                    shadow.entity = into
+                    store.save_shadows(self.db, [shadow])
             store.save_entities(self.db, [own, other])
 
 

@@ -93,7 +93,8 @@ def test_what_was_said_of_a_row_before_a_merge_does_nothing_after_it(agency: Age
     assert agency.row(again, "cin") == ("SH4",)
 
 
-def test_whose_id_was_given_to_another_gets_a_row_and_takes_none_away(agency: Agency) -> None:
+@pytest.mark.parametrize("together", [False, True])
+def test_whose_id_was_given_to_another_gets_a_row_and_takes_none_away(agency: Agency, together: bool) -> None:
     """Both rows are the hub's; people deleted the first, and its id was free (R14)."""
     agency.deliver("E1", FULL)
     key = str(agency.change().local_id)
@@ -101,9 +102,11 @@ def test_whose_id_was_given_to_another_gets_a_row_and_takes_none_away(agency: Ag
     if agency.kind == "postgresql":
         agency.sql(f'ALTER TABLE {PERSON} ALTER COLUMN "المعرف" RESTART WITH {key}')
     agency.changes()
-    agency.deliver("E2", {**FULL, "cin": "SH2"})
+    made = agency.delivery("E2", {**FULL, "cin": "SH2"})
+    merged = agency.delivery("E1", operation="merged", merged_into="E3")
+    for deliveries in [(made, merged)] if together else [(made,), (merged,)]:
+        agency.apply(*deliveries)
     assert agency.row(key, "cin") == ("SH2",)
-    agency.deliver("E1", operation="merged", merged_into="E3")
     assert agency.shadow(key).entity == "E2"
     agency.deliver("E1", FULL)
     assert agency.count() == 2
