@@ -278,29 +278,36 @@ class Settling:
     # What follows from it
 
     def _consents(self, tx: Transaction, done: Converged, settled: Iterable[Settled]) -> None:
-        """Make consents inputs of their persons' rows, and settle those (R17)."""
+        """Make consents inputs of their persons' rows, and settle those whom that changes (R17).
+
+        Each is compared with what its person's row has of it: what it says may be the same, and yet be said
+        of another of the person's records by now, or later.
+        """
         record = self._catalogue.records[CONSENT]
-        moves = [
-            (one, consent_of(record, one), one.references.get(PERSON))
-            for one in settled
-            if one.golden_changed or one.references.get(PERSON) != one.entity.about
-        ]
-        persons = {p for one, _, to in moves for p in (to, one.entity.about) if p is not None}
+        said = [(one, consent_of(record, one), one.references.get(PERSON)) for one in settled]
+        persons = {p for one, _, to in said for p in (to, one.entity.about) if p is not None}
         if not persons:
             return
         world = tx.lock_entities(persons)
-        for one, consent, person in moves:
-            if one.entity.about in world.entities:
+        before = {person: dict(world.entities[person].consents) for person in persons}
+        moved: set[bytes | None] = set()
+        for one, consent, person in said:
+            if one.entity.about is not None:
                 world.entities[one.entity.about].consents.pop(one.entity.id, None)
             if person is not None and consent is not None:
                 world.entities[person].consents[one.entity.id] = consent
-            one.entity.about = person
-        tx.save_entities(one.entity for one, _, _ in moves)
-        again = self._settle(tx, world, world.entities.keys(), {}, frozenset(), {}, alone=True)
+            if person != one.entity.about:
+                moved |= {one.entity.about, person}
+                one.entity.about = person
+        tx.save_entities(one.entity for one, _, _ in said)
+        changed = {p for p in persons if p in moved or world.entities[p].consents != before[p]}
+        if not changed:
+            return
+        again = self._settle(tx, world, changed, {}, frozenset(), {}, alone=True)
         self._disclosing.count(tx, self.day, again, lambda _: (BY_CONSENT, 0))
         tx.save_entities(one.entity for one in again)
         tx.save_due({one.entity.id: one.due_day for one in again if one.due_day is not None})
-        self._dependents(tx, done, world, again, self._whose_papers(world.entities))
+        self._dependents(tx, done, world, again, self._whose_papers(changed))
         done.add(world, again)
 
     def _whose_papers(self, persons: Iterable[bytes]) -> frozenset[bytes]:

@@ -349,6 +349,21 @@ def test_r17_a_consent_goes_with_its_record_through_a_merge_and_still_expires(hu
     assert not holds(hub, "health", ADS)
 
 
+def test_r17_a_consent_goes_with_the_record_that_it_names_by_now(hub: StoreHub) -> None:
+    """Which of a person's records a consent names is no news while they are one person."""
+    other = key("entraide", "e2")
+    hub.take(person(EN, 1), person(other, 2))
+    hub.take(consent(3, person=other.local_id))
+    hub.settle_due()
+    hub.take(consent(4, "update", person=EN.local_id))
+    hub.settle_due()
+    assert hub.entity(other) == hub.entity(EN)
+    hub.take(said(other, 5, birth_date=BORN + datetime.timedelta(1)))
+    hub.settle_due()
+    assert hub.entity(other) != hub.entity(EN)
+    assert (holds(hub, "health", EN), holds(hub, "health", other)) == (True, False)
+
+
 def test_r17_a_consent_that_is_deleted_is_withdrawn(hub: StoreHub) -> None:
     hub.take(person(EN, 1), consent(2))
     hub.settle_due()
