@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from hub.cli import jisr
 from hub.contracts.agreements import load_agreements
+from hub.contracts.kafka_connection import MEANINGS, connection
 from hub.contracts.records import Catalogue
 from hub.errors import ConfigurationError
 from hub.settings import HubSettings
@@ -65,6 +66,13 @@ def test_each_part_is_told_what_it_needs_and_nothing_that_it_does_not_know(name:
     known, required = told(OURS[name]["command"])
     assert variables(OURS[name]) <= known
     assert required <= variables(OURS[name])
+
+
+@pytest.mark.parametrize("name", [name for name, it in OURS.items() if "JISR_BOOTSTRAP" in variables(it)])
+def test_each_part_that_speaks_to_kafka_says_how(name: str) -> None:
+    environment = OURS[name]["environment"]
+    given = {setting: environment.get(f"JISR_{setting.upper()}") for setting in MEANINGS}
+    assert connection(environment["JISR_BOOTSTRAP"], given).protocol
 
 
 def test_the_topology() -> None:
