@@ -15,14 +15,14 @@ REFUSED = "refused"
 # Reason → what the agency's staff read. `{fields}` are the fields' names in that language.
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "no_authority": {
-        "ar": "لم يؤخذ بالتعديل: لا صلاحية لوكالتكم في {fields}، وأعيدت القيمة المعتمدة.",
-        "fr": "Modification non retenue : votre agence ne fait pas autorité pour {fields} ; "
+        "ar": "لم يؤخذ بالتعديل: لا صلاحية لمؤسستكم في {fields}، وأعيدت القيمة المعتمدة.",
+        "fr": "Modification non retenue : votre organisme ne fait pas autorité pour {fields} ; "
         "la valeur de référence a été remise.",
         "en": "Edit not taken: your agency has no authority over {fields}; the agreed value was put back.",
     },
     "outranked": {
-        "ar": "لم يؤخذ بالتعديل: وكالة ذات أولوية سبق أن حددت {fields}.",
-        "fr": "Modification non retenue : une agence prioritaire a déjà renseigné {fields}.",
+        "ar": "لم يؤخذ بالتعديل: مؤسسة ذات أولوية سبق أن حددت {fields}.",
+        "fr": "Modification non retenue : un organisme prioritaire a déjà renseigné {fields}.",
         "en": "Edit not taken: an agency with higher authority has already given {fields}.",
     },
     "older": {
@@ -31,8 +31,8 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "en": "Edit not taken: there is a newer value for {fields}.",
     },
     "deleted": {
-        "ar": "لم يؤخذ بتعديل {fields}: حذفت وكالة أخرى هذا الملف.",
-        "fr": "Modification de {fields} non retenue : une autre agence a supprimé ce dossier.",
+        "ar": "لم يؤخذ بتعديل {fields}: حذفت مؤسسة أخرى هذا الملف.",
+        "fr": "Modification de {fields} non retenue : un autre organisme a supprimé ce dossier.",
         "en": "Edit of {fields} not taken: another agency has deleted this record.",
     },
     "immutable": {
@@ -46,7 +46,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "en": "Edit not taken: there is a higher value for {fields}.",
     },
     "not_permitted": {
-        "ar": "لم يرسل التعديل: الاتفاق لا يشمل نشر {fields}.",
+        "ar": "لم يرسل التعديل: الاتفاقية لا تشمل نشر {fields}.",
         "fr": "Modification non transmise : la convention ne prévoit pas que vous publiiez {fields}.",
         "en": "Edit not passed on: your agreement does not cover publishing {fields}.",
     },
@@ -84,9 +84,9 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "en": "Many records were changed at once: the changes are held until a person decides.",
     },
     "mass_join": {
-        "ar": "كانت ملفاتكم عند انضمامها ستُغيّر قيما كثيرة لدى وكالات أخرى: "
+        "ar": "كانت ملفاتكم عند انضمامها ستُغيّر قيما كثيرة لدى مؤسسات أخرى: "
         "علِّقت هذه القيم إلى أن يبتّ فيها شخص.",
-        "fr": "À leur arrivée, vos dossiers auraient changé de nombreuses valeurs chez d'autres agences : "
+        "fr": "À leur arrivée, vos dossiers auraient changé de nombreuses valeurs dans d'autres organismes : "
         "ces valeurs sont en attente d'une décision humaine.",
         "en": "On joining, your records would have changed many values at other agencies: those values are "
         "held until a person decides.",
@@ -125,14 +125,14 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "en": "Dispute over {fields}: the hub no longer rewrites the value until it is settled.",
     },
     "incarnation_ended": {
-        "ar": "هذا الملف محذوف؛ يجب رفع رقم النسخة لإعادة استعمال معرّفه.",
+        "ar": "هذا الملف محذوف؛ يجب رفع رقم الدورة لإعادة استعمال معرّفه.",
         "fr": "Ce dossier a été supprimé ; pour réutiliser son identifiant, augmentez l'incarnation.",
         "en": "This record was deleted; to use its id again, raise the incarnation.",
     },
     "refused": {
-        "ar": "لم يصل ما أُدخل إلى الوكالات الأخرى: لم تتمكن المنصة من قراءته. أُبلغ القائمون على الربط.",
-        "fr": "Ce qui a été saisi n'est pas parvenu aux autres agences : la plateforme n'a pas pu le lire. "
-        "Les responsables du raccordement en sont informés.",
+        "ar": "لم يصل ما أُدخل إلى المؤسسات الأخرى: لم تتمكن المنصة من قراءته. أُبلغ القائمون على الربط.",
+        "fr": "Ce qui a été saisi n'est pas parvenu aux autres organismes : la plateforme n'a pas pu le "
+        "lire. Les responsables du raccordement en sont informés.",
         "en": "What was entered has not reached the other agencies: the hub could not read it. "
         "Those who run the connection have been told.",
     },

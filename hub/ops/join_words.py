@@ -12,8 +12,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "Plan of the join of {agency}: what would come of it",
     },
     "plan_at": {
-        "ar": "بتاريخ {at}. لم يُكتب شيء، لا في قاعدة الوكالة ولا في المنصة.",
-        "fr": "Au {at}. Rien n'a été écrit, ni chez l'agence ni dans la plateforme.",
+        "ar": "بتاريخ {at}. لم يُكتب شيء، لا في قاعدة المؤسسة ولا في المنصة.",
+        "fr": "Au {at}. Rien n'a été écrit, ni chez l'organisme ni dans la plateforme.",
         "en": "As of {at}. Nothing was written, neither at the agency nor at the hub.",
     },
     "report": {
@@ -27,14 +27,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "As of {at}, from the hub's store.",
     },
     "report_held": {
-        "ar": "أُوقِف {overwriting} ملفًا في انتظار قرار شخص (الحد {limit}، وللوكالة {live} ملفًا حيًا).",
+        "ar": "عُلِّق {overwriting} ملفًا في انتظار قرار شخص (الحد {limit}، وللمؤسسة {live} ملفًا حيًا).",
         "fr": "{overwriting} dossiers sont retenus jusqu'à la décision d'une personne (limite {limit}, "
         "{live} dossiers vivants).",
         "en": "{overwriting} records are held until a person decides ({limit} would have passed, of {live} "
         "live records).",
     },
     "report_passes": {
-        "ar": "لا شيء موقوف (الحد {limit}، وللوكالة {live} ملفًا حيًا).",
+        "ar": "لا شيء معلَّق (الحد {limit}، وللمؤسسة {live} ملفًا حيًا).",
         "fr": "Rien n'est retenu (limite {limit}, {live} dossiers vivants).",
         "en": "Nothing is held ({limit} may pass, of {live} live records).",
     },
@@ -44,17 +44,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "References that wait",
     },
     "report_here": {
-        "ar": "ما تقوله المنصة بخلاف صفوف الوكالة ({rows} صفوف)",
-        "fr": "Ce que la plateforme dit autrement que les dossiers de l'agence ({rows} lignes)",
+        "ar": "ما تقوله المنصة بخلاف صفوف المؤسسة ({rows} صفوف)",
+        "fr": "Ce que la plateforme dit autrement que les dossiers de l'organisme ({rows} lignes)",
         "en": "What the hub says otherwise than the agency's own records ({rows} rows)",
     },
     "report_elsewhere": {
-        "ar": "ما لدى الوكالات الأخرى بقول هذه الوكالة",
-        "fr": "Ce que les autres agences détiennent sur la parole de celle-ci",
+        "ar": "ما لدى المؤسسات الأخرى بقول هذه المؤسسة",
+        "fr": "Ce que les autres organismes détiennent sur la parole de celui-ci",
         "en": "What other agencies hold on this agency's word",
     },
     "sampled": {
-        "ar": "لم تُقرأ إلا الصفوف الأولى ({types}): الأعداد تخصها وحدها. استعملوا --limit لقراءة المزيد.",
+        "ar": "لم تُقرأ إلا الصفوف الأولى ({types}): الأعداد تخصها وحدها. استعمل --limit لقراءة المزيد.",
         "fr": "Seules les premières lignes ont été lues ({types}) : les nombres ne portent que sur "
         "celles-ci ; --limit en lit davantage.",
         "en": "Only the first rows were read ({types}): the numbers are of these alone; --limit reads more.",
@@ -71,8 +71,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "matched": {"ar": "مطابِقة لملف معروف", "fr": "rattachés à une entité", "en": "match an entity"},
     "new": {"ar": "جديدة", "fr": "nouveaux", "en": "new"},
     "duplicates": {
-        "ar": "مكررة داخل الوكالة",
-        "fr": "doublons au sein de l'agence",
+        "ar": "مكررة داخل المؤسسة",
+        "fr": "doublons au sein de l'organisme",
         "en": "duplicates within the agency",
     },
     "uncertain": {"ar": "غير مؤكدة: تحتاج إلى مراجعة", "fr": "incertains : à examiner", "en": "uncertain"},
@@ -83,8 +83,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "made by the hub, say nothing themselves",
     },
     "merged": {
-        "ar": "كيانات لدى وكالات أخرى ستُضم إلى غيرها",
-        "fr": "entités d'autres agences qui n'en feraient plus qu'une",
+        "ar": "كيانات لدى مؤسسات أخرى ستُضم إلى غيرها",
+        "fr": "entités d'autres organismes qui n'en feraient plus qu'une",
         "en": "entities of others that become part of another",
     },
     "unread": {
@@ -108,21 +108,21 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "References that would wait",
     },
     "plan_here": {
-        "ar": "ما سيتغير في صفوف الوكالة نفسها ({rows} صفوف)",
-        "fr": "Ce qui changerait dans les dossiers de l'agence ({rows} lignes)",
+        "ar": "ما سيتغير في صفوف المؤسسة نفسها ({rows} صفوف)",
+        "fr": "Ce qui changerait dans les dossiers de l'organisme ({rows} lignes)",
         "en": "What would change in the agency's own records ({rows} rows)",
     },
     "here_refused": {
-        "ar": "قيم لا تسعها أعمدة الوكالة",
-        "fr": "Valeurs que les colonnes de l'agence ne peuvent contenir",
+        "ar": "قيم لا تسعها أعمدة المؤسسة",
+        "fr": "Valeurs que les colonnes de l'organisme ne peuvent contenir",
         "en": "Values that the agency's columns cannot hold",
     },
     "plan_elsewhere": {
-        "ar": "ما سيتغير لدى الوكالات الأخرى",
-        "fr": "Ce qui changerait dans les autres agences",
+        "ar": "ما سيتغير لدى المؤسسات الأخرى",
+        "fr": "Ce qui changerait dans les autres organismes",
         "en": "What would change at other agencies",
     },
-    "agency": {"ar": "الوكالة", "fr": "Agence", "en": "Agency"},
+    "agency": {"ar": "المؤسسة", "fr": "Organisme", "en": "Agency"},
     "field": {"ar": "الحقل", "fr": "Champ", "en": "Field"},
     "column": {"ar": "العمود", "fr": "Colonne", "en": "Column"},
     "reason": {"ar": "السبب", "fr": "Raison", "en": "Reason"},
@@ -135,7 +135,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "ended": {"ar": "ملفات تُسحب", "fr": "dossiers retirés", "en": "records taken back"},
     "nothing": {"ar": "لا شيء", "fr": "rien", "en": "nothing"},
     "plan_held": {
-        "ar": "ستُوقَف: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit} (للوكالة {live} ملفًا حيًا). "
+        "ar": "ستُعلَّق: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit} (للمؤسسة {live} ملفًا حيًا). "
         "ما أعلاه هو ما يحصل بعد أن يفرج عنها شخص.",
         "fr": "Serait retenu : {overwriting} dossiers remplaceraient des valeurs d'autres, la limite est de "
         "{limit} ({live} dossiers vivants). Ce qui précède vaut une fois libéré par une personne.",
@@ -143,7 +143,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "records). What stands above is what comes once a person has released it.",
     },
     "plan_passes": {
-        "ar": "لن تُوقَف: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit}.",
+        "ar": "لن تُعلَّق: {overwriting} ملفًا تحل محل قيم غيرها، والحد {limit}.",
         "fr": "Ne serait pas retenu : {overwriting} dossiers remplaceraient des valeurs d'autres, "
         "la limite est de {limit}.",
         "en": "Would not be held: {overwriting} records put others' values aside, {limit} may.",
@@ -194,7 +194,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "identity": {"ar": "تغيّر من هو من", "fr": "identité revue", "en": "who is who changed"},
     "entitled": {
         "ar": "تغيّر ما يحق لها الاطلاع عليه",
-        "fr": "ce qu'elle peut connaître a changé",
+        "fr": "ce qu'il peut connaître a changé",
         "en": "what it may know changed",
     },
     "unreadable": {
