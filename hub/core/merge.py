@@ -1,7 +1,8 @@
 """The golden record: which assertion of each field wins (R9).
 
 `strength` is the total order that decides every conflict: authority rank, stamp, source, local id,
-incarnation, canonical bytes. Nothing else decides; in particular not the order of arrival (R8).
+incarnation, canonical bytes. `winner` asks first for what a field's policy puts before it: the first word
+(`immutable`), the highest value (`max`). Nothing else decides; in particular not the order of arrival (R8).
 """
 
 from __future__ import annotations
