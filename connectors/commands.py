@@ -61,7 +61,7 @@ def connector() -> None:
 @_AGREEMENTS
 @_JSON
 def check_command(file: Path, database: str | None, schemas: Path, agreements: Path, as_json: bool) -> None:
-    """Say everything that is wrong with a mapping, with line and column.
+    """Say all that is wrong with a mapping, with line and column.
 
     Exit code 1 if anything is but warnings.
     """
@@ -87,7 +87,10 @@ def check_command(file: Path, database: str | None, schemas: Path, agreements: P
 @_SCHEMAS
 @_AGREEMENTS
 def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
-    """Put the bookkeeping tables and the triggers into the agency's database; safe to repeat."""
+    """Put bookkeeping and triggers into the agency's database.
+
+    Safe to repeat.
+    """
     with connect(file, schemas, agreements, database) as (db, mapping):
         require_fit(mapping, db)
         store.prepare(db, mapping.agency)
@@ -101,7 +104,7 @@ def install(file: Path, database: str, schemas: Path, agreements: Path) -> None:
 @_DATABASE
 @click.confirmation_option(prompt="Edits that were captured and not sent yet are lost. Go on?")
 def uninstall(file: Path, database: str) -> None:
-    """Remove triggers and bookkeeping tables; the agency's own rows stay as they are."""
+    """Remove triggers and bookkeeping; the agency's rows stay."""
     mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
@@ -118,7 +121,7 @@ def uninstall(file: Path, database: str) -> None:
 @_DATABASE
 @_JSON
 def status(file: Path, database: str, as_json: bool) -> None:
-    """What waits to be sent, what the agency refuses, how far the inboxes are read."""
+    """Show what waits, what the agency refuses, how far it has read."""
     mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
@@ -134,7 +137,10 @@ def status(file: Path, database: str, as_json: bool) -> None:
 @_DATABASE
 @click.confirmation_option(prompt="All rows are sent again, as a snapshot. Go on?")
 def resnapshot(file: Path, database: str) -> None:
-    """Begin a new epoch and read all rows again: after the agency's database was restored (R24)."""
+    """Read all rows again: after a restore that was not noticed.
+
+    Begins a new epoch; what the database does not have is then held for a person.
+    """
     mapping, _ = read_mapping(file)
     db = open_database(database)
     try:
@@ -166,9 +172,9 @@ def sweep(
     schemas: Path,
     agreements: Path,
 ) -> None:
-    """Compare all rows with what was last known of them; say what differs, and what it cost (R30).
+    """Compare all rows with what was last known of them.
 
-    Exit code 1 if something is found and not repaired.
+    Says what differs, and what it cost. Exit code 1 if something is found and not repaired.
     """
     sweep_file(
         file,
@@ -259,7 +265,10 @@ def run(
     web_host: str,
     web_port: int | None,
 ) -> None:
-    """Carry edits to the hub and deliveries to the agency, until told to stop."""
+    """Carry edits to the hub and deliveries to the agency.
+
+    Until SIGTERM or SIGINT.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     quieten_clients()
     settings = Settings(

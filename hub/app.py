@@ -305,9 +305,9 @@ def _serve_probes(app: faust.App, hub: Hub) -> None:
 @click.command("hub")
 @click.option("--loglevel", default="WARN", show_default=True, help="How much to log.")
 def serve(loglevel: str) -> None:
-    """Run one hub worker (the same as `faust -A hub.app worker`); several may run at once.
+    """Run one hub worker; several may run at once.
 
-    Settings come from the environment: see docs/operators.md.
+    The same as `faust -A hub.app worker`. Settings come from the environment: see docs/operators.md.
     """
     quieten_clients()
     settings = load_settings()

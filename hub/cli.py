@@ -11,35 +11,46 @@ import click
 
 from hub.errors import JisrError
 
-# Name → where the command lives. Imported on use, so that `jisr --help` stays quick.
-COMMANDS: Mapping[str, str] = {
-    "up": "hub.local.commands:up",
-    "down": "hub.local.commands:down",
-    "endpoints": "hub.local.commands:endpoints",
-    "doctor": "hub.local.commands:doctor",
-    "demo": "hub.local.demo.command:demo",
-    "registry": "hub.registry.commands:registry",
-    "schema": "hub.registry.schema_commands:schema",
-    "hub": "hub.app:serve",
-    "console": "hub.console.command:console",
-    "bench": "hub.local.bench.command:bench",
-    "status": "hub.ops.commands:status",
-    "explain": "hub.ops.commands:explain",
-    "hold": "hub.ops.steward_commands:hold",
-    "dlq": "hub.ops.dlq_commands:dlq",
-    "agency": "hub.ops.agency_commands:agency",
-    "agreement": "hub.ops.agreement_commands:agreement",
-    "undo": "hub.ops.undo_command:undo",
-    "rebuild": "hub.ops.rebuild_command:rebuild",
-    "names": "hub.ops.naming_command:names",
-    "sweep": "hub.local.sweep_command:sweep",
-    "metrics": "hub.local.metrics_command:metrics",
-    "audit": "hub.ops.audit_commands:audit",
-    "topics": "hub.ops.topics_commands:topics",
-    "access": "hub.ops.access_commands:access",
-    "review": "hub.ops.steward_commands:review",
-    "connector": "connectors.commands:connector",
+# What it is for → name → where the command lives. Imported on use, so that `jisr` starts quickly.
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "To try it on one machine": {
+        "demo": "hub.local.demo.command:demo",
+        "up": "hub.local.commands:up",
+        "down": "hub.local.commands:down",
+        "endpoints": "hub.local.commands:endpoints",
+        "doctor": "hub.local.commands:doctor",
+        "bench": "hub.local.bench.command:bench",
+    },
+    "Parts that run": {
+        "hub": "hub.app:serve",
+        "connector": "connectors.commands:connector",
+        "registry": "hub.registry.commands:registry",
+        "console": "hub.console.command:console",
+    },
+    "To see how it is": {
+        "status": "hub.ops.commands:status",
+        "explain": "hub.ops.commands:explain",
+        "sweep": "hub.local.sweep_command:sweep",
+        "metrics": "hub.local.metrics_command:metrics",
+        "audit": "hub.ops.audit_commands:audit",
+    },
+    "What a person decides": {
+        "hold": "hub.ops.steward_commands:hold",
+        "review": "hub.ops.steward_commands:review",
+        "dlq": "hub.ops.dlq_commands:dlq",
+        "undo": "hub.ops.undo_command:undo",
+    },
+    "A release and its agencies": {
+        "schema": "hub.registry.schema_commands:schema",
+        "topics": "hub.ops.topics_commands:topics",
+        "access": "hub.ops.access_commands:access",
+        "agreement": "hub.ops.agreement_commands:agreement",
+        "agency": "hub.ops.agency_commands:agency",
+        "names": "hub.ops.naming_command:names",
+        "rebuild": "hub.ops.rebuild_command:rebuild",
+    },
 }
+COMMANDS = {name: target for section in SECTIONS.values() for name, target in section.items()}
 # Commands of a group that need more than the group's own package may know: the hub, or both sides at once.
 ADDED: Mapping[str, Mapping[str, str]] = {
     "connector": {
@@ -122,6 +133,18 @@ class LazyGroup(click.Group):
     def list_commands(self, _: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx  # as below
+        width = max(map(len, COMMANDS))
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        (name.ljust(width), imported(target).get_short_help_str(formatter.width - 6 - width))
+                        for name, target in section.items()
+                    ]
+                )
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx  # click passes it; which command is meant depends on the name alone
         target = COMMANDS.get(cmd_name)
@@ -166,7 +189,11 @@ def use_embedded_stack() -> None:
         os.environ.setdefault("JISR_AGREEMENTS", str(PROJECT / "deploy" / "agreements"))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="README.md says where to begin; docs/design.md has the words, and the rules (R1 to R32).",
+)
 @click.version_option(package_name="jisr-hub", prog_name="jisr")
 def jisr() -> None:
     """Jisr Hub keeps the records of many agencies converged (جسر)."""

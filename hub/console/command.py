@@ -110,7 +110,10 @@ def console(
     local_code_file: Path | None,
     **oidc: Any,
 ) -> None:
-    """Serve the console until SIGTERM or SIGINT, or do what the command says."""
+    """Serve the console: pages and an HTTP API.
+
+    Until SIGTERM or SIGINT; with a command, do what that says.
+    """
     if ctx.invoked_subcommand is not None:
         return
     proxies = proxies_of(trusted_proxies, "JISR_CONSOLE_TRUSTED_PROXIES")

@@ -41,7 +41,10 @@ def list_sessions(account: str | None, as_json: bool) -> None:
 @_who
 @_why
 def revoke_sessions(number: int | None, account: str | None, who: str, why: str) -> None:
-    """End the session of this NUMBER, or all of an account, before their time. Effective within 2 seconds."""
+    """End the session of this NUMBER, or all of an account.
+
+    Before their time, and effective within 2 seconds.
+    """
     if (number is None) == (account is None):
         raise click.UsageError("give the NUMBER of a session, or --account for all of somebody's")
     with opened() as parts:
@@ -84,7 +87,7 @@ def create_token(name: str, role: str, agency: str | None, expires_days: int, wh
 @token.command("list")
 @as_json
 def list_tokens(as_json: bool) -> None:
-    """List all tokens: for whom, by whom, until when, last used, revoked."""
+    """List all tokens: for whom, until when, last used, revoked."""
     with opened() as parts:
         found = Entrances(parts).tokens()
     _tell(found, [_token(one) for one in found], "there are no tokens", as_json=as_json)

@@ -53,7 +53,7 @@ _SUPERVISOR_LOG = "supervisor"
 )
 @click.pass_context
 def up(context: click.Context, /, detach: bool, **options: Any) -> None:
-    """Start Kafka, PostgreSQL and the hub on this machine, until Ctrl-C."""
+    """Start Kafka, PostgreSQL and the hub here, until Ctrl-C."""
     _require_local_extra()
     if detach:
         _up_detached(_again(context))
@@ -76,7 +76,7 @@ def _again(context: click.Context) -> list[str]:
 
 @click.command()
 def down() -> None:
-    """Stop what `jisr up` started, and see to it that nothing is left."""
+    """Stop what `jisr up` started, all of it."""
     _require_local_extra()
     from hub.local import process_tree
 
@@ -98,7 +98,7 @@ def down() -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def endpoints(as_json: bool) -> None:
-    """Where everything answers: addresses, and URLs with their passwords."""
+    """Say where everything answers, with passwords."""
     folder = DataFolder(default_home())
     found = folder.read_state().get("endpoints") if folder.is_locked() else None
     if not found:
@@ -127,7 +127,10 @@ def endpoints(as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor(as_json: bool) -> None:
-    """Check that everything this machine needs is there; exit code 1 if something essential is not."""
+    """Say what this machine lacks for the embedded stack.
+
+    Exit code 1 if it is something essential.
+    """
     from hub.local.doctor import examine
 
     checks = examine(default_home())

@@ -52,10 +52,11 @@ def report(
     as_json: bool,
     revealing: Revealing,
 ) -> None:
-    """Say what came of AGENCY's join, in the form of its plan (R16, R32).
+    """Say what came of AGENCY's join, in the form of its plan.
 
-    Reads the hub's store alone: the agency's records, whom they match, what waits for a person, what others
-    hold on the agency's word, and where the hub tells the agency something else than it says itself.
+    Reads the hub's store alone: the agency's records, whom they match, what waits for a person, what
+    others hold on the agency's word, and where the hub tells the agency something else than it says
+    itself.
     """
     if html is not None:
         _claim(html)
@@ -109,10 +110,10 @@ def plan(
     as_json: bool,
     revealing: Revealing,
 ) -> None:
-    """Say what would come of it if the agency of FILE joined now, or its mapping were FILE (R16, R32).
+    """Say what would come of it if the agency joined now.
 
-    Reads the agency's rows and the hub's store, and writes to neither. Keys and values are covered according
-    to the contract's privacy, unless revealed.
+    Or if its mapping were FILE. Reads the agency's rows and the hub's store, and writes to neither. Keys
+    and values are covered according to the contract's privacy, unless revealed.
     """
     if html is not None:
         _claim(html)

@@ -64,7 +64,10 @@ def _lines() -> Iterator[str]:
 @click.option("--markdown", is_flag=True, help="The page of the documentation.")
 @as_json
 def metrics(part_of_a_name: str, markdown: bool, as_json: bool) -> None:
-    """List what every part measures: type, labels, unit, meaning, and what to do when it looks wrong."""
+    """List what every part measures, and what to do about it.
+
+    Type, labels, unit, meaning, and what to do when it looks wrong.
+    """
     if markdown:
         click.echo(page(), nl=False)
         return

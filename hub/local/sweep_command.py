@@ -39,10 +39,11 @@ from hub.settings import HubSettings
 def sweep(
     agency: str | None, record_type: str | None, repair: bool, per_second: float | None, as_json: bool
 ) -> None:
-    """Compare the store with the last message of every key on every topic; say what it cost (R26, R30).
+    """Compare the store with what every topic says.
 
-    On the embedded stack also every agency's rows with what was last known of them, as `jisr connector sweep`
-    does at an agency. Exit code 1 if something is found and not repaired.
+    The last message of every key; what that cost is told, too. On the embedded stack also every agency's
+    rows with what was last known of them, as `jisr connector sweep` does at an agency. Exit code 1 if
+    something is found and not repaired.
     """
     with opened() as parts:
         if agency is not None and agency not in parts.agreements:

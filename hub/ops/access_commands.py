@@ -68,7 +68,10 @@ def access() -> None:
 @_release
 @as_json
 def plan(wanted: Access, as_json: bool) -> None:
-    """List what each user of ours may do by this release, and nothing else. Asks no Kafka."""
+    """List what each user of ours may do, and nothing else.
+
+    By this release; asks no Kafka.
+    """
     lines = [told(right) for right in in_order(wanted.rights)]
     click.echo(json.dumps({"users": wanted.users, "rights": lines}) if as_json else "\n".join(lines))
 
@@ -78,7 +81,7 @@ def plan(wanted: Access, as_json: bool) -> None:
 @_release
 @as_json
 def check(kafka: KafkaConnection, wanted: Access, as_json: bool) -> None:
-    """Compare Kafka with this release, and say what is lacking and what is too much.
+    """Compare Kafka with this release: what is lacking or too much.
 
     Changes nothing. Exit code 0 if all is in order, else 1.
     """
@@ -116,7 +119,7 @@ def apply(kafka: KafkaConnection, wanted: Access, passwords: Path | None) -> Non
 @kafka_options
 @_passwords
 def rotate(users: tuple[str, ...], kafka: KafkaConnection, passwords: Path | None) -> None:
-    """Replace the passwords of users: the old ones open no connection any more.
+    """Replace passwords: the old ones open no connection any more.
 
     Connections that are open stay; connectors and workers read their file when they connect anew.
     """

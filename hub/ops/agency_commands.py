@@ -40,10 +40,11 @@ def agency() -> None:
 def retire(
     name: str, said: str, listing: Path | None, apply: bool, who: str, why: str, as_json: bool
 ) -> None:
-    """Let an agency leave for good: show what it holds and what rests on its word, then decide on that.
+    """Let an agency leave for good, after a look at what that means.
 
-    --apply also takes its rights and its password on Kafka away, and is refused until its agreement has
-    ended or is gone. It needs one of Kafka's super.users then, if Kafka has access rules.
+    What it holds, and what rests on its word, is shown; then that is decided on. --apply also takes its
+    rights and its password on Kafka away, and is refused until its agreement has ended or is gone. It
+    needs one of Kafka's super.users then, if Kafka has access rules.
     """
     if apply and not (who.strip() and why.strip()):
         raise click.UsageError("--apply needs --who NAME and --why TEXT: who decides, and why")

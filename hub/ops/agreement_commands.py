@@ -22,14 +22,17 @@ from hub.ops.status import StatusReader
 
 @click.group()
 def agreement() -> None:
-    """Agreements: what each agency says and may hold, and what others would do."""
+    """Agreements: those in force, planned ones, what came of them."""
 
 
 @agreement.command()
 @click.argument("names", metavar="[AGENCY]...", nargs=-1)
 @as_json
 def show(names: tuple[str, ...], as_json: bool) -> None:
-    """Show the agreements of this release: who says what, who may hold what, why and until when."""
+    """Show the agreements in force, or those of each AGENCY.
+
+    Who says what, who may hold what, why and until when.
+    """
     with opened() as parts:
         known = parts.agreements
     for name in names:
@@ -52,10 +55,11 @@ def show(names: tuple[str, ...], as_json: bool) -> None:
 )
 @as_json
 def preview(folder: Path, limit: int | None, as_json: bool) -> None:
-    """Show what the agreements in FOLDER would change if they came into force now; nothing is changed.
+    """Show what the agreements in FOLDER would change.
 
-    In numbers of entities, per agency, record type and field: what would be told for the first time, and
-    what would be taken back. They come into force with the release that has them (JISR_AGREEMENTS).
+    Nothing is changed. In numbers of entities, per agency, record type and field: what would be told for
+    the first time, and what would be taken back. They come into force with the release that has them
+    (JISR_AGREEMENTS).
     """
     with opened() as parts:
         planned = load_agreements(folder, parts.catalogue)
@@ -79,10 +83,10 @@ def preview(folder: Path, limit: int | None, as_json: bool) -> None:
 )
 @as_json
 def report(agency: str | None, since: datetime.datetime, as_json: bool) -> None:
-    """Show what agencies (or AGENCY) were really told and had taken back, and why, in numbers of entities.
+    """Show what agencies, or AGENCY, were told and had taken back.
 
-    By agreements that changed, agencies that joined, consents, and what else became of records; and what the
-    agencies' sides have yet to acknowledge.
+    What really was, and why, in numbers of entities. By agreements that changed, agencies that joined,
+    consents, and what else became of records; and what the agencies' sides have yet to acknowledge.
     """
     with opened() as parts, closing(LogReader(parts.settings.kafka, PEEK_BYTES)) as log:
         found = disclosures.report(parts, since, agency)

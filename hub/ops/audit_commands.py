@@ -17,7 +17,7 @@ from hub.store.audit import KeptEntry, Search
 
 @click.group()
 def audit() -> None:
-    """Who saw personal values in full, and who decided what: the hub keeps it."""
+    """The audit trail: who saw values in full, who decided what."""
 
 
 @audit.command("list")

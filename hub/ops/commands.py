@@ -103,9 +103,10 @@ def opened() -> Iterator[Parts]:
 )
 @click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="For how long to wait.")
 def status(as_json: bool, rate: float | None, wait_converged: bool, timeout: float) -> None:
-    """Show, per agency and record type, what has converged and what has not, and why.
+    """Show what has converged and what has not, and why.
 
-    What a connector has captured and not yet sent is not seen here: its own metrics tell that.
+    Per agency and record type; docs/operators.md tells what each column means. What a connector has
+    captured and not yet sent is not seen here: its own metrics tell that.
     """
     with opened() as parts, closing(LogReader(parts.settings.kafka, PEEK_BYTES)) as reader:
         looking = StatusReader(parts, reader)
@@ -127,11 +128,11 @@ def status(as_json: bool, rate: float | None, wait_converged: bool, timeout: flo
 @as_json
 @revealing
 def explain(person: str, agency: str | None, record_type: str, as_json: bool, revealing: Revealing) -> None:
-    """Explain one person (or record of another type): who says what, what won and by which rule, who is
-    told what and on what ground, and whether it arrived.
+    """Explain a record: who says what, what won, who is told what.
 
-    PERSON is a hub id, agency:local_id, a local id with --agency, or an agency's own name of an entity.
-    Values are covered according to the contract's privacy, unless revealed.
+    And by which rule, on what ground, and whether it arrived. PERSON is a hub id, agency:local_id, a
+    local id with --agency, or an agency's own name of an entity. Values are covered according to the
+    contract's privacy, unless revealed.
     """
     with opened() as parts:
         case = CaseReader(parts, revealing.veil).read(person, agency, record_type)

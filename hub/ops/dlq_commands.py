@@ -114,7 +114,10 @@ def list_letters(wanted: Wanted, superseded: bool, state: str, limit: int, as_js
 @as_json
 @revealing
 def show_letter(number: int, as_json: bool, revealing: Revealing) -> None:
-    """Show one dead letter: why, how to mend it, what could be read, its bytes, and where they broke."""
+    """Show one dead letter: why it is dead, and how to mend it.
+
+    And what could be read, its bytes, and where they broke.
+    """
     with opened() as parts:
         one = DeadLetters(parts).one(number)
         row, contract = one.row, contract_of(parts, one.row.record_type)
@@ -151,10 +154,10 @@ def redrive_letters(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Take dead letters in again: NUMBERS, or all open ones that the options choose.
+    """Take dead letters in again.
 
-    It may be done at any time and any number of times: what was said later stands. Exit code 1 if any is
-    still dead.
+    Those of NUMBERS, or all open ones that the options choose. It may be done at any time and any number
+    of times: what was said later stands. Exit code 1 if any is still dead.
     """
     with opened() as parts:
         chosen = _chosen(parts, numbers, wanted, superseded)
@@ -193,9 +196,10 @@ def discard_letters(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Set dead letters aside for good: NUMBERS, or all open ones that the options choose.
+    """Set dead letters aside for good.
 
-    Their bytes are kept, with who decided and why; a discarded one can still be redriven by its number.
+    Those of NUMBERS, or all open ones that the options choose. Their bytes are kept, with who decided and
+    why; a discarded one can still be redriven by its number.
     """
     with opened() as parts:
         chosen = _chosen(parts, numbers, wanted, superseded)

@@ -13,11 +13,11 @@ from hub.ops.naming import index_names
 @click.command()
 @as_json
 def names(as_json: bool) -> None:
-    """Make the keys anew by which the console finds people by name (decision 044).
+    """Make the keys anew by which people are found by name.
 
-    For once, after an upgrade of a store that had records before: until then the console says that its search
-    by name is incomplete. Workers may go on meanwhile; those of the release before must have ended. Safe to
-    repeat, and to break off.
+    For once, after an upgrade of a store that had records before: until then the console says that its
+    search by name is incomplete. Workers may go on meanwhile; those of the release before must have
+    ended. Safe to repeat, and to break off.
     """
 
     def report(seen: int) -> None:

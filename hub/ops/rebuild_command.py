@@ -38,11 +38,11 @@ LOST = (
 )
 @as_json
 def rebuild(yes: bool, replace: str | None, as_json: bool) -> None:
-    """Build the hub's store anew from the kept topics, with a raised epoch (R18, R31).
+    """Build the hub's store anew from the kept topics.
 
-    For a store that was lost, or restored to an earlier moment. Stop all workers first; start them after it:
-    they read the retained changes again and tell every agency the current state. What breaks off is begun
-    again by the same command.
+    For a store that was lost, or restored to an earlier moment. Stop all workers first; start them after
+    it: they read the retained changes again and tell every agency the current state. What breaks off is
+    begun again by the same command.
     """
     with opened() as parts, _shown(quiet=as_json) as report:
         found = Surroundings(parts).look()

@@ -43,10 +43,11 @@ _wait = click.option(
 @_why
 @_wait
 def pause(agency: str, side: str | None, who: str, why: str, wait: float) -> None:
-    """Pause AGENCY's connector: between two batches, and until it is resumed, also when it is started again.
+    """Pause AGENCY's connector, between two batches.
 
-    The source: its edits are captured and wait in its database. The sink: what it is told waits in its inbox.
-    A paused side holds no connection to the agency's database.
+    Until it is resumed, also when it is started again. The source: its edits are captured and wait in its
+    database. The sink: what it is told waits in its inbox. A paused side holds no connection to the
+    agency's database.
     """
     _wish(PAUSE, agency, _sides(side), who, why, wait)
 
@@ -68,9 +69,10 @@ def resume(agency: str, side: str | None, who: str, why: str, wait: float) -> No
 @_why
 @_wait
 def restart(agency: str, who: str, why: str, wait: float) -> None:
-    """Let AGENCY's connector end its sides and start them anew: it connects again and reads its mapping file.
+    """Let AGENCY's connector end its sides and start them anew.
 
-    What is paused stays paused. If its mapping file is wrong by now, it goes on as it was, and says so.
+    It connects again and reads its mapping file. What is paused stays paused. If its mapping file is
+    wrong by now, it goes on as it was, and says so.
     """
     _wish(RESTART, agency, (), who, why, wait)
 

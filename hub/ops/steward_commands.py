@@ -48,7 +48,10 @@ _SOON = "the workers publish what follows within seconds"
 
 @click.group()
 def hold() -> None:
-    """Changes that wait for a person: stale forms, changed identifiers, and masses (B1, B2…)."""
+    """Changes that wait for a person.
+
+    Stale forms, changed identifiers, and masses (B1, B2…).
+    """
 
 
 @hold.command("list")
@@ -78,7 +81,7 @@ def list_holds(agency: str | None, all_states: bool, as_json: bool) -> None:
 @as_json
 @revealing
 def show_hold(number: tuple[int, bool], as_json: bool, revealing: Revealing) -> None:
-    """Show one hold: the values that wait, what the record says now, and what stands.
+    """Show one hold: what waits, what the record says, what stands.
 
     Of a mass: how many changes, of which fields, and how many of the records others hold.
     """
@@ -116,7 +119,10 @@ def _show_hold(number: int, revealing: Revealing, *, as_json: bool) -> None:
 @_who
 @_why
 def release_hold(number: tuple[int, bool], who: str, why: str) -> None:
-    """Apply a held change, or a mass of them, as if it came only now: a person has confirmed it."""
+    """Apply a held change, or a mass of them.
+
+    As if it came only now: a person has confirmed it.
+    """
     hold_id, mass = number
     with opened() as parts:
         if mass:
@@ -134,7 +140,10 @@ def release_hold(number: tuple[int, bool], who: str, why: str) -> None:
 @_who
 @_why
 def reject_hold(number: tuple[int, bool], who: str, why: str) -> None:
-    """Drop a held change, or a mass of them: what stands stays, and goes back to the agency."""
+    """Drop a held change, or a mass of them.
+
+    What stands stays, and goes back to the agency.
+    """
     hold_id, mass = number
     with opened() as parts:
         if mass:
@@ -147,14 +156,20 @@ def reject_hold(number: tuple[int, bool], who: str, why: str) -> None:
 
 @click.group()
 def review() -> None:
-    """Pairs of records that may be one person, or may not: nobody is linked by that alone."""
+    """Pairs of records that may be one person, or may not.
+
+    Nobody is linked by that alone.
+    """
 
 
 @review.command("list")
 @_all
 @as_json
 def list_reviews(all_states: bool, as_json: bool) -> None:
-    """List reviews, oldest first, without values; `jisr explain` tells more of each side."""
+    """List reviews, oldest first, without values.
+
+    `jisr explain` tells more of each side.
+    """
     with opened() as parts:
         found = Reviews(parts).list(all_states=all_states)
     if as_json:
@@ -173,7 +188,10 @@ def list_reviews(all_states: bool, as_json: bool) -> None:
 @_why
 @_record_type
 def same(a: str, b: str, who: str, why: str, record_type: str) -> None:
-    """Decide that records A and B are the same; each as `jisr review list` names it, or agency:local_id."""
+    """Decide that A and B are the same.
+
+    Each as `jisr review list` names it, or agency:local_id.
+    """
     _decide(a, b, record_type, same=True, who=who, why=why)
 
 
@@ -184,7 +202,10 @@ def same(a: str, b: str, who: str, why: str, record_type: str) -> None:
 @_why
 @_record_type
 def different(a: str, b: str, who: str, why: str, record_type: str) -> None:
-    """Decide that records A and B are not the same; what was linked is parted."""
+    """Decide that A and B are not the same.
+
+    What was linked is parted.
+    """
     _decide(a, b, record_type, same=False, who=who, why=why)
 
 

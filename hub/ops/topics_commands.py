@@ -38,7 +38,10 @@ def topics() -> None:
 @_release
 @as_json
 def list_topics(needed: Sequence[TopicSpec], as_json: bool) -> None:
-    """List what is needed: each topic with its partitions and settings. Asks no Kafka."""
+    """List the topics that are needed, with their settings.
+
+    And their partitions. Asks no Kafka.
+    """
     if as_json:
         click.echo(json.dumps([_wanted(spec) for spec in needed]))
         return
@@ -53,7 +56,7 @@ def list_topics(needed: Sequence[TopicSpec], as_json: bool) -> None:
 @_release
 @as_json
 def check_topics(needed: Sequence[TopicSpec], kafka: KafkaConnection, as_json: bool) -> None:
-    """Compare Kafka with what is needed, and say what is missing or differs and how to mend it.
+    """Say what is missing on Kafka, or differs, and how to mend it.
 
     Changes nothing. Exit code 0 if all is in order, else 1.
     """
@@ -77,9 +80,10 @@ def check_topics(needed: Sequence[TopicSpec], kafka: KafkaConnection, as_json: b
 @_release
 @click.option("--dry-run", is_flag=True, help="Only say what would be made or changed.")
 def create_topics(needed: Sequence[TopicSpec], kafka: KafkaConnection, dry_run: bool) -> None:
-    """Make the topics that are missing, and put the settings of the others right. Safe to repeat.
+    """Make what is missing, and put settings right; safe to repeat.
 
-    No topic is deleted or given other partitions. Exit code 1 if one has another number of them than needed.
+    No topic is deleted or given other partitions. Exit code 1 if one has another number of them than
+    needed.
     """
     standings, _ = compare_topics(kafka, needed)
     for line in _steps(standings, dry_run=dry_run):
@@ -100,10 +104,11 @@ def create_topics(needed: Sequence[TopicSpec], kafka: KafkaConnection, dry_run: 
 @click.option("--who", default="", metavar="NAME", help="Who decides; needed with --yes.")
 @click.option("--why", default="", metavar="TEXT", help="Why; needed with --yes.")
 def skip_gap(name: str, yes: bool, who: str, why: str) -> None:
-    """Let a lane that stopped at a gap begin at the oldest message that TOPIC still holds (R25).
+    """Let a lane that stopped at a gap of TOPIC go on behind it.
 
-    What was in the gap is not read by anybody: first let the agency say everything again, by
-    `jisr connector resnapshot FILE` there. Partitions that can be read on are left alone.
+    At the oldest message that the topic still holds. What was in the gap is not read by anybody: first
+    let the agency say everything again, by `jisr connector resnapshot FILE` there. Partitions that can be
+    read on are left alone.
     """
     if yes and not (who.strip() and why.strip()):
         raise click.UsageError("--yes needs --who NAME and --why TEXT: who decides, and why")

@@ -50,10 +50,10 @@ def undo(
     why: str,
     as_json: bool,
 ) -> None:
-    """Take back what an agency said within a span of time; what it and others said otherwise stands.
+    """Take back what an agency said within a span of time.
 
-    Golden records and deliveries become as if it had never been said, and the agency's own rows are
-    corrected. Without --apply nothing is changed.
+    What it and others said otherwise stands. Golden records and deliveries become as if it had never been
+    said, and the agency's own rows are corrected. Without --apply nothing is changed.
     """
     if apply and list_actors:
         raise click.UsageError("--list-actors only looks: give it, or --apply")

@@ -78,7 +78,10 @@ def check(
     registry_ca_file: Path | None,
     weaken_privacy: tuple[str, ...],
 ) -> None:
-    """Check the whole release, or the record types in PATHS: safety, policies, compatibility."""
+    """Check the whole release, or the record types in PATHS.
+
+    Safety, policies, compatibility.
+    """
     release = Release.of_records(paths) if paths else Release.load(schemas, agreements)
     problems = list(release.unsafe())
     if registry and not problems:
@@ -123,7 +126,10 @@ def register(
     token_file: Path,
     weaken_privacy: tuple[str, ...],
 ) -> None:
-    """Register this release for every agency and record type; changes nothing if it is there."""
+    """Register this release for every agency and record type.
+
+    Changes nothing if it is there.
+    """
     release = Release.load(schemas, agreements)
     client = RegistryClient(registry, read_token(token_file), ca_file=registry_ca_file)
     changes = list(release.policy_changes(client, weaken_privacy))
@@ -149,7 +155,10 @@ def register(
     help="Of headings, meanings and names.",
 )
 def show(name: str, schemas: Path, lang: str) -> None:
-    """Show the record type NAME: its fields, what holds for each, and its codes with their names."""
+    """Show the record type NAME: its fields and codes.
+
+    What holds for each field, and the codes with their names.
+    """
     path = schemas / "records" / f"{name}.avsc"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.avsc")))
@@ -176,7 +185,7 @@ def show(name: str, schemas: Path, lang: str) -> None:
 @schema.command("page")
 @_schemas
 def show_page(schemas: Path) -> None:
-    """The documentation's page of all record types, in three languages."""
+    """Print the page of all record types, in three languages."""
     click.echo(page(Catalogue.load(schemas / "records")), nl=False)
 
 

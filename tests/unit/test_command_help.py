@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import click
@@ -34,6 +35,24 @@ def test_every_command_and_option_says_what_it_is_for(path: str, command: click.
         if isinstance(option, click.Option):
             assert option.help, option.opts[0]
             assert not option.envvar or str(option.envvar) in shown, option.opts[0]
+
+
+def groups(command: click.Command) -> Iterator[click.Group]:
+    if isinstance(command, click.Group):
+        yield command
+        for name in command.list_commands(click.Context(command)):
+            child = command.get_command(click.Context(command), name)
+            assert child is not None
+            yield from groups(child)
+
+
+@pytest.mark.parametrize("group", list(groups(jisr)), ids=lambda group: group.name)
+def test_a_list_of_commands_is_readable_in_80_columns(group: click.Group) -> None:
+    shown = group.get_help(click.Context(group, terminal_width=80))
+    for name in group.list_commands(click.Context(group)):
+        line = re.search(rf"^  {name} +(.+)$", shown, re.MULTILINE)
+        assert line is not None, name
+        assert not line[1].endswith("..."), line[0]
 
 
 def test_no_command_is_listed_twice() -> None:

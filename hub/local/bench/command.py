@@ -52,9 +52,10 @@ def bench(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure the embedded stack under a fixed workload (docs/performance.md says what each part is).
+    """Measure the embedded stack under a fixed workload.
 
-    Every part ends with a comparison of what the agencies hold; a difference is an error.
+    docs/performance.md says what each part is. Every part ends with a comparison of what the agencies
+    hold; a difference is an error.
     """
     from hub.local.bench.parts import PARTS
     from hub.local.bench.plan import Bench

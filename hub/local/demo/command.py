@@ -37,10 +37,11 @@ _INTERRUPTED = 130
 def demo(
     people: int, seed: int, chosen: tuple[str, ...], hub_workers: int, as_json: bool, keep: bool
 ) -> None:
-    """Four agencies' databases converge; a story of twelve steps; and the proof that all agree.
+    """Let four agencies' databases converge, and prove it.
 
-    The second act (`--act 2`) is ordinary life: an agency joins, an agreement and a consent
-    change, a script goes mad, a database is restored, people are taken for one another.
+    The first act is a story of twelve scenes. The second act (`--act 2`) is ordinary life: an agency
+    joins, an agreement and a consent change, a script goes mad, a database is restored, people are taken
+    for one another.
 
     Exit code 0 only if every step came true and every agency holds exactly what it may hold.
     """
