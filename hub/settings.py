@@ -91,12 +91,20 @@ def load_settings() -> HubSettings:
     try:
         settings = HubSettings()  # type: ignore[call-arg]  # filled from the environment
     except ValidationError as error:
-        problems = "; ".join(
-            f"JISR_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()
-        )
-        raise ConfigurationError(f"settings: {problems}. See docs/operators.md for each.") from error
+        raise ConfigurationError(_problems(error)) from error
     settings.kafka.checked()
     return settings
+
+
+def _problems(error: ValidationError) -> str:
+    """What is missing and what is wrong, and how to mend it."""
+    named = [(f"JISR_{'_'.join(map(str, one['loc'])).upper()}", one) for one in error.errors()]
+    missing = [name for name, one in named if one["type"] == "missing"]
+    wrong = [f"{name}: {one['msg']}" for name, one in named if one["type"] != "missing"]
+    told = [*([f"not set: {', '.join(missing)}"] if missing else []), *wrong]
+    # The embedded stack is looked at only where nothing names another hub, not even in part.
+    here = "; where `jisr up` runs, set none of JISR_BOOTSTRAP, …_URL, JISR_SECRET_FILE" if missing else ""
+    return f"settings: {'; '.join(told)}. See docs/operators.md for each{here}"
 
 
 def read_secret(path: Path, setting: str) -> bytes:

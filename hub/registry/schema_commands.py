@@ -162,7 +162,8 @@ def show(name: str, schemas: Path, lang: str) -> None:
     path = schemas / "records" / f"{name}.avsc"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.avsc")))
-        raise ConfigurationError(f"no record type {name!r} in {path.parent}: there are {known}")
+        there = f"there are {known}" if known else "there are none; set JISR_SCHEMAS"
+        raise ConfigurationError(f"no record type {name!r} in {path.parent}: {there}")
     record = read_record_type(path)
     table = Table(*_HEADINGS[lang], title=f"{record.name}: {record.doc.get(lang, '')}", show_lines=True)
     for spec in record.fields:

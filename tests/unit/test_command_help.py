@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -11,7 +12,9 @@ from click.testing import CliRunner
 
 from hub.cli import jisr
 from hub.console.audit import ACTIONS as WORDS
+from hub.errors import ConfigurationError
 from hub.ops.audit import ACTIONS
+from hub.settings import HubSettings
 
 
 def walk(command: click.Command, context: click.Context, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -67,6 +70,20 @@ def test_a_missing_option_names_its_variable(monkeypatch: pytest.MonkeyPatch) ->
     assert refused.exit_code == 2
     assert "'--registry-url'" in refused.output
     assert "JISR_REGISTRY_URL" in refused.output
+
+
+def test_who_finds_no_hub_reads_what_is_not_set_and_how_to_start_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in HubSettings.model_fields:
+        monkeypatch.delenv(f"JISR_{name.upper()}", raising=False)
+    monkeypatch.setenv("JISR_HOME", str(tmp_path))
+    monkeypatch.setenv("JISR_WEB_PORT", "web")
+    refused = CliRunner().invoke(jisr, ["status"]).exception
+    assert isinstance(refused, ConfigurationError)
+    assert "not set: JISR_BOOTSTRAP, JISR_REGISTRY_URL, JISR_STORE_URL, JISR_SECRET_FILE" in str(refused)
+    assert "JISR_WEB_PORT: " in str(refused)
+    assert "`jisr up`" in str(refused)
 
 
 @pytest.mark.parametrize(
