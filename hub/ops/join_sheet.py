@@ -90,18 +90,23 @@ class SheetMaker:
         return Section(name, [table for table in tables if table.rows], [self._say(brake, **numbers)])
 
     def _records(self, one: TypeCounts) -> Iterator[tuple[str, str]]:
+        """How many were read, and of each kind that there is."""
         yield self._say("rows"), str(one.rows)
-        yield self._say("known"), str(one.known)
-        for name, counter in (("matched", one.matched), ("uncertain", one.uncertain)):
-            yield self._say(name), str(counter.total())
-            for code, number in sorted(counter.items()):
-                yield f"– {self._say(code)}", str(number)
-        yield self._say("new"), str(one.new)
-        yield self._say("duplicates"), str(one.duplicates)
-        yield self._say("refused"), str(sum(those.number for those in one.refused.values()))
-        yield self._say("silent"), str(one.silent)
-        if one.merged:
-            yield self._say("merged"), str(one.merged)
+        none: Mapping[str, int] = {}
+        for name, number, reasons in (
+            ("known", one.known, none),
+            ("matched", one.matched.total(), one.matched),
+            ("uncertain", one.uncertain.total(), one.uncertain),
+            ("new", one.new, none),
+            ("duplicates", one.duplicates, none),
+            ("refused", sum(those.number for those in one.refused.values()), none),
+            ("silent", one.silent, none),
+            ("merged", one.merged, none),
+        ):
+            if number:
+                yield self._say(name), str(number)
+            for reason, those in sorted(reasons.items()):
+                yield f"– {self._say(reason)}", str(those)
 
     def _wrong(self, title: str, record: RecordType, table: Mapping[Any, Tally]) -> Table:
         rows = [

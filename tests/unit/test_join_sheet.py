@@ -120,3 +120,12 @@ def test_programs_get_the_same_keys_whatever_was_found() -> None:
             "examples": [{"key": "1••• (2)", "before": "", "after": "", "why": ""}],
         }
     ]
+
+
+def test_kinds_of_records_that_there_are_none_of_are_left_out() -> None:
+    empty = JoinCounts("plan", "tourism", "2026-03-01 10:00:00.000+00:00", {"person": TypeCounts()})
+    counted = SheetMaker(CATALOGUE, "en").sheet(empty, revealed=True).sections[0].tables[0]
+    assert counted.rows == [("records read", "0")]
+    kinds = [kind for kind, _ in sheet("en").sections[0].tables[0].rows]
+    assert "already linked" in kinds
+    assert "duplicates within the agency" not in kinds
