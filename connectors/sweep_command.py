@@ -53,7 +53,12 @@ def as_json(agency: str, found: dict[str, tuple[Cost, list[Finding]]]) -> dict[s
 def lines(agency: str, found: dict[str, tuple[Cost, list[Finding]]]) -> list[str]:
     """For a person. Local ids are the agency's own; no value is shown."""
     told = []
+    if clean := {record: cost for record, (cost, findings) in found.items() if not findings}:
+        spent = sum(clean.values(), Cost())
+        told.append(f"{agency}: rows are as they were known, of {', '.join(clean)}; {spent.text()}")
     for record, (cost, findings) in found.items():
+        if not findings:
+            continue
         told.append(f"{agency} {record}: {len(findings)} rows are not as they were known; {cost.text()}")
         told += [f"  {finding.local_id}: {finding.text()}" for finding in findings[:_SHOWN]]
         if len(findings) > _SHOWN:

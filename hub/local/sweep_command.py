@@ -63,9 +63,8 @@ def sweep(
         }
         click.echo(json.dumps(told, indent=1, ensure_ascii=False))
     else:
-        click.echo("\n".join(lines(at_hub)))
-        for name, found in at_agencies.items():
-            click.echo("\n".join(agency_lines(name, found)))
+        told_there = [line for name, found in at_agencies.items() for line in agency_lines(name, found)]
+        click.echo("\n".join([*lines(at_hub), *told_there]))
     if any(topic.left for topic in at_hub) or any(open_findings(found) for found in at_agencies.values()):
         sys.exit(1)
 

@@ -55,7 +55,9 @@ def list_entries(
 
 def _line(one: KeptEntry) -> str:
     entry = one.entry
-    about = f" of {entry.agency}" if entry.agency else ""
+    # What was done to an agency as a whole begins with its name.
+    named = entry.subject.split(" ")[0]
+    about = f" of {entry.agency}" if entry.agency and entry.agency != named else ""
     detail = f" ({entry.detail})" if entry.detail else ""
     purpose = f": {entry.purpose}" if entry.purpose else ""
     when = local_time(int(one.at.timestamp() * 1000))

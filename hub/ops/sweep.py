@@ -199,9 +199,19 @@ def as_json(swept: Iterable[TopicSwept]) -> list[dict[str, Any]]:
 
 
 def lines(swept: Iterable[TopicSwept]) -> list[str]:
-    """For a person."""
+    """For a person: what is in order as one line, then each topic that is not."""
     told = []
-    for one in swept:
+    topics = list(swept)
+    if clean := [one for one in topics if not one.findings]:
+        messages, rows = sum(one.messages for one in clean), sum(one.rows for one in clean)
+        seconds = sum(one.seconds for one in clean)
+        told.append(
+            f"as the store has them: {len(clean)} topics; {messages} messages and {rows} rows read, "
+            f"{seconds:.2f} s"
+        )
+    for one in topics:
+        if not one.findings:
+            continue
         head = f"{one.topic}: {_number(one.findings)} keys are not as the store has them"
         told.append(f"{head}; {one.messages} messages and {one.rows} rows read, {one.seconds:.2f} s")
         counts = _counts(one.findings)
