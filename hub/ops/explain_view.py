@@ -179,13 +179,22 @@ def hold_json(one: HeldChange) -> dict[str, Any]:
     }
 
 
+# Why a person must look, by the code that matching gives.
+_REVIEWED = {
+    "identifier_alone": "they share an identifier and nothing else confirms it",
+    "contradiction": "they share an identifier and something contradicts it",
+    "too_many_share": "very many records share this identifier",
+}
+
+
 def pair_line(one: Pair) -> str:
     """One review in a line; its records by the names that `jisr review` takes."""
     sides = [f"{key.agency}:{key.local_id}" for key in (one.a_key, one.b_key)]
+    why = f"{_REVIEWED.get(one.reason, one.reason)}: {', '.join(one.fields)}"
     decided = f", {one.state}" + (f" by {one.who}: {one.why}" if one.who else "")
     return (
         f"{hub_name(one.a)} {hub_name(one.b)}: {' and '.join(sides)} ({one.a_key.record_type}), "
-        f"{one.reason}, {', '.join(one.fields)}, since {local_time(_ms(one.created_at))}{decided}"
+        f"{why}, since {local_time(_ms(one.created_at))}{decided}"
     )
 
 
