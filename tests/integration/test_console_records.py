@@ -233,7 +233,7 @@ def test_an_agencys_own_names_are_taken_in_no_address(hub: OpsHub, enter: Enter)
     ("language", "words"),
     [
         ("ar", ("أعلى صلاحية", "القيم المعتمدة وسبب اعتمادها", "مهمة عمومية", 'dir="rtl"')),
-        ("fr", ("plus haute autorité", "Ce qui est retenu", "mission publique", "Accusé reçu")),
+        ("fr", ("plus haute autorité", "Ce qui est retenu", "mission publique", "Réception confirmée")),
     ],
 )
 def test_rules_are_told_in_the_readers_language(
