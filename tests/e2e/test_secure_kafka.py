@@ -454,7 +454,17 @@ def test_a_password_is_replaced(secure: Secure, tmp_path: Path) -> None:
 def test_an_agency_that_leaves_is_cut_off(secure: Secure, tmp_path: Path) -> None:
     user = "jisr-agency-field"
     open_before = confluent_kafka.Producer(secure.stock(user, **{"message.timeout.ms": 60_000}))
-    open_before.list_topics("field.receipts", timeout=WAIT_S)
+    answer: list[str | None] = []
+
+    def said() -> None:
+        open_before.produce(
+            "field.receipts", b"x", on_delivery=lambda error, _: answer.append(error and str(error.name()))
+        )
+        open_before.flush(WAIT_S)
+
+    # A connection to the broker that takes it, which stays open: another one would not be let in.
+    said()
+    assert answer.pop() is None
     deciding = ["agency", "retire", "field", "--apply", "--who", "Salma", "--why", "it leaves"]
     assert isinstance(secure.run(*deciding).exception, Fatal)
 
@@ -470,9 +480,7 @@ def test_an_agency_that_leaves_is_cut_off(secure: Secure, tmp_path: Path) -> Non
 
     retired = secure.run(*deciding, **ended)
     assert "its access to Kafka has ended" in retired.output, retired.exception
-    answer: list[str] = []
-    open_before.produce("field.receipts", b"x", on_delivery=lambda error, _: answer.append(str(error.name())))
-    open_before.flush(WAIT_S)
+    said()
     assert answer == ["TOPIC_AUTHORIZATION_FAILED"]
     with pytest.raises(KafkaException):
         confluent_kafka.Producer(secure.stock(user)).list_topics(timeout=3)

@@ -6,13 +6,11 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from sql_agency import PERSON, Agency, empty_database
+from sql_agency import PERSON, Agency
 
 from connectors.sdk import Arrivals, Change, Delivery
 from hub.core import stamps
@@ -22,14 +20,6 @@ ROWS, EDITORS, EDITS, REMOTE_EDITS = 4, 3, 40, 60
 COMMUNES = ["11.321.01.03", "11.321.01.05", "11.321.01.07"]
 PHONES = [f"+21261234567{n}" for n in range(4)]
 NAMES = ["Zineb", "Zohra", "Fatima Zahra"]
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    made = Agency(request.param, empty_database(request.param, request, tmp_path), tmp_path)
-    made.start()
-    yield made
-    made.close()
 
 
 class ModelHub:

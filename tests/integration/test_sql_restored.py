@@ -24,15 +24,6 @@ TABLES = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    url = empty_database(request.param, request, tmp_path)
-    made = Agency(request.param, url, tmp_path)
-    made.start()
-    yield made
-    made.close()
-
-
 def backed_up(agency: Agency) -> Callable[[], None]:
     """A backup of now; what it returns restores it, as a restored dump or file would be."""
     return _dump(agency) if agency.kind == "postgresql" else _file(agency)

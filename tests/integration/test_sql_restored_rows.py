@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from sql_agency import PERSON, Agency, empty_database
+from sql_agency import PERSON, Agency
 
 BORN = datetime.date(1990, 5, 1)
 VALUES = {"cin": "SH1", "birth_date": BORN, "family_name_fr": "Alami", "given_name_fr": "Zineb"}
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    made = Agency(request.param, empty_database(request.param, request, tmp_path), tmp_path)
-    made.start()
-    yield made
-    made.close()
 
 
 def deleted(agency: Agency) -> tuple[str, int]:

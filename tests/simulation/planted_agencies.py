@@ -87,7 +87,7 @@ def _() -> list[Change]:
     return [(SQLite, "begin", lambda self, *, by_hub: begin(self, by_hub=False))]
 
 
-@plant("R17", "what is no longer listed is left where it is", 280, often=("consent", "withdraw", "diagnose"))
+@plant("R17", "what is no longer listed is left where it is", 344, often=("consent", "withdraw", "diagnose"))
 def _() -> list[Change]:
     return [(plan, "_is_the_hubs", lambda *_: False)]
 
