@@ -114,7 +114,7 @@ def _() -> list[Change]:
     return [(Planner, "existing_row", knowing_all)]
 
 
-@plant("R28", "an edit that is not sent yet is written over", 0)
+@plant("R28", "an edit that is not sent yet is written over", 15)
 def _() -> list[Change]:
     return [(Planner, "pending_slots", lambda _self, _rows: set())]
 
