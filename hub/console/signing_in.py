@@ -64,7 +64,7 @@ class LocalLogin:
         visit.limited(visit.console.sign_in_tries, caller(visit.request))
         target = own_path(visit.form.get("next", "/"))
         if not hmac.compare_digest(visit.form.get("code", "").strip().encode(), self.code.encode()):
-            return self._form(visit, target, marked("The code is not right. `jisr endpoints` tells it."))
+            return self._form(visit, target, marked("The code is not right."))
         try:
             user = self._user(visit)
         except (ConfigurationError, ValueError):
