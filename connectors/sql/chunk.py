@@ -216,6 +216,9 @@ class Chunk:
         entity.version = max(entity.version, step.delivery.version)
         if step.delete:
             entity.local_id = entity.named = None
+        elif shadow is not None and self._is_let_go(step):
+            # It stays, and stands for nobody: whom the hub names it for next may have been told before this.
+            entity.local_id = entity.named = shadow.entity = None
         elif shadow is not None and step.decided and (step.insert or step.belongs()):
             if shadow.is_anothers(entity.entity):
                 self.db.execute(
@@ -231,6 +234,11 @@ class Chunk:
         elif step.decided and entity.local_id == step.delivery.local_id is not None:
             # The row is gone, and was meant all the same: once it is named no more, another may be made.
             entity.named = entity.local_id
+
+    def _is_let_go(self, step: Step) -> bool:
+        """Whether nothing of the hub's is to be here any more, in a row that the hub knows of (R17)."""
+        entity, gone = step.entity, step.delivery.operation in ("delete", "retract")
+        return gone and step.decided and step.belongs() and entity.named is not None
 
     def _through_merge(self, entity: EntityRow) -> str | None:
         """The row by which the entity was meant while it was part of another one."""

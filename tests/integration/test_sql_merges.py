@@ -229,3 +229,21 @@ def test_of_two_rows_of_one_paper_only_the_one_that_stands_for_it_follows(agency
         "INS-2026-N1": "A",
         "INS-2026-N2": "P",
     }
+
+
+def test_a_row_that_one_lets_go_is_given_to_whom_it_was_named_for_before(agency: Agency) -> None:
+    """Versions of two tell which is later only where both speak of the row: a retraction does not (R18)."""
+    key = agency.add(cin="SH1")
+    agency.changes()
+    agency.deliver("E1", {"cin": "SH1", "phone": "+212612345678"}, local_id=key, version=1)
+    # The split gave both version 9; of the one, who was settled again since, it is read first.
+    agency.deliver("E1", operation="retract", version=11)
+    assert agency.row(key, "cin", "numero") == ("SH1", None)
+    assert agency.deliver("E2", {"cin": "SH1", "phone": "+212687654321"}, local_id=key, version=9) == {
+        "applied": 1
+    }
+    assert agency.row(key, "numero") == ("687654321",)
+    # And the one that let it go has no say in it any more.
+    agency.deliver("E1", {**FULL, "cin": "SH2"}, version=12)
+    assert agency.row(key, "cin") == ("SH1",)
+    assert agency.count() == 2
