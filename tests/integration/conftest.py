@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ops_hub import OpsHub
-from sql_agency import Agency, empty_database
+from sql_agency import Agency, started
 from support.console import Visitor, console_of, visiting
 
 from hub.console.visit import Console
@@ -37,7 +37,4 @@ def enter(console: Console, hub: OpsHub) -> Iterator[Callable[..., Visitor]]:
 @pytest.fixture(params=["postgresql", "sqlite"])
 def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
     """An agency with a connector's source and sink, once on each kind of database."""
-    made = Agency(request.param, empty_database(request.param, request, tmp_path), tmp_path)
-    made.start()
-    yield made
-    made.close()
+    yield from started(request.param, request, tmp_path)

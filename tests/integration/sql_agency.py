@@ -297,3 +297,11 @@ def empty_database(kind: str, request: Any, folder: Path) -> str:
     file = folder / f"{uuid.uuid4().hex}.db"
     file.touch()
     return f"sqlite:///{file}"
+
+
+def started(kind: str, request: Any, folder: Path) -> Iterator[Agency]:
+    """An agency on a new database of a kind, with its connector's source and sink; closed at the end."""
+    made = Agency(kind, empty_database(kind, request, folder), folder)
+    made.start()
+    yield made
+    made.close()

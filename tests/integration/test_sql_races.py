@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sql_agency import PERSON, Agency, empty_database
+from sql_agency import PERSON, Agency, empty_database, started
 
 from connectors.sdk import Arrivals, Change
 from connectors.sql import store
@@ -21,18 +21,12 @@ from hub.local.stack import Stack
 
 @pytest.fixture
 def agency(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    made = Agency("postgresql", empty_database("postgresql", request, tmp_path), tmp_path)
-    made.start()
-    yield made
-    made.close()
+    yield from started("postgresql", request, tmp_path)
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agency]:
-    made = Agency(request.param, empty_database(request.param, request, tmp_path), tmp_path)
-    made.start()
-    yield made
-    made.close()
+    yield from started(request.param, request, tmp_path)
 
 
 def test_a_row_in_somebodys_hands_is_written_later(agency: Agency) -> None:

@@ -138,6 +138,18 @@ def test_a_second_restore_of_the_same_backup_is_noticed_by_its_epoch(agency: Age
         log += agency.changes()
 
 
+def set_back(agency: Agency) -> tuple[str, str, list[Change]]:
+    """Restores a backup made between two new rows: (the key that is kept, the one that is forgotten, all
+    that was sent)."""
+    kept = agency.add(cin="SH1")
+    sent = agency.changes()
+    restore = backed_up(agency)
+    forgotten = agency.add(cin="SH2")
+    sent += agency.changes()
+    restore()
+    return kept, forgotten, sent
+
+
 def numbered(agency: Agency, key: str, names: str) -> None:
     agency.sql(f'INSERT INTO {PERSON} ("المعرف", names) VALUES (?, ?)', int(key), names)
 
@@ -145,12 +157,7 @@ def numbered(agency: Agency, key: str, names: str) -> None:
 @pytest.mark.parametrize("noticed", [False, True])
 def test_a_number_that_is_given_out_again_begins_another_life(agency: Agency, noticed: bool) -> None:
     """Whether people are given it before or after somebody finds out that the database was restored."""
-    kept_key = agency.add(cin="SH1")
-    log = agency.changes()
-    restore = backed_up(agency)
-    forgotten = agency.add(cin="SH2")
-    log += agency.changes()
-    restore()
+    kept_key, forgotten, log = set_back(agency)
     if not noticed:
         numbered(agency, forgotten, "Benani, Omar")
     started_again(agency)
@@ -298,12 +305,7 @@ def test_a_row_that_waited_at_the_backup_and_was_sent_is_not_another_one(agency:
 
 def test_what_was_said_of_a_forgotten_row_is_not_of_whoever_has_its_id_now(agency: Agency) -> None:
     """It is read again after the restore, and may be stamped later than the new row by a clock ahead."""
-    agency.add(cin="SH1")
-    log = agency.changes()
-    restore = backed_up(agency)
-    forgotten = agency.add(cin="SH2")
-    log += agency.changes()
-    restore()
+    _, forgotten, log = set_back(agency)
     numbered(agency, forgotten, "Benani, Omar")
     started_again(agency)
     agency.sink = agency.new_sink()
@@ -321,12 +323,7 @@ def test_what_was_said_of_a_forgotten_row_is_not_of_whoever_has_its_id_now(agenc
 
 def test_a_row_that_begins_while_all_are_read_again_is_said_with_its_own_life_alone(agency: Agency) -> None:
     """A page would say it as the life that had its id in the lost hours, which would be there again."""
-    agency.add(cin="SH1")
-    log = agency.changes()
-    restore = backed_up(agency)
-    forgotten = agency.add(cin="SH2")
-    log += agency.changes()
-    restore()
+    _, forgotten, log = set_back(agency)
     started_again(agency)
     assert agency.source.look_back(log_of(log)) is True
     numbered(agency, forgotten, "Benani, Omar")
