@@ -140,7 +140,7 @@ class Stage:
         while (began := time.monotonic()) < deadline:
             if reached():
                 return
-            time.sleep(pause_s(time.monotonic() - began, _ASK_EVERY_S))
+            time.sleep(pause_s(began, _ASK_EVERY_S))
         raise Fatal(f"no end within {within_s:.0f} s: the stack's logs are in {self.logs}")
 
     def check(self) -> None:

@@ -54,7 +54,7 @@ def converge(region: Region, quiet: Quiet, screen: Screen, heed: Callable[[], No
             if all(held[agency] >= goal[agency] for agency in goal):
                 complete = quiet.wait(_END_WITHIN_S)
             else:
-                time.sleep(pause_s(time.monotonic() - began, _SHOW_EVERY_S))
+                time.sleep(pause_s(began, _SHOW_EVERY_S))
     seconds = quiet.last_commit_s() - region.connectors_started_at()
     return Load(changes, seconds, region.cpu_s(), complete)
 

@@ -35,8 +35,10 @@ _AT_HUB = text("""
 _HUB_POSITIONS = text("SELECT topic, partition, next_offset FROM position WHERE lane = 'intake'")
 
 
-def pause_s(took_s: float, least_s: float) -> float:
-    """How long to wait after a look that took so long, at least `least_s`, so that looking stays cheap."""
+def pause_s(began: float, least_s: float) -> float:
+    """How long to wait after a look that began then (`time.monotonic()`), at least `least_s`, so that looking
+    stays cheap."""
+    took_s = time.monotonic() - began
     return max(least_s, took_s / _LOOKING_SHARE - took_s)
 
 
@@ -77,7 +79,7 @@ class Quiet:
             if now is not None and now == before:
                 return True
             before = now
-            time.sleep(_POLL_S if now is not None else pause_s(time.monotonic() - began, _POLL_S))
+            time.sleep(_POLL_S if now is not None else pause_s(began, _POLL_S))
         return False
 
     def look(self) -> dict[Place, int] | None:
