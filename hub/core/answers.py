@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from hub.core.assertions import Change, RecordKey, RecordState
 from hub.core.merge import Golden, Winner
-from hub.core.policy import FieldPolicy, TypePolicy
+from hub.core.policy import STEWARD, FieldPolicy, TypePolicy
 from hub.core.stamps import at
 
 # Two systems that overwrite each other for ever are stopped after this many answers in the window.
@@ -59,9 +59,10 @@ def answer(
 def lost_fields(policy: TypePolicy, change: Change, golden: Golden, *, deleted: bool = False) -> list[Lost]:
     """The fields of `change` (an update, absorbed) whose golden value is another, with the reason.
 
-    Only updates: an insert or a snapshot says what its agency knows, nobody has just typed it.
+    Only updates: an insert or a snapshot says what its agency knows, nobody has just typed it. A steward has
+    no database that could be told.
     """
-    if change.operation != "update":
+    if change.operation != "update" or change.key.agency == STEWARD:
         return []
     lost = [Lost(name, NOT_PERMITTED) for name in change.withheld]
     lost += [Lost(name, STALE_FORM) for name in change.stale]
@@ -141,7 +142,7 @@ def count_rewrites(state: RecordState, change: Change, lost: list[Lost]) -> list
     for name, _ in lost:
         known = state.asserts.rewrites.get(name, [])
         if len(known) >= REWRITE_LIMIT:
-            # In dispute until a steward has spoken; a pause does not begin it all again.
+            # In dispute until a steward speaks; a pause does not begin it all again.
             continue
         stamps = [stamp for stamp in known if stamp > oldest]
         state.asserts.rewrites[name] = [*stamps, change.effective][-REWRITE_LIMIT:]
@@ -150,12 +151,22 @@ def count_rewrites(state: RecordState, change: Change, lost: list[Lost]) -> list
     return newly
 
 
-def disputed_fields(state: RecordState | None, golden: Mapping[str, Winner]) -> frozenset[str]:
-    """Fields that the hub no longer writes at this record, until a steward has spoken."""
+def disputed_fields(state: RecordState | None) -> frozenset[str]:
+    """Fields that the hub no longer writes at this record, until a steward speaks (`end_disputes`)."""
     if state is None or not state.asserts.rewrites:
         return frozenset()
-    return frozenset(
-        name
-        for name, stamps in state.asserts.rewrites.items()
-        if len(stamps) >= REWRITE_LIMIT and not (name in golden and golden[name].rank < 0)
-    )
+    return frozenset(name for name, stamps in state.asserts.rewrites.items() if len(stamps) >= REWRITE_LIMIT)
+
+
+def end_disputes(states: Iterable[RecordState], fields: Collection[str]) -> set[bytes]:
+    """Count answers to these fields anew, at each of the records of an entity of which a steward has spoken.
+
+    A system that goes on writing its own value over the steward's is stopped once more. Returns the records
+    that were changed.
+    """
+    changed = set()
+    for state in states:
+        for name in state.asserts.rewrites.keys() & set(fields):
+            del state.asserts.rewrites[name]
+            changed.add(state.id)
+    return changed

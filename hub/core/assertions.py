@@ -111,8 +111,13 @@ class RecordState(msgspec.Struct, kw_only=True):
 
     @property
     def speaks(self) -> bool:
-        """Whether it supports its entity: it lives, and asserts something of its own (R15)."""
-        return not self.ended and bool(self.asserts.values or self.asserts.unions)
+        """Whether it supports its entity: it lives, and asserts something of its own (R15).
+
+        A steward's word on an entity does not: nobody is at an agency because a steward spoke of them.
+        """
+        if self.ended or self.key.agency == STEWARD:
+            return False
+        return bool(self.asserts.values or self.asserts.unions)
 
 
 def greater(a: Assertion, b: Assertion) -> bool:

@@ -138,7 +138,7 @@ def contents(
             allowed,
             encoded,
             references,
-            disputed_fields(chosen, golden),
+            disputed_fields(chosen),
             taken_back_fields(chosen, golden),
         )
         if content:

@@ -17,7 +17,7 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 from hub.core.assertions import RecordState
-from hub.core.policy import TypePolicy
+from hub.core.policy import STEWARD, TypePolicy
 from hub.core.texts import text_of
 
 # An identifier that more records share than this is a placeholder ("0000000"), not an identifier:
@@ -74,7 +74,13 @@ class _Groups:
 
 
 def identity_values(policy: TypePolicy, state: RecordState) -> list[tuple[str, bytes]]:
-    """The values by which `state` can meet others: (field, value); for natural keys one joined value."""
+    """The values by which `state` can meet others: (field, value); for natural keys one joined value.
+
+    None of a steward's: their word on a field says what is true of whom they mean, not who that is. Who is who
+    they decide by pairs.
+    """
+    if state.key.agency == STEWARD:
+        return []
     values = state.asserts.values
     if policy.natural_key:
         parts = [values.get(name) for name in policy.natural_key]
@@ -163,6 +169,9 @@ def _value(state: RecordState, name: str | None) -> bytes | None:
 
 def contradictions(policy: TypePolicy, a: RecordState, b: RecordState) -> tuple[str, ...]:
     """Fields that speak against the two being one: birth date, sex, another strong identifier."""
+    if STEWARD in (a.key.agency, b.key.agency):
+        # It would part whom it is about, where it corrects what all of them have.
+        return ()
     matched = policy.matched
     names = (*policy.identifiers, matched.get("birth_date"), matched.get("sex"))
     return tuple(

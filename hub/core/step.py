@@ -7,10 +7,11 @@ changed; then `settle` says what is told to whom. The caller loads and stores in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hub.core.answers import end_disputes
 from hub.core.assertions import (
     Change,
     RecordKey,
@@ -23,7 +24,7 @@ from hub.core.crosswalk import Entity, Move, World, regroup
 from hub.core.echoes import without_echoes
 from hub.core.epochs import heard
 from hub.core.matching import Decision, Review, cluster
-from hub.core.policy import TypePolicy
+from hub.core.policy import STEWARD, TypePolicy
 from hub.core.undo import standing
 
 IDENTIFIER_CHANGED = "identifier_changed"
@@ -101,6 +102,8 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
     stood = state.live, state.lost
     replaced: list[Replaced] = []
     taken = absorb(policy, state, change, replaced)
+    if change.key.agency == STEWARD:
+        done.touched |= end_disputes(_led_to(world, change), change.values.keys() | change.added.keys())
     if state.live and (state.live, state.lost) != stood:
         done.restored.add(record)
     if replaced:
@@ -112,6 +115,12 @@ def _absorb_one(world: World, change: Change, record: bytes, policy: TypePolicy,
     if taken & policy.evidence or (state.linked, state.born) != before:
         # Also an older word than any so far: the oldest record of an entity is its founder.
         done.evidence.add(record)
+
+
+def _led_to(world: World, change: Change) -> Iterator[RecordState]:
+    """The records of the entity that a change names, as far as they are known here."""
+    entity = world.entity_of.get(change.entity or b"")
+    return (world.records[record] for record, one in world.entity_of.items() if entity and one == entity)
 
 
 def _is_over(state: RecordState, change: Change) -> bool:

@@ -247,7 +247,7 @@ def _field(
         disputed_at=tuple(
             f"{state.key.agency}:{state.key.local_id}"
             for state in members
-            if field.name in disputed_fields(state, golden)
+            if field.name in disputed_fields(state)
         ),
     )
 

@@ -359,6 +359,11 @@ def fighters() -> MemoryHub:
     return hub_of((person(EN, 1, given_name_fr="Salma"), person(ADS, 2)))
 
 
+def steward_said(hub: MemoryHub, at_minute: float, **values: object) -> Change:
+    """A steward's word on whom the fight is about."""
+    return said(key(STEWARD, "s"), at_minute, entity=hub.entity(EN), **values)
+
+
 def test_r19_a_field_that_is_rewritten_too_often_is_disputed_and_left_alone() -> None:
     hub = fighters()
     fight(hub, 3, REWRITE_LIMIT - 1)
@@ -386,11 +391,42 @@ def test_r19_rewrites_far_apart_are_no_dispute() -> None:
 def test_r19_a_steward_ends_a_dispute() -> None:
     hub = fighters()
     fight(hub, 3, REWRITE_LIMIT)
-    golden = hub.golden[hub.entity(ADS)].golden
-    assert disputed_fields(hub.state(ADS), golden) == {"given_name_fr"}
-    hub.take(said(key(STEWARD, "s"), 9, "insert", entity=hub.entity(EN), given_name_fr="Selma"))
+    assert disputed_fields(hub.state(ADS)) == {"given_name_fr"}
+    hub.take(steward_said(hub, 9, given_name_fr="Selma"))
     for agency in ("ads", "entraide"):
         assert shown(hub.told(agency, ADS))["given_name_fr"] == "Selma"
+
+
+def test_r19_who_writes_over_a_steward_s_word_is_stopped_again() -> None:
+    hub = fighters()
+    fight(hub, 3, REWRITE_LIMIT)
+    hub.take(steward_said(hub, 9, given_name_fr="Sâlma"))
+    fight(hub, 10, REWRITE_LIMIT - 1)
+    assert shown(hub.told("ads", ADS))["given_name_fr"] == "Sâlma"
+    fight(hub, 11, 1)
+    assert "given_name_fr" not in hub.told("ads", ADS).content.fields
+    assert shown(hub.told("entraide", ADS))["given_name_fr"] == "Sâlma"
+    assert [answer.disputed for answer in hub.answers if answer.disputed] == [("given_name_fr",)] * 2
+
+
+def test_r19_a_steward_s_word_that_is_taken_back_leaves_what_agencies_say() -> None:
+    hub = fighters()
+    hub.take(steward_said(hub, 9, given_name_fr="Sâlma"))
+    hub.take(said(key(STEWARD, "s"), 10, "unlink"))
+    assert shown(hub.told("ads", ADS))["given_name_fr"] == "Salma"
+
+
+def test_r19_a_steward_is_not_answered() -> None:
+    hub = fighters()
+    hub.take(steward_said(hub, 9, given_name_fr="Sâlma"), steward_said(hub, 8, given_name_fr="Selma"))
+    assert hub.answers == []
+
+
+def test_r15_a_steward_s_word_alone_keeps_nobody() -> None:
+    hub = fighters()
+    hub.take(steward_said(hub, 9, given_name_fr="Sâlma"))
+    hub.take(said(EN, 10, "delete"), said(ADS, 10, "delete"))
+    assert not hub.golden[hub.entity(EN)].live
 
 
 # R20

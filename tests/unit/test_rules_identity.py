@@ -7,13 +7,14 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from support.changes import encoded, key, minute, said, shown
+from support.changes import encoded, key, minute, record_id, said, shown
 from support.contracts import CATALOGUE, IDS, TYPES
 from support.memory_hub import MemoryHub
 
 from hub.contracts.values import encode
 from hub.core.assertions import Change, RecordKey
 from hub.core.matching import MAX_SHARERS, identity_values
+from hub.core.policy import STEWARD
 from hub.core.projection import DELETE, MERGED, RETRACT, UPSERT
 from hub.core.step import IDENTIFIER_CHANGED, INCARNATION_ENDED
 from hub.lanes.converged import Converged
@@ -352,6 +353,27 @@ def test_r16_the_latest_of_a_stewards_decisions_on_a_pair_counts_and_stands_abov
     assert hub.entity(EN) != hub.entity(ADS)
     hub.decide(EN, ADS, same=True, stamp=4)
     assert hub.entity(EN) != hub.entity(ADS)
+
+
+def test_r16_a_steward_s_word_on_a_field_neither_joins_nor_parts() -> None:
+    other, word = person(REGION, 3, cin="SH9"), said(key(STEWARD, "s"), 4, entity=record_id(EN), cin="SH9")
+    hub = hub_of((person(EN, 1), person(ADS, 2)), (other,))
+    hub.take(word, said(key(STEWARD, "t"), 4, entity=record_id(EN), birth_date=datetime.date(1991, 2, 2)))
+    assert hub.entity(EN) == hub.entity(ADS) == hub.entity(key(STEWARD, "s")) == hub.entity(key(STEWARD, "t"))
+    # Whoever comes now, or is looked at once more, is still known by what agencies say.
+    newcomer = person(key("health", "h"), 5)
+    hub.take(newcomer, said(ADS, 6, cin="SH1", family_name_fr="Alaoui"))
+    assert hub.entity(newcomer.key) == hub.entity(ADS) == hub.entity(EN)
+    assert hub.entity(REGION) != hub.entity(EN)
+    assert not hub.reviews
+
+
+def test_r16_a_steward_s_word_follows_whom_it_was_said_of() -> None:
+    hub = hub_of((person(EN, 1, given_name_fr="Salma"),), (person(ADS, 2, given_name_fr="Selma"),))
+    hub.take(said(key(STEWARD, "s"), 3, entity=record_id(EN), given_name_fr="Sâlma"))
+    hub.decide(EN, ADS, same=False)
+    assert hub.entity(key(STEWARD, "s")) == hub.entity(EN) != hub.entity(ADS)
+    assert shown(hub.told("ads", ADS))["given_name_fr"] == "Selma"
 
 
 def test_r16_a_hub_id_is_that_of_the_founding_record_so_a_replay_gives_the_same() -> None:
