@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "What a person decides": {
         "hold": "hub.ops.steward_commands:hold",
         "review": "hub.ops.steward_commands:review",
+        "value": "hub.ops.value_commands:value",
         "dlq": "hub.ops.dlq_commands:dlq",
         "undo": "hub.ops.undo_command:undo",
     },
@@ -68,6 +69,7 @@ _LOOKING = frozenset(
         "explain",
         "hold",
         "review",
+        "value",
         "dlq",
         "audit",
         "topics",

@@ -26,6 +26,8 @@ ACTIONS = {
     "reject": marked("rejected"),
     "same": marked("said: the same person"),
     "different": marked("said: different persons"),
+    "say": marked("said what a field holds"),
+    "take_back": marked("took back what was said of a field"),
     "redrive": marked("took in again"),
     "discard": marked("discarded"),
     "undo": marked("took back"),

@@ -50,6 +50,8 @@ SUBJECTS = (
     Form("nobody", marked("nobody")),
 )
 
+# Of these the detail is the name of a field.
+_ABOUT_FIELDS = ("find", "say", "take_back")
 _CHANGES = re.compile(r"(\w+), (\d+) changes")
 _DETAILS = {
     "local_id": marked("by an agency's number"),
@@ -105,7 +107,7 @@ def detail_in_words(visit: Visit, action: str, record_type: str | None, kept: st
     if kept in _DETAILS:
         return Told(visit.words(_DETAILS[kept]), known=True)
     record = visit.parts.catalogue.records.get(record_type or "")
-    if action == "find" and record and kept in record.by_name:
+    if action in _ABOUT_FIELDS and record and kept in record.by_name:
         return Told(visit.wording.field(record.name, kept), known=True)
     return _by_code(visit, kept)
 

@@ -76,7 +76,7 @@ class _Groups:
 def identity_values(policy: TypePolicy, state: RecordState) -> list[tuple[str, bytes]]:
     """The values by which `state` can meet others: (field, value); for natural keys one joined value.
 
-    None of a steward's: their word on a field says what is true of whom they mean, not who that is. Who is who
+    None of a steward's: their word on a field says what is true of whom they mean, not who that is; that
     they decide by pairs.
     """
     if state.key.agency == STEWARD:

@@ -23,6 +23,8 @@ ACTIONS = (
     "reject",
     "same",
     "different",
+    "say",
+    "take_back",
     "redrive",
     "discard",
     "undo",

@@ -144,9 +144,9 @@ class OpsHub:
         with self.parts.store.begin() as tx:
             return list(tx.connection.exec_driver_sql(statement, values or None))
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """`jisr`, as a person would run it; `environment` overrides this hub's."""
-        return run_jisr(arguments, {**self.environment, **environment})
+    def run(self, *arguments: str, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        """`jisr`, as a person would run it; `environment` overrides this hub's, `given` is typed in."""
+        return run_jisr(arguments, {**self.environment, **environment}, given)
 
     def say(self, record: RecordKey, stamp: int, operation: str = "insert", **values: Any) -> bytes:
         """A change as an agency's connector frames it; `values` are Python values of its mask."""

@@ -33,6 +33,7 @@ from hub.ops.rebuild import Counts, Rebuild, Report
 from hub.ops.reviews import Reviews
 from hub.ops.said import Interpreter, Said
 from hub.ops.situation import EMPTY, LEVEL, OLDER, Situation, Surroundings
+from hub.ops.words import Words
 from hub.store.tables import metadata
 from hub.store.transaction import Transaction
 
@@ -99,6 +100,11 @@ def populated(hub: OpsHub) -> OpsHub:
     her: Any = {"same": True, "who": "S", "why": "met her"}
     reviews.decide(f"{hub.name('ads')}:10", f"{hub.name('entraide')}:4", "person", **not_her)
     reviews.decide(f"{hub.name('ads')}:11", f"{hub.name('entraide')}:5", "person", **her)
+    # And two words on fields, of which one was taken back.
+    words, salma = Words(hub.parts), f"{hub.name('entraide')}:1"
+    for name, value in (("given_name_fr", "Sâlma"), ("commune", "12.391.01.01")):
+        words.say(salma, name, [value], "S", "her card")
+    words.take_back(salma, "commune", "S", "another's")
     leftover(hub)
     consent = {"person": "1", "purpose": "social-integration", "status": "given"}
     recipients = [hub.name("ads")]

@@ -18,12 +18,14 @@ from hub.cli import jisr
 from hub.errors import JisrError
 
 
-def run_jisr(arguments: Sequence[str], environment: Mapping[str, str]) -> CompletedProcess[str]:
-    """Run a command to its end; `environment` holds all settings of the hub that it may see. Whatever ends
-    it but an error of ours is raised."""
+def run_jisr(
+    arguments: Sequence[str], environment: Mapping[str, str], given: str = ""
+) -> CompletedProcess[str]:
+    """Run a command to its end; `environment` holds all settings of the hub that it may see, `given` is its
+    standard input. Whatever ends it but an error of ours is raised."""
     others: dict[str, str | None] = {name: None for name in os.environ if name.startswith("JISR_")}
     with _warnings() as logged:
-        result = CliRunner(env=others | dict(environment)).invoke(jisr, list(arguments))
+        result = CliRunner(env=others | dict(environment)).invoke(jisr, list(arguments), input=given)
     error, stderr = result.exception, logged.getvalue() + result.stderr
     if isinstance(error, JisrError):  # as `main` tells it
         stderr += f"jisr: {error}\n"

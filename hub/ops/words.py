@@ -1,0 +1,259 @@
+"""A steward's word on a field: what is true, whatever agencies say, until it is taken back (R9, R19).
+
+Each field of which a steward has spoken is a record of its own, of the source `steward`, made for the entity
+that is meant. So it goes where its person goes in a merge or a split, and ends without touching another.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from hub.contracts.records import FieldSpec
+from hub.contracts.values import InvalidValue, encode
+from hub.core import stamps
+from hub.core.assertions import Change, RecordKey, RecordState
+from hub.core.merge import golden_record
+from hub.core.policy import STEWARD
+from hub.errors import Fatal
+from hub.lanes.consents import CONSENT
+from hub.lanes.converged import Converged
+from hub.lanes.messages import hub_name
+from hub.ops.audit import Person
+from hub.ops.finding import NotFound, Sought, find
+from hub.ops.handing_over import hand_over
+from hub.ops.parts import Parts
+from hub.store.audit import note
+from hub.store.transaction import Transaction
+
+# What the audit trail calls them.
+SAY, TAKE_BACK = "say", "take_back"
+
+_DISPUTES = text("""
+    SELECT d.agency, d.record_type, r.local_id, r.entity, d.field, d.created_at
+    FROM dispute d JOIN record r ON r.id = d.record
+    WHERE CAST(:agency AS text) IS NULL OR d.agency = :agency
+    ORDER BY d.created_at, d.agency, d.record_type, r.local_id, d.field LIMIT :limit
+""")
+_END_DISPUTES = text("DELETE FROM dispute WHERE record = ANY(CAST(:records AS bytea[])) AND field = :field")
+
+_TRUE, _FALSE = ("true", "yes"), ("false", "no")
+
+
+class Dispute(NamedTuple):
+    """A field that the hub stopped rewriting at an agency's record; `entity`: the hub id."""
+
+    agency: str
+    record_type: str
+    local_id: str
+    entity: str
+    field: str
+    since: datetime.datetime
+
+
+class Words:
+    """Says and takes back. Blocks; each is one transaction, published by the workers soon after."""
+
+    def __init__(self, parts: Parts, clock: Callable[[], float] = time.time) -> None:
+        self._parts = parts
+        self._clock = clock
+
+    def disputes(self, agency: str | None = None, limit: int = 1_000) -> list[Dispute]:
+        """Fields in dispute, the oldest first."""
+        with self._parts.looking() as tx:
+            rows = tx.connection.execute(_DISPUTES, {"agency": agency, "limit": limit})
+            return [Dispute(row[0], row[1], row[2], hub_name(bytes(row[3])), row[4], row[5]) for row in rows]
+
+    def say(
+        self,
+        name: str,
+        field: str,
+        said: Sequence[str] | None,
+        who: str | Person,
+        why: str,
+        *,
+        agency: str | None = None,
+        record_type: str = "person",
+    ) -> str:
+        """Say what a field holds, of whom `name` means as in `find`; returns the hub id.
+
+        `said`: the value as text, of a list each of its elements; None: that it is known to be empty. Raises
+        `NotFound`, or `Fatal` for what cannot be said.
+        """
+        person = Person.named(who)
+        sought = self._sought(name, agency, record_type)
+        kind, spec = self._spec(sought, field)
+        wanted = _encoded(spec, said)
+
+        def change(members: Mapping[bytes, RecordState]) -> list[Change]:
+            words = _words(members.values(), field)
+            key = self._key(kind, sought.entity, field, words)
+            stamp = stamps.capture(int(self._clock() * 1000), max((one.seen for one in words), default=0))
+            # It contradicts whatever it likes, also what was said in the same way before.
+            one = Change(
+                key=key,
+                operation="update",
+                stamp=stamp,
+                effective=stamp,
+                entity=sought.entity,
+                confirmed=True,
+            )
+            if spec.kind == "strings":
+                there = golden_record(self._parts.types[kind], members.values()).get(field)
+                one.added[field] = wanted
+                one.removed[field] = [e for e in there.elements or () if e not in wanted] if there else []
+            else:
+                one.values[field] = wanted[0] if wanted else None
+            return [one]
+
+        self._apply(sought, field, change, person, SAY, why)
+        return hub_name(sought.entity)
+
+    def take_back(
+        self,
+        name: str,
+        field: str,
+        who: str | Person,
+        why: str,
+        *,
+        agency: str | None = None,
+        record_type: str = "person",
+    ) -> str:
+        """Take a steward's word on a field back: what agencies say stands again. Returns the hub id.
+
+        Raises `NotFound`, also where no steward has spoken of the field.
+        """
+        person = Person.named(who)
+        sought = self._sought(name, agency, record_type)
+        self._spec(sought, field)
+
+        def change(members: Mapping[bytes, RecordState]) -> list[Change]:
+            words = [one for one in _words(members.values(), field) if one.live]
+            if not words:
+                raise NotFound(
+                    f"no steward's word on {field!r} stands there: `jisr explain` tells who says what"
+                )
+            now_ms = int(self._clock() * 1000)
+            ends = [(one.key, stamps.capture(now_ms, one.seen)) for one in words]
+            # Not a deletion: where those propagate, it would end the entity (R15).
+            return [Change(key=key, operation="unlink", stamp=at, effective=at) for key, at in ends]
+
+        self._apply(sought, field, change, person, TAKE_BACK, why)
+        return hub_name(sought.entity)
+
+    def _sought(self, name: str, agency: str | None, record_type: str) -> Sought:
+        with self._parts.looking() as tx:
+            return find(self._parts, tx, name, agency, record_type)
+
+    def _spec(self, sought: Sought, field: str) -> tuple[str, FieldSpec]:
+        """The record type of what was found, and the field; raises `Fatal` where a steward has no word."""
+        with self._parts.looking() as tx:
+            record_type = next(iter(tx.members({sought.entity}).records.values())).key.record_type
+        record = self._parts.catalogue.records[record_type]
+        if record_type == CONSENT:
+            raise Fatal("a consent is what a person said to an agency: have it corrected there")
+        if field not in record.by_name:
+            raise NotFound(f"no field {field!r} of {record_type}: there are {', '.join(record.by_name)}")
+        spec = record.by_name[field]
+        if spec.reference:
+            raise Fatal(
+                f"{field} leads to an agency's {spec.reference}, by a local id that only an agency has: "
+                "have it corrected there"
+            )
+        return record_type, spec
+
+    def _key(self, record_type: str, entity: bytes, field: str, words: Iterable[RecordState]) -> RecordKey:
+        """The record that says it: the one that has, or another life of it where that was taken back."""
+        local_id = f"{hub_name(entity)}.{field}"
+        lives = [one for one in words if one.key.local_id == local_id]
+        last = max(lives, key=lambda one: one.key.incarnation, default=None)
+        incarnation = 0 if last is None else last.key.incarnation + (not last.live)
+        return RecordKey(STEWARD, record_type, local_id, incarnation)
+
+    def _apply(
+        self,
+        sought: Sought,
+        field: str,
+        change: Callable[[Mapping[bytes, RecordState]], list[Change]],
+        person: Person,
+        action: str,
+        why: str,
+    ) -> None:
+        def take(tx: Transaction) -> Sequence[Change]:
+            changes = change(tx.members({sought.entity}).records)
+            kind = changes[0].key.record_type
+            subject = f"{kind} {hub_name(sought.entity)}"
+            note(tx, [person.entry(action, subject, why, record_type=kind, detail=field)])
+            return changes
+
+        # Asked for beforehand: the registry must not be waited for while rows are locked.
+        publish = hand_over(self._parts.encoder())
+
+        def finish(tx: Transaction, done: Converged) -> None:
+            if action == SAY:
+                members = sorted(tx.members({sought.entity}).records)
+                tx.connection.execute(_END_DISPUTES, {"records": members, "field": field})
+            publish(tx, done)
+
+        self._parts.intake.apply(take, finish)
+
+
+def _words(members: Iterable[RecordState], field: str) -> list[RecordState]:
+    """The records by which stewards have spoken of a field, also those that were taken back."""
+    return [
+        one
+        for one in members
+        if one.key.agency == STEWARD and (field in one.asserts.values or field in one.asserts.unions)
+    ]
+
+
+def _encoded(spec: FieldSpec, said: Sequence[str] | None) -> list[bytes]:
+    """The value's canonical bytes, or those of each element; none for what is known to be empty.
+
+    Raises `Fatal` for a text that is no value of the field; what it says does not repeat it.
+    """
+    if said is None:
+        return []
+    if spec.kind != "strings" and len(said) != 1:
+        raise Fatal(f"{spec.name} holds one value, not {len(said)}")
+    try:
+        # Of a list each element by itself.
+        found = {encode(spec, _parsed(spec, one)) for one in said} - {None}
+    except InvalidValue as error:
+        raise Fatal(str(error)) from None
+    if not found:
+        raise Fatal(f"{spec.name}: nothing is said; say with --empty that it is known to be empty")
+    return sorted(one for one in found if one is not None)
+
+
+def _parsed(spec: FieldSpec, said: str) -> object:
+    try:
+        return _PARSERS.get(spec.kind, str)(said.strip())
+    except ValueError:
+        raise InvalidValue(spec.name, f"no {_KINDS[spec.kind]}") from None
+
+
+def _truth(said: str) -> bool:
+    if said.lower() not in (*_TRUE, *_FALSE):
+        raise ValueError
+    return said.lower() in _TRUE
+
+
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "int": int,
+    "long": int,
+    "double": float,
+    "boolean": _truth,
+    "date": datetime.date.fromisoformat,
+}
+_KINDS = {
+    "int": "whole number",
+    "long": "whole number",
+    "double": "number",
+    "boolean": "true or false",
+    "date": "date: YYYY-MM-DD is expected",
+}
