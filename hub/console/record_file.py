@@ -10,6 +10,7 @@ from hub.console.access import Permission
 from hub.console.audit import Deed, deed
 from hub.console.sentences import spoken
 from hub.console.visit import Visit
+from hub.core.policy import STEWARD
 from hub.lanes.messages import hub_name
 from hub.ops.audit import Audit
 from hub.ops.case import Case, CaseReader, Delivery
@@ -167,7 +168,8 @@ def read_file(visit: Visit, name: str, veil: Veil) -> RecordFile:
         live=found.live,
         version=found.version,
         revealed=veil.reveal,
-        records=tuple(shown.record(one) for one in found.members),
+        # A steward has no records: what they say stands with its field.
+        records=tuple(shown.record(one) for one in found.members if one.agency != STEWARD),
         pathway=tuple(pathway(found.record_type, own, those)),
         fields=tuple(shown.field(one) for one in found.fields),
         agencies=tuple(shown.agency(one, case.deliveries[one.agency]) for one in found.agencies),

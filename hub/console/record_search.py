@@ -34,6 +34,7 @@ from hub.ops.finding import (
 )
 from hub.ops.naming import SHOWN, Namesakes, TooVague, find_by_name
 from hub.ops.pathway import Stage
+from hub.ops.words import speakable
 
 _YEAR = re.compile("[0-9]{4}")
 
@@ -229,8 +230,16 @@ def _file_page(visit: Visit, file: RecordFile) -> Response:
         stages=STAGES,
         deliveries=DELIVERIES,
         review_states=REVIEW_STATES,
+        speakable=_speakable(visit, file.record_type),
         actions=ACTIONS,
     )
+
+
+def _speakable(visit: Visit, record_type: str) -> tuple[str, ...]:
+    """The fields of which this reader may say what they hold."""
+    if not visit.may(Permission.DECIDE):
+        return ()
+    return tuple(spec.name for spec in speakable(visit.parts.catalogue.records[record_type]))
 
 
 _NAME_FIELDS = (

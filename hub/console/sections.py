@@ -19,6 +19,7 @@ from hub.console import (
     signing_in,
     steering,
     topics,
+    words,
 )
 from hub.console.routing import Section
 
@@ -30,6 +31,7 @@ SECTIONS: tuple[Section, ...] = (
     steering.SECTION,
     holds.SECTION,
     record_search.SECTION,
+    words.SECTION,
     reviews.SECTION,
     dead_letters.SECTION,
     dead_letter_decisions.SECTION,

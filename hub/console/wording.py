@@ -15,7 +15,7 @@ from babel.numbers import format_decimal
 from hub.console.languages import Language, marked
 from hub.contracts.agreements import Agreement
 from hub.contracts.notices import label
-from hub.contracts.records import Catalogue, FieldSpec
+from hub.contracts.records import STEWARD, Catalogue, FieldSpec
 from hub.ops.parts import MOROCCO
 from hub.store.conditions import COUNTED
 
@@ -89,7 +89,9 @@ class Wording:
         return format_list(isolated, locale=self._language.locale) if words else ""
 
     def agency(self, agency: str) -> str:
-        """An agency by the name of its agreement."""
+        """An agency by the name of its agreement, or the steward."""
+        if agency == STEWARD:
+            return self._language.messages.gettext("Steward")
         known = self._agreements.get(agency)
         return known.name.get(self._language.code, agency) if known else agency
 

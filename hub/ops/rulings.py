@@ -78,6 +78,8 @@ def _weight(said: Said) -> tuple[object, ...]:
 def outcome(policy: TypePolicy, name: str, said: Said, golden: Golden) -> tuple[str, Phrase]:
     """What became of one saying: a word for programs, and the reason in words."""
     won = golden.get(name)
+    if not said.state.live and said.state.key.agency == STEWARD:
+        return ENDED, Phrase("the steward's word was taken back")
     if not said.state.live:
         return ENDED, Phrase("the record was deleted: what it said is kept as evidence of who it was")
     if said.claim is None:

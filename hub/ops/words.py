@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from hub.contracts.records import FieldSpec
+from hub.contracts.records import FieldSpec, RecordType
 from hub.contracts.values import InvalidValue, encode
 from hub.core import stamps
 from hub.core.assertions import Change, RecordKey, RecordState
@@ -44,6 +44,10 @@ _END_DISPUTES = text("DELETE FROM dispute WHERE record = ANY(CAST(:records AS by
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
 
 
+class NothingSaid(Fatal):
+    """A steward's word without a value."""
+
+
 class Dispute(NamedTuple):
     """A field that the hub stopped rewriting at an agency's record; `entity`: the hub id."""
 
@@ -53,6 +57,15 @@ class Dispute(NamedTuple):
     entity: str
     field: str
     since: datetime.datetime
+
+
+def speakable(record: RecordType) -> tuple[FieldSpec, ...]:
+    """The fields of which a steward may speak.
+
+    Not of a consent, which is what a person said to an agency, and not of what leads to another record by a
+    local id, which only an agency has.
+    """
+    return () if record.name == CONSENT else tuple(spec for spec in record.fields if not spec.reference)
 
 
 class Words:
@@ -82,7 +95,7 @@ class Words:
         """Say what a field holds, of whom `name` means as in `find`; returns the hub id.
 
         `said`: the value as text, of a list each of its elements; None: that it is known to be empty. Raises
-        `NotFound`, or `Fatal` for what cannot be said.
+        `NotFound`, `InvalidValue` or `NothingSaid`, and `Fatal` for that of which a steward has no word.
         """
         person = Person.named(who)
         sought = self._sought(name, agency, record_type)
@@ -154,16 +167,11 @@ class Words:
         with self._parts.looking() as tx:
             record_type = next(iter(tx.members({sought.entity}).records.values())).key.record_type
         record = self._parts.catalogue.records[record_type]
-        if record_type == CONSENT:
-            raise Fatal("a consent is what a person said to an agency: have it corrected there")
         if field not in record.by_name:
             raise NotFound(f"no field {field!r} of {record_type}: there are {', '.join(record.by_name)}")
         spec = record.by_name[field]
-        if spec.reference:
-            raise Fatal(
-                f"{field} leads to an agency's {spec.reference}, by a local id that only an agency has: "
-                "have it corrected there"
-            )
+        if spec not in speakable(record):
+            raise Fatal(f"{field} of a {record_type} only an agency can say: have it corrected there")
         return record_type, spec
 
     def _key(self, record_type: str, entity: bytes, field: str, words: Iterable[RecordState]) -> RecordKey:
@@ -214,20 +222,17 @@ def _words(members: Iterable[RecordState], field: str) -> list[RecordState]:
 def _encoded(spec: FieldSpec, said: Sequence[str] | None) -> list[bytes]:
     """The value's canonical bytes, or those of each element; none for what is known to be empty.
 
-    Raises `Fatal` for a text that is no value of the field; what it says does not repeat it.
+    Raises `NothingSaid`, or `InvalidValue` for a text that the contract does not know, without repeating it.
     """
     if said is None:
         return []
     if spec.kind != "strings" and len(said) != 1:
         raise Fatal(f"{spec.name} holds one value, not {len(said)}")
-    try:
-        # Of a list each element by itself.
-        found = {encode(spec, _parsed(spec, one)) for one in said} - {None}
-    except InvalidValue as error:
-        raise Fatal(str(error)) from None
+    # Of a list each element by itself.
+    found = {raw for one in said if (raw := encode(spec, _parsed(spec, one))) is not None}
     if not found:
-        raise Fatal(f"{spec.name}: nothing is said; say with --empty that it is known to be empty")
-    return sorted(one for one in found if one is not None)
+        raise NothingSaid(f"{spec.name}: nothing is said; say with --empty that it is known to be empty")
+    return sorted(found)
 
 
 def _parsed(spec: FieldSpec, said: str) -> object:

@@ -94,7 +94,8 @@ def test_files_and_reviews_are_accessible_and_fit(
         sign_in(page, "steward")
         page.goto("/reviews")
         review = str(page.locator("a[data-item]").first.get_attribute("href"))
-        for place in ("/records", file, "/reviews", review):
+        fields = [f"{file}/fields/{name}" for name in ("cin", "languages", "birth_date", "sex")]
+        for place in ("/records", file, "/reviews", review, *fields):
             page.goto(place)
             page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
             found = Axe().run(page)

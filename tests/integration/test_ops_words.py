@@ -173,12 +173,12 @@ def test_what_only_an_agency_can_say_is_refused(hub: OpsHub, salma: RecordKey) -
     entraide = hub.key("entraide", "e", "enrolment")
     hub.take(said(entraide, 9, "insert", number="INS-2026-000001", person="1", status="active"))
     name = f"{entraide.agency}:e"
-    with pytest.raises(Fatal, match="an agency's person"):
+    with pytest.raises(Fatal, match="only an agency can say"):
         Words(hub.parts).say(name, "person", ["2"], **decision(), record_type="enrolment")
     consent = hub.key("entraide", "c", "consent")
     given = {"person": "1", "purpose": "social-integration", "status": "withdrawn"}
     hub.take(said(consent, 9, "insert", recipients=[hub.name("ads")], **given))
-    with pytest.raises(Fatal, match="a consent is what a person said"):
+    with pytest.raises(Fatal, match="only an agency can say"):
         Words(hub.parts).say(f"{consent.agency}:c", "status", ["given"], **decision(), record_type="consent")
 
 

@@ -422,7 +422,7 @@ def test_r19_a_steward_is_not_answered() -> None:
     assert hub.answers == []
 
 
-def test_r15_a_steward_s_word_alone_keeps_nobody() -> None:
+def test_r19_a_steward_s_word_alone_keeps_nobody() -> None:
     hub = fighters()
     hub.take(steward_said(hub, 9, given_name_fr="Sâlma"))
     hub.take(said(EN, 10, "delete"), said(ADS, 10, "delete"))
