@@ -16,7 +16,7 @@ from hub.core.assertions import RecordState
 from hub.core.contents import Reference, reference_of
 from hub.core.crosswalk import EPOCH_BITS, Entity, World
 from hub.core.merge import Claim, Golden, golden_record
-from hub.core.policy import FieldPolicy, TypePolicy
+from hub.core.policy import STEWARD, FieldPolicy, TypePolicy
 from hub.core.projection import UPSERT, Consent, consented, primary
 from hub.core.settle import Settled
 from hub.lanes.messages import hub_name
@@ -207,7 +207,7 @@ def _member(state: RecordState, members: Sequence[RecordState]) -> Member:
         record=hub_name(state.id),
         live=state.live,
         linked=state.linked is not None,
-        primary=chosen is state,
+        primary=chosen is state and state.key.agency != STEWARD,
         asserts=len(state.asserts.values) + len(state.asserts.unions),
         first=stamp_time(state.born),
         last=stamp_time(state.seen),

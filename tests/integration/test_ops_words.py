@@ -82,6 +82,7 @@ def test_a_word_stands_above_all_ends_the_dispute_and_is_published(hub: OpsHub, 
     assert (said_now.value, said_now.disputed_at) == ("Sâlma", ())
     assert str(said_now.rule) == "a steward decided: that stands above every agency"
     assert "given_name_fr" in holds(hub, "ads", salma)
+    assert not any(one.primary for one in explained(hub, salma).members if one.agency == "steward")
     assert Words(hub.parts).disputes() == []
     assert hub.rows("SELECT count(*) FROM publication")[0][0] == 1
     trail = hub.rows("SELECT who, action, subject, purpose, detail FROM audit WHERE action = 'say'")
