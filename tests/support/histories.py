@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from hub.core.assertions import Change, RecordKey
+from hub.core.policy import STEWARD
 from support.changes import record_id, said
 from support.contracts import HEALTH, INTEGRATION, TODAY
 
@@ -103,6 +104,8 @@ _IDENTIFIERS: dict[str, list[str]] = {
     "cin": ["SH1", "SH1", "SH2"],
     "massar_code": ["R130000001", "R130000002"],
 }
+# The same for evidence of who somebody is as for all else (R16).
+_OF_STEWARDS = ["cin", "birth_date", "given_name_ar", "phone", "education_level", "received_on", "languages"]
 _LOCAL_IDS = {
     "person": ["p1", "p2"],
     "centre": ["c1"],
@@ -146,6 +149,24 @@ def histories(draw: DrawFn, *, contradicting: bool = False) -> list[Life]:
             record = RecordKey(agency, kind, local, incarnation)
             life, tick = _life(draw, record, tick, founders, contradicting)
             lives.append(life)
+    return lives + _words(draw, founders)
+
+
+def _words(draw: DrawFn, founders: Sequence[bytes]) -> list[Life]:
+    """What a steward says of a field of somebody, says otherwise, or takes back."""
+    lives = []
+    for number in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        record, tick = RecordKey(STEWARD, "person", f"w{number}", 0), draw(st.integers(0, 6))
+        entity, name = draw(st.sampled_from(founders)), draw(st.sampled_from(_OF_STEWARDS))
+        values = st.sampled_from((_VALUES["person"] | _IDENTIFIERS)[name])
+        life = []
+        for _ in range(draw(st.sampled_from([1, 1, 2]))):
+            tick += 1
+            word = {name: draw(values)}
+            life.append(said(record, tick * _TICK_MINUTES, entity=entity, confirmed=True, **word))
+        if draw(st.sampled_from([False, False, True])):
+            life.append(said(record, (tick + 1) * _TICK_MINUTES, "unlink"))
+        lives.append(life)
     return lives
 
 
