@@ -106,7 +106,7 @@ class Chunk:
         for step in steps:
             if _is_without_row(step):
                 step.entity.local_id = None
-            step.local_id = step.delivery.local_id or step.entity.local_id
+            step.local_id = step.delivery.local_id or step.entity.local_id or step.brought
         ids = sorted({step.local_id for step in steps if step.local_id is not None})
         if not ids:
             return
@@ -124,7 +124,12 @@ class Chunk:
             if local_id is None:
                 continue
             shadow = shadows.get(local_id)
-            if step.delivery.local_id is None and shadow and shadow.is_anothers(step.entity.entity):
+            if local_id not in (step.delivery.local_id, step.entity.local_id):
+                step.takes_back = shadow is not None and step.entity.takes_back(shadow)
+                if not step.takes_back:
+                    step.local_id = None
+                    continue
+            elif step.delivery.local_id is None and shadow and shadow.is_anothers(step.entity.entity):
                 # The id was given to somebody else meanwhile: whose it was is without a row (R14).
                 step.local_id = step.entity.local_id = None
                 continue
@@ -228,7 +233,7 @@ class Chunk:
             if former is not None and former != shadow.local_id:
                 self._moved[entity.entity] = former
             entity.local_id, shadow.entity = shadow.local_id, entity.entity
-            entity.merged_into = None
+            entity.merged_into = entity.brought = entity.brought_born = None
             if step.insert or step.delivery.local_id is not None:
                 entity.named = step.delivery.local_id
         elif step.decided and entity.local_id == step.delivery.local_id is not None:
@@ -252,12 +257,15 @@ class Chunk:
             if into is None:
                 continue
             other = store.entities(self.db, self.record, [into]).get(into) or EntityRow(self.record, into)
-            own, local_id = step.entity, step.entity.local_id
+            own, local_id, named = step.entity, step.entity.local_id, step.entity.named
             own.merged_into, own.local_id, own.named = into, None, None
             if local_id is not None:
                 shadow = store.locked_shadows(self.db, self.record, [local_id])[local_id]
                 # The id may have been given to another in this very transaction (R14).
                 if not shadow.is_anothers(own.entity):
+                    if named is None and shadow.created_by_hub:
+                        # They may be told apart again before the hub has heard of it.
+                        own.brought, own.brought_born = local_id, shadow.born
                     other.local_id = other.local_id or local_id
                     shadow.entity = into
                     store.save_shadows(self.db, [shadow])
@@ -288,5 +296,6 @@ def _is_in_the_way(row: Captured, step: Step) -> bool:
     """Whether what waits must be said first: that a row began or ended; of one that was made for an entity,
     only before it is another's, since its life may be counted anew until the hub hears of it (R24)."""
     if row.op == LINK:
-        return step.shadow is not None and step.shadow.is_anothers(step.entity.entity)
+        another = step.shadow is not None and step.shadow.is_anothers(step.entity.entity)
+        return another and not step.takes_back
     return row.part == 0 and row.op in (INSERT, DELETE, UNLINK)

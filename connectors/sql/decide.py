@@ -39,6 +39,8 @@ class Step:
     insert: bool = False
     delete: bool = False
     restored: bool = False
+    # Whether the row is the one that the entity had brought along into another one.
+    takes_back: bool = False
     decided: bool = False
     put_off: PutOff | None = None
 
@@ -51,6 +53,12 @@ class Step:
         if not self.references:
             return self.delivery
         return replace(self.delivery, values={**self.delivery.values, **self.references})
+
+    @property
+    def brought(self) -> str | None:
+        """The row that the entity brought along into another one, if it is told of by itself again."""
+        parted = self.entity.merged_into is not None and self.delivery.operation != "merged"
+        return self.entity.brought if parted else None
 
     def writes(self, part: int) -> dict[str, Local]:
         return self.plan.writes.get(part, {}) if self.plan else {}
@@ -69,7 +77,7 @@ class Step:
         shadow, delivery = self.shadow, self.delivery
         if not self.images or shadow is None:
             return False
-        if shadow.entity == delivery.entity:
+        if shadow.entity == delivery.entity or self.takes_back:
             return True
         return delivery.local_id == shadow.local_id and self._is_of_this_life(shadow)
 

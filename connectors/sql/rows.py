@@ -77,7 +77,9 @@ class EntityRow:
     """One row of `jisr_entity`: the highest version applied, and the local record that stands for it.
 
     `named`: the local record that the hub itself named last. Of one that was made here it may not have heard
-    yet; one that it has named, and names no longer, stands for somebody else now (R21)."""
+    yet; one that it has named, and names no longer, stands for somebody else now (R21).
+    `brought`: the row that had been made for it, and that the hub had not named, when it became part of
+    another; `brought_born` tells its life from a later one of the same id (R14)."""
 
     record: str
     entity: str
@@ -85,3 +87,11 @@ class EntityRow:
     local_id: str | None = None
     merged_into: str | None = None
     named: str | None = None
+    brought: str | None = None
+    brought_born: int | None = None
+
+    def takes_back(self, shadow: Shadow) -> bool:
+        """Whether this is the living row that it brought along: the hub, once it has heard of the row, counts
+        it to whom it was made for, whoever it stands for here meanwhile."""
+        made = shadow.created_by_hub and not shadow.deleted and shadow.born == self.brought_born
+        return made and shadow.local_id == self.brought

@@ -37,14 +37,15 @@ SELECT record, local_id, entity, incarnation, deleted, created_by_hub, known, la
   FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
 """
 ENTITIES = """
-SELECT record, entity, version, local_id, merged_into, named
+SELECT record, entity, version, local_id, merged_into, named, brought, brought_born
   FROM {entity} WHERE record = :record AND entity IN_LIST(:entities)
 """
 _STANDS_FOR = """
 SELECT local_id, entity, deleted FROM {shadow} WHERE record = :record AND local_id IN_LIST(:ids)
 """
 _STANDING_FOR = """
-SELECT entity FROM {entity} WHERE record = :record AND entity IN_LIST(:entities) AND local_id IS NOT NULL
+SELECT entity FROM {entity}
+ WHERE record = :record AND entity IN_LIST(:entities) AND (local_id IS NOT NULL OR brought IS NOT NULL)
 """
 
 _PARTS = """
@@ -107,7 +108,7 @@ def entities(db: Database, record: str, names: Collection[str]) -> dict[str, Ent
 
 
 def standing(db: Database, record: str, names: Collection[str]) -> set[str]:
-    """Those of these entities for which a local record stands."""
+    """Those of these entities for which a local record stands, or that may take one back."""
     return {row[0] for row in db.query(_STANDING_FOR, {"record": record, "entities": list(names)})}
 
 

@@ -60,7 +60,7 @@ SHADOW = Bookkeeping(
 ENTITY = Bookkeeping(
     "entity",
     {"record": "text", "entity": "text", "version": "bigint", "local_id": "text", "merged_into": "text"}
-    | {"named": "text"},
+    | {"named": "text", "brought": "text", "brought_born": "bigint"},
     key=("record", "entity"),
 )
 POSITION = Bookkeeping(

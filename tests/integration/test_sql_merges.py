@@ -247,3 +247,59 @@ def test_a_row_that_one_lets_go_is_given_to_whom_it_was_named_for_before(agency:
     agency.deliver("E1", {**FULL, "cin": "SH2"}, version=12)
     assert agency.row(key, "cin") == ("SH1",)
     assert agency.count() == 2
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("has_row", [False, True])
+def test_who_is_told_apart_before_the_hub_has_heard_of_their_row_keeps_it(
+    agency: Agency, has_row: bool, sent: bool
+) -> None:
+    """The hub names no row: it knows of none yet, and will count this one to whom it was made for (R21)."""
+    agency.deliver("E1", {**FULL, "cin": "SH1"}, version=1)
+    key = str(agency.sql(f'SELECT "المعرف" FROM {PERSON}')[0][0])
+    paper = {"number": "INS-1", "person": "E1", "status": "active"}
+    agency.deliver("N1", paper, record_type="enrolment")
+    if sent:
+        agency.changes()
+    if has_row:
+        agency.deliver("E2", {**FULL, "cin": "SH2"}, version=1)
+    agency.deliver("E1", operation="merged", merged_into="E2", version=2)
+    agency.deliver("E2", {**FULL, "cin": "SH2"}, version=2)
+    agency.deliver("E1", {**FULL, "cin": "SH3"}, version=3)
+    agency.deliver("E2", {**FULL, "cin": "SH2"}, version=3)
+    links = [change for change in agency.changes() if change.operation == "link"]
+    agency.retry_now()
+    links += [change for change in agency.changes() if change.operation == "link"]
+    assert agency.count() == 2
+    assert agency.row(key, "cin") == ("SH3",)
+    made = [change.local_id for change in links if (change.record_type, change.entity) == ("person", "E1")]
+    assert made == ([] if sent else [key])
+    assert agency.sql("SELECT qui FROM inscription") == [(int(key),)]
+    # And it is E1's from now on.
+    agency.deliver("E1", {**FULL, "cin": "SH4"}, version=4)
+    assert agency.row(key, "cin") == ("SH4",)
+
+
+def test_what_one_brought_along_goes_where_they_may_not_be_held_by_themselves(agency: Agency) -> None:
+    """The hub tells nothing more once it hears of the row: this side knows which is meant (R17)."""
+    agency.deliver("E2", {**FULL, "cin": "SH2"})
+    agency.deliver("E1", {**FULL, "cin": "SH1"})
+    agency.changes()
+    agency.deliver("E1", operation="merged", merged_into="E2")
+    assert agency.deliver("E1", operation="retract") == {"applied": 1}
+    assert agency.sql(f"SELECT cin FROM {PERSON}") == [("SH2",)]
+    assert [change.operation for change in agency.changes()] == ["unlink"]
+
+
+def test_what_one_brought_along_is_not_who_has_its_id_by_now(agency: Agency) -> None:
+    agency.deliver("E1", {**FULL, "cin": "SH1"})
+    key = str(agency.change().local_id)
+    agency.deliver("E2", {**FULL, "cin": "SH2"})
+    agency.deliver("E1", operation="merged", merged_into="E2")
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    agency.changes()
+    agency.sql(f"""INSERT INTO {PERSON} ("المعرف", cin, names) VALUES ({key}, 'SH9', 'Berrada, Omar')""")
+    agency.changes()
+    assert agency.deliver("E1", {**FULL, "cin": "SH1"}) == {"applied": 1}
+    assert agency.row(key, "cin") == ("SH9",)
+    assert agency.count() == 3
