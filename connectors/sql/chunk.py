@@ -234,7 +234,10 @@ class Chunk:
                 self._moved[entity.entity] = former
             entity.local_id, shadow.entity = shadow.local_id, entity.entity
             entity.merged_into = entity.brought = entity.brought_born = None
-            if step.insert or step.delivery.local_id is not None:
+            if step.insert and not step.restored:
+                # What the hub named, if anything, was an earlier life: of this one it has not heard.
+                entity.named = None
+            elif step.delivery.local_id is not None:
                 entity.named = step.delivery.local_id
         elif step.decided and entity.local_id == step.delivery.local_id is not None:
             # The row is gone, and was meant all the same: once it is named no more, another may be made.

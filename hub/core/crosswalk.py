@@ -25,7 +25,8 @@ EPOCH_BITS = 40
 class Held(msgspec.Struct, array_like=True, frozen=True):
     """What an agency was last told of an entity, and with which version. `echoes`: what it was told of each
     field and when, where its agreement has the hub filter echoes. `marks`: of the fields it was told of
-    (`hub.core.disclosure`), empty where nobody kept them. `life`: which incarnation of its row was named.
+    (`hub.core.disclosure`), empty where nobody kept them. `life`: which incarnation of its row was named
+    (`Content.told_life`).
 
     Kept as an array, of which an older release reads what it knows."""
 

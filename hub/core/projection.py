@@ -18,6 +18,8 @@ from hub.core.assertions import RecordState
 from hub.core.merge import Golden
 
 UPSERT, RETRACT, DELETE, MERGED = "upsert", "retract", "delete", "merged"
+# In place of a life: a row was named that its side knows by itself.
+BY_ITSELF = -1
 
 
 class Grant(NamedTuple):
@@ -124,8 +126,17 @@ class Content(NamedTuple):
     @property
     def told_life(self) -> int:
         """The life that was named: of another one all is said again. Whose side knows it by itself was told
-        of none."""
-        return 0 if self.known else self.life
+        of none; that a row was named at all is `BY_ITSELF`."""
+        if self.known:
+            return BY_ITSELF if self.operation == UPSERT else 0
+        return self.life
+
+    def differs_by_row(self, told_life: int) -> bool:
+        """Whether another row is meant than when the same was told before, of `told_life`.
+
+        That one is known by itself is no news; that it is gone is: its side may have taken what named it for
+        a row that stands for somebody else by now, and have done nothing."""
+        return not self.known and self.told_life != told_life
 
     def digest(self) -> bytes:
         """8 bytes: enough to see that nothing changed since the agency was last told."""

@@ -127,7 +127,8 @@ def _settle_one(
         for agency, content in current.items()
         if agency in answered
         or (held := entity.held.get(agency)) is None
-        or (held.digest, held.life) != (digests[agency], content.told_life)
+        or held.digest != digests[agency]
+        or content.differs_by_row(held.life)
     }
     if golden_changed or told or concerned:
         entity.raise_version(rules.epoch)

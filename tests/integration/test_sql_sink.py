@@ -220,6 +220,18 @@ def test_a_retracted_row_that_the_hub_made_goes_and_may_come_again(agency: Agenc
     assert (link.operation, link.entity) == ("link", "E1")
 
 
+def test_a_row_that_came_back_is_meant_once_the_hub_has_heard_that_the_first_is_gone(agency: Agency) -> None:
+    """It names the first one until then; in SQLite the second has the same id (R14, R15)."""
+    agency.deliver("E1", FULL)
+    key = agency.change().local_id
+    agency.deliver("E1", operation="retract", local_id=key)
+    agency.changes()
+    agency.deliver("E1", FULL, local_id=key)
+    assert agency.count() == 1
+    agency.deliver("E1", {**FULL, "cin": "SH2"})
+    assert agency.sql(f"SELECT cin FROM {PERSON}") == [("SH2",)]
+
+
 def test_a_retracted_row_with_something_of_the_agencys_own_stays(agency: Agency) -> None:
     agency.deliver("E1", FULL)
     key = agency.change().local_id

@@ -145,6 +145,21 @@ def test_r15_a_record_that_was_removed_because_it_was_retracted_may_be_created_a
     assert hub.told("ads", EN).content.local_id is None
 
 
+def test_r15_that_a_row_is_gone_that_was_named_since_is_told() -> None:
+    """The agency's side may have found somebody else under the id that was named, and done nothing (R14)."""
+    hub = hub_of((person(EN, 1),))
+    hub.take(said(ADS, 2, "link", entity=hub.entity(EN)))
+    first = hub.told("ads", EN)
+    assert first.content.local_id is None
+    hub.take(said(EN, 3, phone="+212600000001"))
+    named = hub.told("ads", EN)
+    assert named.content.local_id == ADS.local_id
+    hub.take(said(ADS, 4, "unlink"))
+    after = hub.told("ads", EN)
+    assert (after.content.operation, after.content.local_id) == (UPSERT, None)
+    assert after.version > named.version
+
+
 @pytest.mark.parametrize(("record_type", "told"), [("person", RETRACT), ("enrolment", DELETE)])
 def test_r15_the_end_of_all_records_is_a_deletion_elsewhere_only_if_the_type_says_so(
     record_type: str, told: str
