@@ -20,7 +20,7 @@ from connectors.sql.plan import settle
 from connectors.sql.recognise import Recogniser
 from connectors.sql.retries import OF_OURS, REFUSED, WAITING
 from connectors.sql.row_print import minus, plus, written
-from connectors.sql.rows import DELETE, INSERT, LINK, UNLINK, Captured, EntityRow
+from connectors.sql.rows import DELETE, INSERT, LINK, UNLINK, Captured, EntityRow, Shadow
 from connectors.sql.writing import RowWriter
 
 # Captured rows of one chunk's records that are read, each with its images of before and after.
@@ -129,8 +129,7 @@ class Chunk:
                 if not step.takes_back:
                     step.local_id = None
                     continue
-            elif step.delivery.local_id is None and shadow and shadow.is_anothers(step.entity.entity):
-                # The id was given to somebody else meanwhile: whose it was is without a row (R14).
+            elif step.delivery.local_id is None and shadow and _is_over(step.entity, shadow):
                 step.local_id = step.entity.local_id = None
                 continue
             step.shadow, step.pending = shadow, pending.get(local_id, [])
@@ -239,9 +238,9 @@ class Chunk:
                 entity.named = None
             elif step.delivery.local_id is not None:
                 entity.named = step.delivery.local_id
-        elif step.decided and entity.local_id == step.delivery.local_id is not None:
+        elif step.decided and step.delivery.local_id is not None:
             # The row is gone, and was meant all the same: once it is named no more, another may be made.
-            entity.named = entity.local_id
+            entity.named = step.delivery.local_id
 
     def _is_let_go(self, step: Step) -> bool:
         """Whether nothing of the hub's is to be here any more, in a row that the hub knows of (R17)."""
@@ -293,6 +292,14 @@ def _is_without_row(step: Step) -> bool:
     if delivery.operation != "upsert" or delivery.local_id is not None or delivery.partition == OF_OURS:
         return False
     return entity.named is not None and entity.named == entity.local_id
+
+
+def _is_over(entity: EntityRow, shadow: Shadow) -> bool:
+    """Whether the row that stood for an entity does so no more: its id was given to somebody else (R14), or
+    it was deleted, and the hub has named another since, which is not here (R24)."""
+    return shadow.is_anothers(entity.entity) or (
+        shadow.deleted and entity.named not in (None, shadow.local_id)
+    )
 
 
 def _is_in_the_way(row: Captured, step: Step) -> bool:

@@ -303,3 +303,20 @@ def test_what_one_brought_along_is_not_who_has_its_id_by_now(agency: Agency) -> 
     assert agency.deliver("E1", {**FULL, "cin": "SH1"}) == {"applied": 1}
     assert agency.row(key, "cin") == ("SH9",)
     assert agency.count() == 3
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_one_whose_next_row_is_lost_gets_another_when_none_is_named(agency: Agency, named: bool) -> None:
+    """People deleted the row that stood for them here; the hub goes on with another of their rows, which this
+    restored database does not have, until it finds that out (R21, R24)."""
+    key = agency.add()
+    agency.changes()
+    agency.deliver("E1", FULL, local_id=key)
+    agency.deliver("E1", operation="merged", merged_into="E2")
+    if named:
+        agency.deliver("E2", FULL, local_id=key)
+    agency.sql(f'DELETE FROM {PERSON} WHERE "المعرف" = {key}')
+    agency.changes()
+    assert agency.deliver("E2", FULL, local_id="999") == {"gone": 1}
+    assert agency.deliver("E2", FULL) == {"applied": 1}
+    assert agency.count() == 1
