@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.core.epochs import FIRST, LOST, end, heard, miss
+from hub.core.epochs import FIRST, LOST, as_meant, end, heard, miss
 from hub.core.policy import STEWARD, TypePolicy
 from hub.core.stamps import LOWEST
 
@@ -183,7 +183,8 @@ def absorb(
     taken = {
         name
         for name, value in _asserted(change)
-        if _take(policy.fields[name].merge, state, name, (change.effective, value), replaced)
+        for said in [(change.effective, as_meant(policy, state, name, value))]
+        if _take(policy.fields[name].merge, state, name, said, replaced)
     }
     for name in change.added.keys() | change.removed.keys():
         if _take_elements(state, change, name, replaced):

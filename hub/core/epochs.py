@@ -66,12 +66,17 @@ def miss(policy: TypePolicy, state: RecordState, epoch: int) -> None:
         return
     for name in policy.references:
         stamp, value = state.asserts.values.get(name, (0, None))
-        if value is None:
-            continue
-        local_id, below = meant(text_of(value))
-        if below is None:
-            pinned = named_below(local_id, first_life(state.asserts.lost))
-            state.asserts.values[name] = stamp, encoded_text(pinned)
+        if value is not None:
+            state.asserts.values[name] = stamp, as_meant(policy, state, name, value)
+
+
+def as_meant(policy: TypePolicy, state: RecordState, name: str, value: bytes | None) -> bytes | None:
+    """What a record says of a field; of one that is lost, a reference as it was meant before. Also where it
+    was said once more, or taken in late, after the loss was found."""
+    if value is None or name not in policy.references or not state.lost:
+        return value
+    local_id, below = meant(text_of(value))
+    return value if below is not None else encoded_text(named_below(local_id, first_life(state.asserts.lost)))
 
 
 def named_below(local_id: str, below: int | None) -> str:

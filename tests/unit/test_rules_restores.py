@@ -140,6 +140,21 @@ def test_r24_r20_who_has_an_id_again_is_meant_by_it_and_not_who_had_it_after_the
     assert name(hub.entity(after)) != name(hub.entity(ADS))
 
 
+def test_r24_what_is_said_once_more_of_a_lost_record_means_whom_it_meant() -> None:
+    """A message that is repeated, or redriven, after the loss was found counts as said later where its
+    agency's clock runs ahead; by then somebody else may have the number (R10, R20)."""
+    hub = hub_of(
+        entered(ADS), said(ENROLMENT, 2, "insert", number="INS-2026-000001", person="7"), lost(ENROLMENT)
+    )
+    before = hub.state(ENROLMENT).asserts.values["person"]
+    assert text_of(before[1] or b"") == named_below("7", first_life(2))
+    hub.take(entered(REUSED, 5, family_name_fr="Berrada"))
+    hub.take(said(ENROLMENT, 6, "insert", number="INS-2026-000001", person="7"))
+    after = hub.state(ENROLMENT).asserts.values["person"]
+    assert after[0] > before[0]
+    assert after[1] == before[1]
+
+
 @pytest.mark.parametrize("status", ["given", "withdrawn"])
 def test_r24_r17_a_consent_that_was_lost_stays_with_its_person_when_they_are_found_elsewhere(
     status: str,
