@@ -7,6 +7,7 @@ that is meant. So it goes where its person goes in a merge or a split, and ends 
 from __future__ import annotations
 
 import datetime
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from hub.lanes.consents import CONSENT
 from hub.lanes.converged import Converged
 from hub.lanes.messages import hub_name
 from hub.ops.audit import Person
-from hub.ops.finding import NotFound, Sought, find
+from hub.ops.finding import NotFound, find
 from hub.ops.handing_over import hand_over
 from hub.ops.parts import Parts
 from hub.store.audit import note
@@ -97,22 +98,19 @@ class Words:
         `said`: the value as text, of a list each of its elements; None: that it is known to be empty. Raises
         `NotFound`, `InvalidValue` or `NothingSaid`, and `Fatal` for that of which a steward has no word.
         """
-        person = Person.named(who)
-        sought = self._sought(name, agency, record_type)
-        kind, spec = self._spec(sought, field)
+        entity, kind, spec = self._meant(name, field, agency, record_type)
         wanted = _encoded(spec, said)
 
-        def change(members: Mapping[bytes, RecordState]) -> list[Change]:
-            words = _words(members.values(), field)
-            key = self._key(kind, sought.entity, field, words)
-            stamp = stamps.capture(int(self._clock() * 1000), max((one.seen for one in words), default=0))
-            # It contradicts whatever it likes, also what was said in the same way before.
+        def change(tx: Transaction, members: Mapping[bytes, RecordState]) -> list[Change]:
+            before = [one.seen for one in _words(members.values(), field)]
+            stamp = stamps.capture(int(self._clock() * 1000), max(before, default=0))
             one = Change(
-                key=key,
+                key=self._key(tx, kind, entity, field),
                 operation="update",
                 stamp=stamp,
                 effective=stamp,
-                entity=sought.entity,
+                entity=entity,
+                # It contradicts whatever it likes, also what was said in the same way before.
                 confirmed=True,
             )
             if spec.kind == "strings":
@@ -123,8 +121,7 @@ class Words:
                 one.values[field] = wanted[0] if wanted else None
             return [one]
 
-        self._apply(sought, field, change, person, SAY, why)
-        return hub_name(sought.entity)
+        return self._apply(entity, kind, field, change, Person.named(who), SAY, why)
 
     def take_back(
         self,
@@ -140,11 +137,9 @@ class Words:
 
         Raises `NotFound`, also where no steward has spoken of the field.
         """
-        person = Person.named(who)
-        sought = self._sought(name, agency, record_type)
-        self._spec(sought, field)
+        entity, kind, _ = self._meant(name, field, agency, record_type)
 
-        def change(members: Mapping[bytes, RecordState]) -> list[Change]:
+        def change(_: Transaction, members: Mapping[bytes, RecordState]) -> list[Change]:
             words = [one for one in _words(members.values(), field) if one.live]
             if not words:
                 raise NotFound(
@@ -155,47 +150,50 @@ class Words:
             # Not a deletion: where those propagate, it would end the entity (R15).
             return [Change(key=key, operation="unlink", stamp=at, effective=at) for key, at in ends]
 
-        self._apply(sought, field, change, person, TAKE_BACK, why)
-        return hub_name(sought.entity)
+        return self._apply(entity, kind, field, change, Person.named(who), TAKE_BACK, why)
 
-    def _sought(self, name: str, agency: str | None, record_type: str) -> Sought:
+    def _meant(
+        self, name: str, field: str, agency: str | None, record_type: str
+    ) -> tuple[bytes, str, FieldSpec]:
+        """The entity, its record type, and the field; raises `Fatal` where a steward has no word."""
         with self._parts.looking() as tx:
-            return find(self._parts, tx, name, agency, record_type)
-
-    def _spec(self, sought: Sought, field: str) -> tuple[str, FieldSpec]:
-        """The record type of what was found, and the field; raises `Fatal` where a steward has no word."""
-        with self._parts.looking() as tx:
-            record_type = next(iter(tx.members({sought.entity}).records.values())).key.record_type
-        record = self._parts.catalogue.records[record_type]
+            entity = find(self._parts, tx, name, agency, record_type).entity
+            record = self._parts.catalogue.records[tx.entities({entity}).entities[entity].record_type]
         if field not in record.by_name:
-            raise NotFound(f"no field {field!r} of {record_type}: there are {', '.join(record.by_name)}")
+            raise NotFound(f"no field {field!r} of {record.name}: there are {', '.join(record.by_name)}")
         spec = record.by_name[field]
         if spec not in speakable(record):
-            raise Fatal(f"{field} of a {record_type} only an agency can say: have it corrected there")
-        return record_type, spec
+            raise Fatal(f"{field} of a {record.name} only an agency can say: have it corrected there")
+        return entity, record.name, spec
 
-    def _key(self, record_type: str, entity: bytes, field: str, words: Iterable[RecordState]) -> RecordKey:
-        """The record that says it: the one that has, or another life of it where that was taken back."""
-        local_id = f"{hub_name(entity)}.{field}"
-        lives = [one for one in words if one.key.local_id == local_id]
-        last = max(lives, key=lambda one: one.key.incarnation, default=None)
-        incarnation = 0 if last is None else last.key.incarnation + (not last.live)
-        return RecordKey(STEWARD, record_type, local_id, incarnation)
+    def _key(self, tx: Transaction, record_type: str, entity: bytes, field: str) -> RecordKey:
+        """The record that says it: the one that has, or its next life where that was taken back."""
+        for incarnation in itertools.count():
+            key = RecordKey(STEWARD, record_type, f"{hub_name(entity)}.{field}", incarnation)
+            record = self._parts.ids.record(*key)
+            known = tx.records({record}).records.get(record)
+            if known is None or known.live:
+                break
+        return key
 
     def _apply(
         self,
-        sought: Sought,
+        entity: bytes,
+        record_type: str,
         field: str,
-        change: Callable[[Mapping[bytes, RecordState]], list[Change]],
+        change: Callable[[Transaction, Mapping[bytes, RecordState]], list[Change]],
         person: Person,
         action: str,
         why: str,
-    ) -> None:
+    ) -> str:
+        def members(tx: Transaction) -> Mapping[bytes, RecordState]:
+            # Whom the founding record stands for now: it may have become another's since it was looked for.
+            return tx.members({tx.records({entity}).entity_of.get(entity, entity)}).records
+
         def take(tx: Transaction) -> Sequence[Change]:
-            changes = change(tx.members({sought.entity}).records)
-            kind = changes[0].key.record_type
-            subject = f"{kind} {hub_name(sought.entity)}"
-            note(tx, [person.entry(action, subject, why, record_type=kind, detail=field)])
+            changes = change(tx, members(tx))
+            subject = f"{record_type} {hub_name(entity)}"
+            note(tx, [person.entry(action, subject, why, record_type=record_type, detail=field)])
             return changes
 
         # Asked for beforehand: the registry must not be waited for while rows are locked.
@@ -203,11 +201,11 @@ class Words:
 
         def finish(tx: Transaction, done: Converged) -> None:
             if action == SAY:
-                members = sorted(tx.members({sought.entity}).records)
-                tx.connection.execute(_END_DISPUTES, {"records": members, "field": field})
+                tx.connection.execute(_END_DISPUTES, {"records": sorted(members(tx)), "field": field})
             publish(tx, done)
 
         self._parts.intake.apply(take, finish)
+        return hub_name(entity)
 
 
 def _words(members: Iterable[RecordState], field: str) -> list[RecordState]:
