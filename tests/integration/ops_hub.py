@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from hub.contracts.wire import frame, write
 from hub.core.assertions import Change, RecordKey
 from hub.lanes.converged import Converged
 from hub.lanes.intake import LANE
+from hub.lanes.messages import Encoder
 from hub.lanes.publication import Outbound, outbound
 from hub.local import services
 from hub.local.ports import LOOPBACK
@@ -75,9 +76,14 @@ class OpsHub:
     def key(self, agency: str, local_id: str, record_type: str = "person", incarnation: int = 0) -> RecordKey:
         return key(self.name(agency), local_id, record_type, incarnation)
 
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Asked for once: the registry is asked for every schema of the release."""
+        return self.parts.encoder()
+
     def take(self, *changes: Change) -> Converged:
         """Converge a batch as if a topic had carried it; `outs` gets what would be published."""
-        encoder = self.parts.encoder()
+        encoder = self.encoder
 
         def finish(_: Transaction, done: Converged) -> None:
             self.outs.append(outbound(encoder, done)[0])
@@ -86,7 +92,7 @@ class OpsHub:
 
     def settle_due(self) -> None:
         """Settle what is due, and keep what would be published."""
-        encoder = self.parts.encoder()
+        encoder = self.encoder
 
         def finish(_: Transaction, done: Converged) -> None:
             self.outs.append(outbound(encoder, done)[0])
@@ -113,14 +119,16 @@ class OpsHub:
 
     def acknowledge_all(self, *agencies: str) -> None:
         """Note receipts for all that these agencies' inboxes hold."""
-        for agency in self.parts.agreements.values():
-            if agency.agency not in map(self.name, agencies):
-                continue
-            with closing(LogReader(self.parts.settings.kafka)) as log:
-                places, _ = log.places(topics.inbox(agency.agency, kind) for kind in agency.record_types)
-                for (topic, partition), end in log.ends(places).items():
-                    name, kind = topics.split(topic)
-                    self.acknowledge(name.removesuffix(f"-{self.suffix}"), kind, partition, end)
+        with closing(LogReader(self.parts.settings.kafka)) as log:
+            places, _ = log.places(
+                topics.inbox(one.agency, kind)
+                for one in self.parts.agreements.values()
+                if one.agency in map(self.name, agencies)
+                for kind in one.record_types
+            )
+            for (topic, partition), end in log.ends(places).items():
+                name, kind = topics.split(topic)
+                self.acknowledge(name.removesuffix(f"-{self.suffix}"), kind, partition, end)
 
     def rest(self) -> None:
         """As good as new: an empty store, and what the topics hold is read and acknowledged."""
