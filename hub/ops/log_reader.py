@@ -18,6 +18,8 @@ Place = tuple[str, int]
 
 _CONNECT_MS, _BLOCK_MS = 5_000, 10_000
 _POLL_MS = 200
+# For how long after metadata was had it is not asked for again.
+_BACKOFF_MS = 10
 _SCAN_BYTES = 1024 * 1024
 # Who wants only the first message of each of many partitions.
 PEEK_BYTES = 128 * 1024
@@ -57,6 +59,9 @@ class LogReader:
                 max_poll_records=5_000,
                 metrics_enabled=False,
             )
+            # By default 100 ms, and kafka-python 3.0 does not pass on its own setting of this name: whoever
+            # opens a page would wait for it, as topics are asked for right after what a consumer begins with.
+            self._consumer._cluster.config["retry_backoff_ms"] = _BACKOFF_MS
 
     def places(self, topics: Iterable[str]) -> tuple[list[Place], list[str]]:
         """(All partitions of the topics that exist, the topics that do not)."""
