@@ -14,7 +14,7 @@ from hub.core.answers import disputed_fields
 from hub.core.assertions import RecordKey, RecordState
 from hub.core.crosswalk import Entity
 from hub.core.merge import Golden, Winner, is_live
-from hub.core.policy import TypePolicy
+from hub.core.policy import STEWARD, TypePolicy
 from hub.core.projection import (
     DELETE,
     MERGED,
@@ -165,7 +165,8 @@ def _left_over(members: Iterable[RecordState]) -> dict[str, tuple[RecordKey, boo
     """
     by_agency: dict[str, list[RecordState]] = {}
     for member in members:
-        by_agency.setdefault(member.key.agency, []).append(member)
+        if member.key.agency != STEWARD:
+            by_agency.setdefault(member.key.agency, []).append(member)
     found = {agency: (primary(mine), len(mine) == 1) for agency, mine in by_agency.items()}
     return {
         agency: (one.key, alone)

@@ -416,6 +416,13 @@ def test_r19_a_steward_s_word_that_is_taken_back_leaves_what_agencies_say() -> N
     assert shown(hub.told("ads", ADS))["given_name_fr"] == "Salma"
 
 
+def test_r19_a_word_that_says_nothing_is_told_to_nobody() -> None:
+    hub = fighters()
+    hub.take(steward_said(hub, 9, languages=[]))
+    hub.take(said(EN, 10, "delete"), said(ADS, 10, "delete"))
+    assert STEWARD not in {agency for agency, _ in hub.inbox}
+
+
 def test_r19_a_steward_is_not_answered() -> None:
     hub = fighters()
     hub.take(steward_said(hub, 9, given_name_fr="Sâlma"), steward_said(hub, 8, given_name_fr="Selma"))
