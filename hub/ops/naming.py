@@ -12,6 +12,7 @@ from hub.core.assertions import RecordState
 from hub.core.crosswalk import World
 from hub.core.matching import folded
 from hub.core.merge import golden_record
+from hub.core.policy import STEWARD
 from hub.core.sounding import SCHEME
 from hub.core.texts import text_of
 from hub.errors import Fatal
@@ -104,6 +105,7 @@ def _namesake(
 ) -> Namesake:
     record_type = members[0].key.record_type
     golden = golden_record(parts.types[record_type], members)
+    knowing = {state.key.agency for state in members if state.live} - {STEWARD}
     return Namesake(
         hub_name(entity),
         record_type,
@@ -112,8 +114,8 @@ def _namesake(
             for spec in parts.naming.name_fields(record_type)
             if (won := golden.get(spec.name)) is not None and won.value is not None
         },
-        tuple(sorted({state.key.agency for state in members if state.live})),
-        any(state.live for state in members),
+        tuple(sorted(knowing)),
+        bool(knowing),
         spelled,
     )
 

@@ -18,6 +18,7 @@ from hub.errors import Fatal
 from hub.local.stack import Stack
 from hub.ops.explain import Explanation, FieldStory, explain
 from hub.ops.finding import NotFound, find
+from hub.ops.naming import find_by_name
 from hub.ops.veil import Veil
 from hub.ops.words import Words
 
@@ -103,6 +104,14 @@ def test_a_word_can_be_taken_back_and_said_anew(hub: OpsHub, salma: RecordKey) -
             words.take_back(name, "given_name_fr", **decision())
         words.say(name, "given_name_fr", ["Selmâ"], **decision())
         assert field(hub, salma, "given_name_fr").value == "Selmâ"
+
+
+def test_a_steward_is_nobody_to_whom_a_person_is_known(hub: OpsHub, salma: RecordKey) -> None:
+    Words(hub.parts).say(f"{salma.agency}:1", "given_name_fr", ["Hasnaa"], **decision())
+    with hub.parts.looking() as tx:
+        found = find_by_name(hub.parts, tx, "Alaoui", BORN, Veil(reveal=True)).found
+    assert [one.agencies for one in found] == [(hub.name("ads"), salma.agency)]
+    assert found[0].names["given_name_fr"] == "Hasnaa"
 
 
 def test_a_later_word_stands_whatever_the_clock_says(hub: OpsHub, salma: RecordKey) -> None:
